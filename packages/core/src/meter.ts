@@ -1,0 +1,31 @@
+/** Counting without a metrics library: the data plane reports here, the control plane renders. Labels are from closed vocabularies only. */
+export interface Meter {
+  /** One exchange ended. `model` is a public route name or `-` where none was resolved. Times are seconds. */
+  exchange(sample: ExchangeSample): void;
+  authenticationFailure(reason: string): void;
+  authorisationDenial(action: string): void;
+  verdict(detector: string, action: string): void;
+  limitRefusal(limit: string): void;
+  inFlight(delta: 1 | -1): void;
+}
+
+export interface ExchangeSample {
+  readonly endpoint: string;
+  readonly model: string;
+  readonly outcome: string;
+  readonly status: number;
+  readonly overhead: number;
+  readonly ttft: number | null;
+  readonly total: number;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+}
+
+export const silentMeter: Meter = {
+  exchange() {},
+  authenticationFailure() {},
+  authorisationDenial() {},
+  verdict() {},
+  limitRefusal() {},
+  inFlight() {},
+};

@@ -1,0 +1,179 @@
+import type { Action } from './decision.ts';
+import type { PrincipalKind } from './principal.ts';
+
+/**
+ * Everything the data plane needs to decide, frozen and versioned. Made by the control plane, read by the gateway, kept on disk as
+ * JSON so that a gateway can start and serve while its database is away. Plain data: no functions, no classes, maps as records
+ * without a prototype on load (`Object.create(null)`), so a name such as `__proto__` is only a name.
+ */
+export interface Snapshot {
+  /** Increases with every change; a gateway never goes back to a smaller one. */
+  readonly version: number;
+  /** Epoch milliseconds. */
+  readonly builtAt: number;
+  readonly keys: ReadonlyMap<string, KeyRecord>;
+  readonly roles: ReadonlyMap<string, Role>;
+  readonly issuers: readonly Issuer[];
+  readonly certificateIdentities: readonly CertificateIdentity[];
+  readonly upstreams: ReadonlyMap<string, Upstream>;
+  /** By public model name: what clients ask for. */
+  readonly routes: ReadonlyMap<string, Route>;
+  readonly limits: readonly LimitRule[];
+  readonly guard: GuardSettings;
+  readonly http: HttpSettings;
+}
+
+/** A stored API key. The secret is not in it: `digests` are HMAC-SHA-256 values under the pepper, base64url, newest first (two while a rotation overlaps). */
+export interface KeyRecord {
+  readonly id: string;
+  readonly name: string;
+  readonly digests: readonly KeyDigest[];
+  readonly principal: string;
+  readonly kind: PrincipalKind;
+  readonly tenant: string;
+  readonly user: string | null;
+  readonly team: string | null;
+  readonly roles: readonly string[];
+  /** Public model names or globs (`llama*`) this key may use; null is every model its roles permit. */
+  readonly models: readonly string[] | null;
+  /** CIDR blocks the key may be used from; null is anywhere. */
+  readonly allowedIps: readonly string[] | null;
+  /** Epoch milliseconds. */
+  readonly expiresAt: number | null;
+  readonly revokedAt: number | null;
+  readonly limits: readonly LimitRule[];
+}
+
+export interface KeyDigest {
+  readonly hmac: string;
+  /** Epoch milliseconds after which this (rotated) secret ends, or null for the current one. */
+  readonly until: number | null;
+}
+
+/** A named set of permissions. `models` limits the `model.*` actions to public names or globs; null is all. */
+export interface Role {
+  readonly name: string;
+  readonly builtIn: boolean;
+  readonly actions: readonly Action[];
+  readonly models: readonly string[] | null;
+}
+
+/** A JWT issuer whose bearer tokens are accepted on the data plane. */
+export interface Issuer {
+  readonly name: string;
+  readonly issuer: string;
+  readonly audience: readonly string[];
+  readonly algorithms: readonly string[];
+  readonly jwksUri: string;
+  /** Claim names, dot separated for nested ones. */
+  readonly claims: {
+    readonly subject: string;
+    readonly tenant: string | null;
+    readonly roles: string | null;
+    readonly team: string | null;
+  };
+  readonly tenant: string;
+  /** Roles given to every caller of this issuer; a claim adds those of `roleMap`. */
+  readonly roles: readonly string[];
+  readonly roleMap: Readonly<Record<string, string>>;
+  /** Seconds of clock difference tolerated. */
+  readonly clockTolerance: number;
+}
+
+/** Maps a verified client certificate to a principal: by SPIFFE ID (exact or `spiffe://domain/path/*`) or by SHA-256 fingerprint. */
+export interface CertificateIdentity {
+  readonly name: string;
+  readonly spiffeId: string | null;
+  readonly fingerprint: string | null;
+  readonly principal: string;
+  readonly tenant: string;
+  readonly roles: readonly string[];
+  readonly models: readonly string[] | null;
+}
+
+export type UpstreamKind = 'ollama' | 'openai' | 'vllm' | 'llamacpp' | 'tgi' | 'anthropic' | 'demo';
+
+/** An inference server. Times are milliseconds. */
+export interface Upstream {
+  readonly name: string;
+  readonly kind: UpstreamKind;
+  /** `http(s)://host:port[/base]`; for `demo` an empty string. */
+  readonly url: string;
+  /** Path of a Unix socket to connect to instead of the URL's host. */
+  readonly socketPath: string | null;
+  readonly maxConcurrency: number | null;
+  readonly connections: number;
+  readonly timeouts: { readonly connect: number; readonly firstByte: number; readonly idle: number; readonly total: number };
+  readonly retries: number;
+  /** A credential for the upstream, by reference (`env:`, `file:`); resolved by the gateway, never part of a snapshot file. */
+  readonly credential: string | null;
+  readonly tls: {
+    readonly ca: string | null;
+    readonly cert: string | null;
+    readonly key: string | null;
+    readonly serverName: string | null;
+    /** `sha256/BASE64` of the SubjectPublicKeyInfo (RFC 7469); any match is enough. */
+    readonly pins: readonly string[];
+  } | null;
+}
+
+export interface Route {
+  /** Public model name. */
+  readonly name: string;
+  readonly upstream: string;
+  /** The upstream's own name of the model. */
+  readonly target: string;
+  readonly fallback: readonly string[];
+}
+
+export type LimitDimension = 'key' | 'user' | 'team' | 'tenant' | 'role' | 'model' | 'upstream' | 'address' | 'session' | 'global';
+export type LimitQuantity = 'requests' | 'input-tokens' | 'output-tokens' | 'tokens' | 'concurrency';
+
+/** At most `amount` of `quantity` in any `window` milliseconds for each value of `per`. `concurrency` has no window. */
+export interface LimitRule {
+  readonly name: string;
+  readonly per: LimitDimension;
+  readonly quantity: LimitQuantity;
+  readonly amount: number;
+  /** Milliseconds; 0 for concurrency. */
+  readonly window: number;
+  /** Only for these public model names or globs; null is every model. */
+  readonly models: readonly string[] | null;
+}
+
+/** What the guard is told to do. The detector vocabulary belongs to the guard package, which validates `input` and `output`. */
+export interface GuardSettings {
+  readonly input: readonly string[];
+  readonly output: readonly string[];
+  /** `observe` records only, `transform` redacts in flight, `hold` inspects the whole reply before any of it leaves. */
+  readonly mode: 'observe' | 'transform' | 'hold';
+  /** Operator patterns, linear-time syntax. */
+  readonly deny: readonly DenyPattern[];
+  /** `fault` answers `content_blocked`; `assistant` answers an assistant turn with `finish_reason: content_filter`. */
+  readonly onBlock: 'fault' | 'assistant';
+  /** What `unavailable` does. */
+  readonly onUnavailable: 'block' | 'pass-unsafe';
+  /** Largest single text, UTF-16 units, before it counts as a length anomaly. */
+  readonly maxTextLength: number;
+}
+
+export interface DenyPattern {
+  readonly name: string;
+  readonly pattern: string;
+  readonly ignoreCase: boolean;
+  readonly stages: readonly ('input' | 'output')[];
+  readonly action: 'block' | 'redact' | 'flag';
+}
+
+/** What listeners need beyond their address. Sizes are bytes, times milliseconds. */
+export interface HttpSettings {
+  readonly corsOrigins: readonly string[];
+  /** CIDR blocks of proxies whose `x-forwarded-for` is believed. */
+  readonly trustedProxies: readonly string[];
+  readonly maxBodyBytes: number;
+  readonly maxHeaderBytes: number;
+  readonly headersTimeout: number;
+  readonly bodyTimeout: number;
+  readonly keepAliveTimeout: number;
+  readonly drainTimeout: number;
+}
