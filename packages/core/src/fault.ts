@@ -9,6 +9,7 @@ export const FAULT_STATUS = {
   model_not_found: 404,
   method_not_allowed: 405,
   request_timeout: 408,
+  conflict: 409,
   request_too_large: 413,
   unsupported_media_type: 415,
   expectation_failed: 417,
