@@ -1,1 +1,10 @@
-export {};
+export type { ChangeReader } from './change-table.ts';
+export { CorruptRow } from './columns.ts';
+export type { KeyReader, KeyTable } from './key-table.ts';
+export { NewerSchema, SCHEMA_VERSION } from './migrations.ts';
+export type { PostgresOptions } from './postgres.ts';
+export * from './records.ts';
+export type { RoleReader } from './role-table.ts';
+export type { SettingReader } from './setting-table.ts';
+export { openStore, type Store, type StoreOptions, type Tables } from './store.ts';
+export type { UserReader } from './user-table.ts';

@@ -1,0 +1,188 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Clock, Fault, type Logger, silentLogger, systemClock } from '@sallyport/core';
+import { Kysely } from 'kysely';
+import { type ChangeReader, ChangeTable } from './change-table.ts';
+import { isBusy } from './failure.ts';
+import { type KeyReader, KeyTable } from './key-table.ts';
+import { migrate } from './migrations.ts';
+import { openPostgres, type PostgresOptions } from './postgres.ts';
+import type { StoredState } from './records.ts';
+import { type RoleReader, RoleTable } from './role-table.ts';
+import type { Schema } from './schema.ts';
+import { type SettingReader, SettingTable } from './setting-table.ts';
+import { openSqlite } from './sqlite.ts';
+import { type UserReader, UserTable } from './user-table.ts';
+
+/**
+ * State of the control plane. Every method rejects with `Fault` (`not_ready`) while the database is away and works again once it is
+ * back. Nothing here belongs on the path of a data plane request: SQLite answers synchronously, on the caller's thread.
+ */
+export interface Store extends AsyncDisposable {
+  readonly dialect: 'sqlite' | 'postgres';
+  readonly keys: KeyReader;
+  readonly users: UserReader;
+  readonly roles: RoleReader;
+  readonly settings: SettingReader;
+  readonly changes: ChangeReader;
+  /** Grows with every write, by whichever process. One indexed read, meant to be polled. */
+  version(): Promise<number>;
+  /** Everything a snapshot is made of, as of one version. Keys that were revoked or expired before `endedSince` (epoch ms) are left out. */
+  state(endedSince: number): Promise<StoredState>;
+  /**
+   * Runs `change` in a transaction that no other write overlaps, on any process, and raises the version with it. What `change` reads
+   * through its argument stays true until the commit; throwing rolls everything back. Inside, use the argument only: the store itself
+   * waits for the transaction to end. `change` may run again from the start where the database was briefly locked before it began.
+   */
+  write<T>(change: (tables: Tables) => Promise<T>): Promise<T>;
+  /** Notes when keys were last used. Does not raise the version. */
+  touchKeys(uses: ReadonlyMap<string, number>): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The tables inside a write transaction. */
+export interface Tables {
+  readonly version: number;
+  readonly keys: KeyTable;
+  readonly users: UserTable;
+  readonly roles: RoleTable;
+  readonly settings: SettingTable;
+  readonly changes: ChangeTable;
+}
+
+export interface StoreOptions {
+  readonly postgres?: PostgresOptions;
+  readonly clock?: Clock;
+  readonly logger?: Logger;
+  /** Milliseconds to wait for another process's write before giving up with `not_ready`. */
+  readonly writeTimeout?: number;
+}
+
+const WRITE_TIMEOUT = 5_000;
+const STATE_PAGE = 500;
+const STATE_ATTEMPTS = 8;
+
+/**
+ * Opens `sqlite:PATH`, `sqlite::memory:` or `postgres://…` and brings its schema up to date.
+ * Throws `Fault`: `invalid_request` for a URL that cannot be used, `not_ready` where the database cannot be reached; `NewerSchema`.
+ */
+export async function openStore(url: string, options: StoreOptions = {}): Promise<Store> {
+  const clock = options.clock ?? systemClock;
+  if (url.startsWith('sqlite:')) {
+    const path = url.slice('sqlite:'.length);
+    if (path === '') throw new Fault('invalid_request', 'storage.url names no file: write sqlite:PATH.', { param: 'storage.url' });
+    const sqlite = openSqlite(path);
+    const store = new SqlStore('sqlite', new Kysely<Schema>({ dialect: sqlite.dialect }), options);
+    await store.prepare(clock.now());
+    sqlite.serve();
+    return store;
+  }
+  if (url.startsWith('postgres:') || url.startsWith('postgresql:')) {
+    const dialect = openPostgres(url, options.postgres ?? {}, options.logger ?? silentLogger);
+    const store = new SqlStore('postgres', new Kysely<Schema>({ dialect }), options);
+    await store.prepare(clock.now());
+    return store;
+  }
+  throw new Fault('invalid_request', 'storage.url must start with sqlite: or postgres://.', { param: 'storage.url' });
+}
+
+class SqlStore implements Store {
+  readonly dialect: 'sqlite' | 'postgres';
+  readonly keys: KeyTable;
+  readonly users: UserTable;
+  readonly roles: RoleTable;
+  readonly settings: SettingTable;
+  readonly changes: ChangeTable;
+  readonly #db: Kysely<Schema>;
+  readonly #writeTimeout: number;
+
+  constructor(dialect: 'sqlite' | 'postgres', db: Kysely<Schema>, options: StoreOptions) {
+    this.dialect = dialect;
+    this.#db = db;
+    this.#writeTimeout = options.writeTimeout ?? WRITE_TIMEOUT;
+    this.keys = new KeyTable(db);
+    this.users = new UserTable(db);
+    this.roles = new RoleTable(db);
+    this.settings = new SettingTable(db);
+    this.changes = new ChangeTable(db);
+  }
+
+  async prepare(now: number): Promise<void> {
+    try {
+      await migrate(this.#db, this.dialect, now);
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  async version(): Promise<number> {
+    const { version } = await this.#db.selectFrom('revision').select('version').executeTakeFirstOrThrow();
+    return version;
+  }
+
+  async state(endedSince: number): Promise<StoredState> {
+    for (let attempt = 0; attempt < STATE_ATTEMPTS; attempt++) {
+      const version = await this.version();
+      const keys = await readAll((id) => this.keys.after(id, STATE_PAGE, endedSince));
+      const users = await readAll((id) => this.users.after(id, STATE_PAGE));
+      const roles = await this.roles.list();
+      // Pages are separate statements; only if no write came between are they one state.
+      if ((await this.version()) === version) return { version, keys, users, roles };
+    }
+    throw new Fault('not_ready', 'The configuration changes faster than it can be read. Try again.', { retryAfter: 1 });
+  }
+
+  async write<T>(change: (tables: Tables) => Promise<T>): Promise<T> {
+    const deadline = performance.now() + this.#writeTimeout;
+    for (let delay = 5; ; delay = Math.min(delay * 2, 100)) {
+      let begun = false;
+      try {
+        return await this.#db.transaction().execute(async (transaction) => {
+          // Raising the version first takes the row's lock, which makes write transactions follow one another on PostgreSQL too.
+          const { version } = await transaction
+            .updateTable('revision')
+            .set((is) => ({ version: is('version', '+', 1) }))
+            .returning('version')
+            .executeTakeFirstOrThrow();
+          begun = true;
+          return await change({
+            version,
+            keys: new KeyTable(transaction),
+            users: new UserTable(transaction),
+            roles: new RoleTable(transaction),
+            settings: new SettingTable(transaction),
+            changes: new ChangeTable(transaction),
+          });
+        });
+      } catch (error) {
+        if (begun || !isBusy(error) || performance.now() > deadline) throw error;
+        await sleep(delay);
+      }
+    }
+  }
+
+  touchKeys(uses: ReadonlyMap<string, number>): Promise<void> {
+    return uses.size === 0 ? Promise.resolve() : this.#db.transaction().execute((transaction) => new KeyTable(transaction).touch(uses));
+  }
+
+  async close(): Promise<void> {
+    await this.#db.destroy();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+/** Reads a table page by page, giving other work a turn between pages. */
+async function readAll<Item extends { readonly id: string }>(page: (after: string) => Promise<readonly Item[]>): Promise<Item[]> {
+  const all: Item[] = [];
+  for (let after = ''; ; ) {
+    const items = await page(after);
+    all.push(...items);
+    const last = items.at(-1);
+    if (items.length < STATE_PAGE || last === undefined) return all;
+    after = last.id;
+    await new Promise(setImmediate);
+  }
+}
