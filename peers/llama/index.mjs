@@ -1,0 +1,1 @@
+export { getLlama } from 'node-llama-cpp';
