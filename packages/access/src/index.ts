@@ -1,1 +1,14 @@
-export {};
+export * from './address.ts';
+export * from './address-reference.ts';
+export * from './authenticate.ts';
+export { AUTHENTICATION_REASONS, type AuthenticationReason } from './authenticate-fault.ts';
+export * from './certificate.ts';
+export * from './certificate-spiffe.ts';
+export * from './credential.ts';
+export { issuerProblems, TOKEN_ALGORITHMS } from './jwt.ts';
+export { JWKS_LIMITS, JWKS_TIMES, JwksCache, type JwksLimits, type JwksSource, type JwksStatus, type JwksTimes } from './jwt-keys.ts';
+export * from './key.ts';
+export { digestApiKey, verifyApiKey } from './key-digest.ts';
+export * from './policy.ts';
+export * from './policy-glob.ts';
+export * from './role.ts';

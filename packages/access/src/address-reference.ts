@@ -1,0 +1,116 @@
+import { BlockList, isIPv4 } from 'node:net';
+
+export type HostClass = 'public' | 'private' | 'invalid';
+
+const MAX_URL_LENGTH = 8192;
+
+/**
+ * Strictly `http(s)://authority…`. The WHATWG parser forgives much that other parsers read otherwise (a backslash as a slash, missing
+ * slashes, tabs and line breaks, `user@`), and the inference server's parser is one of those others: what could be read as two
+ * different hosts is invalid.
+ */
+const UNAMBIGUOUS = /^https?:\/\/([^/?#\\@%\s]+)(?:[/?#][^\\\s]*)?$/i;
+const CONTROL = /[\u0000-\u0020\u007f-\u00a0\u2028\u2029\ufeff]/;
+
+/** Special-purpose blocks (IANA registries of RFC 6890), and 168.63.129.16, where Azure answers its guests. */
+const SPECIAL_IPV4 = [
+  '0.0.0.0/8',
+  '10.0.0.0/8',
+  '100.64.0.0/10',
+  '127.0.0.0/8',
+  '168.63.129.16/32',
+  '169.254.0.0/16',
+  '172.16.0.0/12',
+  '192.0.0.0/24',
+  '192.0.2.0/24',
+  '192.88.99.0/24',
+  '192.168.0.0/16',
+  '198.18.0.0/15',
+  '198.51.100.0/24',
+  '203.0.113.0/24',
+  '224.0.0.0/4',
+  '240.0.0.0/4',
+] as const;
+
+/**
+ * Only 2000::/3 is handed out as global unicast; mapped, NAT64 (64:ff9b::/96), unique local, link local and multicast lie outside it.
+ * Within it: IETF protocol assignments with Teredo, documentation, and 6to4, which carries an IPv4 address.
+ */
+const GLOBAL_IPV6 = ['2000::/3'] as const;
+const SPECIAL_IPV6 = ['2001::/23', '2001:db8::/32', '2002::/16', '3fff::/20'] as const;
+
+/** Names, and everything below them, that mean the machine itself or its own network (RFC 6761, 6762, 8375, ICANN's .internal, clouds). */
+const PRIVATE_SUFFIXES = [
+  'localhost',
+  'local',
+  'localdomain',
+  'internal',
+  'intranet',
+  'private',
+  'corp',
+  'home',
+  'lan',
+  'home.arpa',
+  'test',
+  'svc',
+  'cluster.local',
+  // Public DNS services that answer with whatever address the name spells.
+  'nip.io',
+  'sslip.io',
+  'xip.io',
+  'localtest.me',
+  'lvh.me',
+  'vcap.me',
+  'lacolhost.com',
+  'rbndr.us',
+  '1u.ms',
+] as const;
+
+const privateIpv4 = blockList(SPECIAL_IPV4, 'ipv4');
+const globalIpv6 = blockList(GLOBAL_IPV6, 'ipv6');
+const privateIpv6 = blockList(SPECIAL_IPV6, 'ipv6');
+
+/**
+ * Where a URL in a request (an image, a file) points, as far as its text tells. The gateway never fetches it, but an inference server
+ * may: `private` names this machine, a private network, a cloud's metadata service or a name without a public meaning; `invalid` is
+ * not http(s) or can be read in two ways. A public name whose DNS answer is private cannot be seen here.
+ * `url` is attacker's data. Never throws.
+ */
+export function classifyHost(url: string): HostClass {
+  if (url.length > MAX_URL_LENGTH || CONTROL.test(url)) return 'invalid';
+  const authority = UNAMBIGUOUS.exec(url)?.[1];
+  if (authority === undefined) return 'invalid';
+  const parsed = URL.parse(url);
+  if (parsed === null || parsed.username !== '' || parsed.password !== '') return 'invalid';
+  const host = parsed.hostname;
+  if (host.startsWith('[')) return classifyIpv6(host.slice(1, -1));
+  if (isIPv4(host)) return classifyIpv4(host, authority);
+  return classifyName(host);
+}
+
+/** Other spellings than four decimal numbers (octal, hex, fewer parts, full-width digits) are read differently by different parsers. */
+function classifyIpv4(host: string, authority: string): HostClass {
+  if (privateIpv4.check(host, 'ipv4')) return 'private';
+  return authority.replace(/:[0-9]*$/, '') === host ? 'public' : 'invalid';
+}
+
+function classifyIpv6(host: string): HostClass {
+  return globalIpv6.check(host, 'ipv6') && !privateIpv6.check(host, 'ipv6') ? 'public' : 'private';
+}
+
+function classifyName(host: string): HostClass {
+  const name = host.endsWith('.') ? host.slice(0, -1) : host;
+  if (name === '' || name.startsWith('.') || name.includes('..') || name.endsWith('.')) return 'invalid';
+  // A name without a dot is completed by the resolver's search domains.
+  if (!name.includes('.')) return 'private';
+  return PRIVATE_SUFFIXES.some((suffix) => name === suffix || name.endsWith(`.${suffix}`)) ? 'private' : 'public';
+}
+
+function blockList(cidrs: readonly string[], family: 'ipv4' | 'ipv6'): BlockList {
+  const list = new BlockList();
+  for (const cidr of cidrs) {
+    const [address = '', prefix = ''] = cidr.split('/');
+    list.addSubnet(address, Number(prefix), family);
+  }
+  return list;
+}

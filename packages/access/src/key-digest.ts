@@ -1,0 +1,52 @@
+import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto';
+import type { KeyDigest } from '@sallyport/core';
+
+const DIGEST_BYTES = 32;
+/** A record holds the current secret and, while a rotation overlaps, the one before it. */
+const MAX_DIGESTS = 2;
+const MIN_PEPPER_BYTES = 32;
+
+const NO_DIGESTS: readonly KeyDigest[] = [];
+/** Reused between calls: verification is synchronous and leaves nothing secret in it. */
+const stored = Buffer.alloc(DIGEST_BYTES);
+
+/**
+ * What is kept of a key: HMAC-SHA-256 under the pepper, base64url. A reader of the database cannot find the key, and a writer of the
+ * database who lacks the pepper cannot make one.
+ */
+export function digestApiKey(pepper: KeyObject, key: string): string {
+  return createHmac('sha256', pepper).update(key).digest('base64url');
+}
+
+/** @throws RangeError where `pepper` is not a secret key of at least 32 bytes: a fault of the configuration, not of a client. */
+export function checkPepper(pepper: KeyObject): void {
+  if (pepper.type !== 'secret' || (pepper.symmetricKeySize ?? 0) < MIN_PEPPER_BYTES) {
+    throw new RangeError(`The API key pepper must be a secret key of at least ${MIN_PEPPER_BYTES} bytes.`);
+  }
+}
+
+/**
+ * Whether `key` is the secret behind one of `digests`. `ended` is a secret that was right until its rotation overlap ran out.
+ * The work is the same for every outcome and also for no digests at all (an unknown id): one HMAC, two constant-time comparisons.
+ * `now` is epoch milliseconds.
+ */
+export function verifyApiKey(
+  pepper: KeyObject,
+  key: string,
+  digests: readonly KeyDigest[] | null,
+  now: number,
+): 'match' | 'ended' | 'mismatch' {
+  const presented = createHmac('sha256', pepper).update(key).digest();
+  const candidates = digests ?? NO_DIGESTS;
+  let outcome: 'match' | 'ended' | 'mismatch' = 'mismatch';
+  for (let slot = 0; slot < MAX_DIGESTS; slot++) {
+    const candidate = candidates[slot];
+    stored.fill(0);
+    const usable = stored.write(candidate?.hmac ?? '', 'base64url') === DIGEST_BYTES;
+    const equal = timingSafeEqual(presented, stored);
+    if (!equal || !usable || candidate === undefined) continue;
+    if (candidate.until === null || candidate.until > now) outcome = 'match';
+    else if (outcome !== 'match') outcome = 'ended';
+  }
+  return outcome;
+}
