@@ -60,6 +60,8 @@ export interface ParsedRequest {
   readonly json: JsonDocument;
   /** The public model name the client asked for. */
   readonly model: string;
+  /** Where it stands in the body (`['model']`, or Ollama's older `['name']`), so that the upstream's own name can be put there. */
+  readonly modelPath: readonly (string | number)[];
   readonly stream: boolean;
   readonly texts: readonly AddressedText[];
   readonly references: readonly Reference[];
