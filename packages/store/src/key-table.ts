@@ -12,6 +12,8 @@ export interface KeyReader {
   list(query: KeyQuery): Promise<Page<StoredKey>>;
   /** Keys of a user that are not revoked. */
   ofUser(user: string): Promise<readonly StoredKey[]>;
+  /** Keys with a role that neither were revoked nor have expired at `now`. */
+  holding(role: string, now: number): Promise<readonly StoredKey[]>;
 }
 
 /** How many ids one statement of `touch` names: SQLite and PostgreSQL both bound the number of parameters. */
@@ -52,6 +54,18 @@ export class KeyTable implements KeyReader {
     return rows.map(fromRow);
   }
 
+  async holding(role: string, now: number): Promise<readonly StoredKey[]> {
+    // Roles are JSON text, so the database cannot match exactly; LIKE narrows (its wildcards only widen), the filter decides.
+    const rows = await this.#db
+      .selectFrom('api_keys')
+      .selectAll()
+      .where('revoked_at', 'is', null)
+      .where((is) => is.or([is('expires_at', 'is', null), is('expires_at', '>', now)]))
+      .where('roles', 'like', `%"${role}"%`)
+      .execute();
+    return rows.map(fromRow).filter((key) => key.roles.includes(role));
+  }
+
   /** The keys after `id` in id order, without those that were revoked or expired before `endedSince`. */
   async after(id: string, limit: number, endedSince: number): Promise<readonly StoredKey[]> {
     const rows = await this.#db
@@ -70,10 +84,11 @@ export class KeyTable implements KeyReader {
     await this.#db.insertInto('api_keys').values(toRow(key)).execute();
   }
 
-  async setDigests(id: string, digests: readonly KeyDigest[]): Promise<void> {
+  /** Replaces the secrets a key has, and when it ends. */
+  async renew(id: string, key: Pick<StoredKey, 'digests' | 'expiresAt' | 'lifetime'>): Promise<void> {
     await this.#db
       .updateTable('api_keys')
-      .set({ digests: JSON.stringify(digests) })
+      .set({ digests: JSON.stringify(key.digests), expires_at: key.expiresAt, lifetime: key.lifetime })
       .where('id', '=', id)
       .execute();
   }
@@ -132,6 +147,7 @@ function fromRow(row: Selectable<KeyRow>): StoredKey {
     allowedIps: readNullableStrings(row.allowed_ips, 'api_keys.allowed_ips'),
     limits: readLimits(row.limits, 'api_keys.limits'),
     expiresAt: row.expires_at,
+    lifetime: row.lifetime,
     revokedAt: row.revoked_at,
     revokeReason: row.revoke_reason,
     createdAt: row.created_at,
@@ -155,6 +171,7 @@ function toRow(key: StoredKey): KeyRow {
     allowed_ips: writeNullable(key.allowedIps),
     limits: JSON.stringify(key.limits),
     expires_at: key.expiresAt,
+    lifetime: key.lifetime,
     revoked_at: key.revokedAt,
     revoke_reason: key.revokeReason,
     created_at: key.createdAt,

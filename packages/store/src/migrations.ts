@@ -93,6 +93,7 @@ async function createFirstTables(db: Transaction<Schema>): Promise<void> {
     .addColumn('allowed_ips', 'text')
     .addColumn('limits', 'text', (column) => column.notNull())
     .addColumn('expires_at', 'bigint')
+    .addColumn('lifetime', 'bigint')
     .addColumn('revoked_at', 'bigint')
     .addColumn('revoke_reason', 'text')
     .addColumn('created_at', 'bigint', (column) => column.notNull())

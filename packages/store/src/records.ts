@@ -6,6 +6,8 @@ export interface StoredKey extends KeyRecord {
   readonly createdAt: number;
   /** Principal id of who made it. */
   readonly createdBy: string;
+  /** Milliseconds it was made to last; a rotation gives it as long again. Null where it was made without an end. */
+  readonly lifetime: number | null;
   /** Epoch milliseconds, to the minute or so: written in batches. */
   readonly lastUsedAt: number | null;
   readonly revokeReason: string | null;

@@ -42,6 +42,7 @@ export interface KeyRow {
   allowed_ips: string | null;
   limits: string;
   expires_at: number | null;
+  lifetime: number | null;
   revoked_at: number | null;
   revoke_reason: string | null;
   created_at: number;

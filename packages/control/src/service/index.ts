@@ -1,0 +1,4 @@
+export { narrowKey } from './effective.ts';
+export { type Actor, DEFAULT_TENANT, KEY_LIFETIME, type KeyLifetime, localActor, type RecordEntry, type ServicePorts } from './ports.ts';
+export { type ControlService, createControlService, type KeyVerbs, type PolicyVerbs, type RoleVerbs, type UserVerbs } from './service.ts';
+export * from './views.ts';

@@ -1,0 +1,87 @@
+import { Fault } from '@sallyport/core';
+import type { Alteration, Desk } from './desk.ts';
+import { checkLabel } from './fields.ts';
+import { composeKey, viewKey } from './keys.ts';
+import { type Actor, DEFAULT_TENANT } from './ports.ts';
+import { newSecret } from './secret.ts';
+import { composeUser } from './users.ts';
+import type { Installation, NewInstallation } from './views.ts';
+
+export const INSTALLATION_SETTING = 'installation-id';
+
+const ID_BYTES = 16;
+
+/**
+ * The first start, all of it in one transaction: two that race make one installation, and the other gets `conflict`. No policy decides,
+ * because there is nobody yet; it works only while there is neither an installation nor a user.
+ */
+export function initialise(desk: Desk, given: NewInstallation): Promise<Installation> {
+  const { store, random, clock } = desk.ports;
+  return store.write(async (tables) => {
+    if ((await tables.settings.get(INSTALLATION_SETTING)) !== null || (await tables.users.any())) {
+      throw new Fault('conflict', 'This installation is set up already. Its owner can make further users and keys.');
+    }
+    const id = Buffer.from(random.bytes(ID_BYTES)).toString('hex');
+    const tenant = given.tenant === undefined ? DEFAULT_TENANT : checkLabel('tenant', given.tenant);
+    const person = { name: given.owner, roles: ['owner'], ...(given.email === undefined ? {} : { email: given.email }) };
+    const owner = composeUser(desk.ports, { user: person, tenant, creator: SYSTEM });
+    const ownerSecret = newSecret(desk.ports);
+    const firstSecret = newSecret(desk.ports);
+    const ownerKey = composeKey(desk.ports, {
+      key: { name: 'owner', roles: ['owner'] },
+      secret: ownerSecret,
+      tenant,
+      user: owner,
+      creator: owner.id,
+    });
+    const firstKey = composeKey(desk.ports, {
+      key: { name: 'first key', roles: ['user'] },
+      secret: firstSecret,
+      tenant,
+      user: owner,
+      creator: owner.id,
+    });
+    await tables.settings.set(INSTALLATION_SETTING, id);
+    await tables.users.insert(owner);
+    await tables.keys.insert(ownerKey);
+    await tables.keys.insert(firstKey);
+    const alterations: Alteration[] = [
+      { resource: { kind: 'config', name: 'installation' }, before: null, after: { id } },
+      { resource: { kind: 'user', name: owner.id }, before: null, after: owner, action: 'user.create' },
+      { resource: { kind: 'key', name: ownerKey.id }, before: null, after: ownerKey, action: 'key.create' },
+      { resource: { kind: 'key', name: firstKey.id }, before: null, after: firstKey, action: 'key.create' },
+    ];
+    await desk.record(
+      tables,
+      systemActor(id, tenant),
+      'installation.create',
+      { effect: 'permit', rule: 'installation:first' },
+      alterations,
+    );
+    const now = clock.now();
+    return {
+      id,
+      owner,
+      ownerKey: { key: viewKey(ownerKey, now), secret: ownerSecret.text },
+      firstKey: { key: viewKey(firstKey, now), secret: firstSecret.text },
+    };
+  });
+}
+
+const SYSTEM = 'system';
+
+function systemActor(request: string, tenant: string): Actor {
+  return {
+    principal: {
+      id: SYSTEM,
+      kind: 'workload',
+      tenant,
+      user: null,
+      team: null,
+      roles: [],
+      credential: { kind: 'local', id: SYSTEM, expiresAt: null },
+    },
+    source: null,
+    request,
+  };
+}

@@ -1,0 +1,85 @@
+import type { Page, User } from '@sallyport/store';
+import { Desk } from './desk.ts';
+import { INSTALLATION_SETTING, initialise } from './init.ts';
+import { KeyService } from './keys.ts';
+import { PolicyService } from './policy.ts';
+import type { Actor, ServicePorts } from './ports.ts';
+import { RoleService } from './roles.ts';
+import { UserService } from './users.ts';
+import type {
+  DisabledUser,
+  Explanation,
+  Installation,
+  IssuedKey,
+  KeyListQuery,
+  KeyView,
+  ListQuery,
+  NewInstallation,
+  NewKey,
+  NewRole,
+  NewUser,
+  Question,
+  RoleView,
+  Rotation,
+} from './views.ts';
+
+const MIN_PEPPER_BYTES = 32;
+
+/**
+ * The verbs of the control plane, whoever calls them: HTTP, command line, console. Each decides first whether `actor` may, and a
+ * change is in the ledger before it is acknowledged. All throw `Fault`: `forbidden`, `not_found` (also for what another tenant owns),
+ * `invalid_request` naming the field, `conflict`, `not_ready` while the database is away.
+ */
+export interface ControlService {
+  readonly keys: KeyVerbs;
+  readonly users: UserVerbs;
+  readonly roles: RoleVerbs;
+  readonly policy: PolicyVerbs;
+  /** Makes the installation id, the owner, the owner's key and a first inference key, once. Throws `conflict` where that was done. */
+  init(installation: NewInstallation): Promise<Installation>;
+  /** Whether `init` was done. */
+  initialised(): Promise<boolean>;
+}
+
+export interface KeyVerbs {
+  create(actor: Actor, key: NewKey): Promise<IssuedKey>;
+  list(actor: Actor, query: KeyListQuery): Promise<Page<KeyView>>;
+  show(actor: Actor, id: string): Promise<KeyView>;
+  /** Ending an ended key is not an error: the first revocation stands. */
+  revoke(actor: Actor, id: string, reason: string | null): Promise<KeyView>;
+  rotate(actor: Actor, id: string, rotation: Rotation): Promise<IssuedKey>;
+}
+
+export interface UserVerbs {
+  create(actor: Actor, user: NewUser): Promise<User>;
+  list(actor: Actor, query: ListQuery): Promise<Page<User>>;
+  show(actor: Actor, id: string): Promise<User>;
+  /** Ends the user's keys too. */
+  disable(actor: Actor, id: string): Promise<DisabledUser>;
+}
+
+export interface RoleVerbs {
+  list(actor: Actor): Promise<readonly RoleView[]>;
+  create(actor: Actor, role: NewRole): Promise<RoleView>;
+  delete(actor: Actor, name: string): Promise<void>;
+}
+
+export interface PolicyVerbs {
+  explain(actor: Actor, question: Question): Promise<Explanation>;
+}
+
+/** Puts the verbs together over their ports. Throws `RangeError` for a pepper of less than 32 bytes. */
+export function createControlService(ports: ServicePorts): ControlService {
+  if (ports.pepper.type !== 'secret' || (ports.pepper.symmetricKeySize ?? 0) < MIN_PEPPER_BYTES) {
+    throw new RangeError(`The pepper must be a secret key of at least ${MIN_PEPPER_BYTES} bytes.`);
+  }
+  const desk = new Desk(ports);
+  return {
+    keys: new KeyService(desk),
+    users: new UserService(desk),
+    roles: new RoleService(desk),
+    policy: new PolicyService(desk),
+    init: (installation) => initialise(desk, installation),
+    initialised: async () => (await ports.store.settings.get(INSTALLATION_SETTING)) !== null,
+  };
+}
