@@ -1,1 +1,9 @@
-export {};
+export { type Compiled, type CompileOptions, compile } from './compiled.ts';
+export { HttpJwksSource } from './egress/jwks.ts';
+export { Gateway, type GatewayOptions, type SnapshotSource } from './gateway.ts';
+export type { GatewayHealth } from './health.ts';
+export type { TlsMaterial } from './http/listener.ts';
+export type { LedgerPort, LimiterPort } from './ports.ts';
+export type { Charge, Estimate } from './stage/admit.ts';
+export type { HealthReport } from './upstream/health.ts';
+export type { ResolveSecret } from './upstream/pinning.ts';

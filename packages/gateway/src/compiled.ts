@@ -1,0 +1,39 @@
+import type { KeyObject } from 'node:crypto';
+import { AddressList, Authenticator, compilePolicy, type JwksCache, type Policy } from '@sallyport/access';
+import type { Clock, Meter, Snapshot } from '@sallyport/core';
+import { compileGuard, type Guard } from '@sallyport/guard';
+import type { LimiterPort } from './ports.ts';
+
+/** A snapshot made ready for use. An exchange keeps the one it began with. */
+export interface Compiled {
+  readonly snapshot: Snapshot;
+  readonly authenticator: Authenticator;
+  readonly policy: Policy;
+  readonly guard: Guard;
+  readonly limiter: LimiterPort;
+  readonly trustedProxies: AddressList;
+  readonly meter: Meter;
+  readonly clock: Clock;
+}
+
+export interface CompileOptions {
+  readonly pepper: KeyObject;
+  readonly jwks: JwksCache;
+  readonly limiter: (snapshot: Snapshot) => LimiterPort;
+  readonly meter: Meter;
+  readonly clock: Clock;
+}
+
+/** Throws where the snapshot cannot be used as a whole (a pattern that does not compile): the gateway then keeps the one it has. */
+export function compile(snapshot: Snapshot, options: CompileOptions): Compiled {
+  return {
+    snapshot,
+    authenticator: new Authenticator(snapshot, options),
+    policy: compilePolicy(snapshot),
+    guard: compileGuard(snapshot.guard),
+    limiter: options.limiter(snapshot),
+    trustedProxies: new AddressList(snapshot.http.trustedProxies),
+    meter: options.meter,
+    clock: options.clock,
+  };
+}

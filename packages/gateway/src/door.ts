@@ -1,0 +1,16 @@
+import type { Clock, Logger, Random } from '@sallyport/core';
+import type { LedgerPort } from './ports.ts';
+import type { RecorderPorts } from './record.ts';
+import type { UpstreamRegistry } from './upstream/registry.ts';
+
+/** What every exchange shares, whatever snapshot it runs on. */
+export interface Door {
+  readonly upstreams: UpstreamRegistry;
+  readonly ledger: LedgerPort;
+  readonly recorder: RecorderPorts;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** The product's version, for endpoints that tell one. */
+  readonly version: string;
+}

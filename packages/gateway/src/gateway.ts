@@ -1,0 +1,225 @@
+import type { IncomingMessage } from 'node:http';
+import type { Http2ServerRequest } from 'node:http2';
+import type { AddressInfo, Socket } from 'node:net';
+import { clientAddress, JwksCache, type JwksSource } from '@sallyport/access';
+import { type Clock, Fault, type Logger, type Meter, type Random, type Snapshot } from '@sallyport/core';
+import { renderFault } from '@sallyport/wire';
+import { type Compiled, type CompileOptions, compile } from './compiled.ts';
+import type { Door } from './door.ts';
+import { type GatewayHealth, renderHealth, summarise } from './health.ts';
+import { describeConnection } from './http/connection.ts';
+import { checkOrigin, PREFLIGHT_HEADERS } from './http/cors.ts';
+import { type Incoming, readBody } from './http/incoming.ts';
+import { Listener, type TlsMaterial } from './http/listener.ts';
+import { Reply } from './http/reply.ts';
+import type { Writer } from './http/writer.ts';
+import { exchange } from './pipeline.ts';
+import type { LedgerPort, LimiterPort } from './ports.ts';
+import { Strangers } from './strangers.ts';
+import type { ResolveSecret } from './upstream/pinning.ts';
+import { UpstreamRegistry } from './upstream/registry.ts';
+
+/** Where snapshots come from. */
+export interface SnapshotSource {
+  /** The newest snapshot, or null before the first. */
+  current(): Snapshot | null;
+  /** Called with each new one; returns the unsubscription. */
+  subscribe(listener: (snapshot: Snapshot) => void): () => void;
+  /** Epoch milliseconds since when the source is out of reach, or null. */
+  staleSince(): number | null;
+}
+
+export interface GatewayOptions {
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly tls: TlsMaterial | null;
+  readonly snapshots: SnapshotSource;
+  readonly pepper: CompileOptions['pepper'];
+  readonly jwks: JwksSource;
+  readonly ledger: LedgerPort & { failing(): boolean };
+  readonly limiter: (snapshot: Snapshot) => LimiterPort;
+  readonly resolveSecret: ResolveSecret;
+  readonly meter: Meter;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly version: string;
+}
+
+/** The data plane: a port, the upstreams behind it, and the snapshot between. */
+export class Gateway implements AsyncDisposable {
+  readonly #options: GatewayOptions;
+  readonly #door: Door;
+  readonly #upstreams: UpstreamRegistry;
+  readonly #strangers: Strangers;
+  readonly #jwks: JwksCache;
+  #listener: Listener | null = null;
+  #compiled: Compiled | null = null;
+  #unsubscribe: () => void = () => undefined;
+  #draining = false;
+
+  constructor(options: GatewayOptions) {
+    this.#options = options;
+    const { clock, random, logger, ledger, meter } = options;
+    this.#upstreams = new UpstreamRegistry({ resolveSecret: options.resolveSecret, clock, logger });
+    this.#strangers = new Strangers({ ledger, logger, clock, random });
+    this.#jwks = new JwksCache(options.jwks, clock);
+    const recorder = { ledger, strangers: this.#strangers, meter, clock };
+    this.#door = { upstreams: this.#upstreams, ledger, recorder, clock, random, logger, version: options.version };
+  }
+
+  /** Takes the first snapshot and binds the port. Rejects where the port cannot be bound. */
+  async start(): Promise<AddressInfo> {
+    const first = this.#options.snapshots.current();
+    if (first !== null) this.#take(first);
+    this.#unsubscribe = this.#options.snapshots.subscribe((snapshot) => this.#take(snapshot));
+    const http = (first ?? DEFAULTS).http;
+    this.#listener = new Listener({
+      ...this.#options.listen,
+      http,
+      tls: this.#options.tls,
+      logger: this.#options.logger,
+      handler: (request, writer, socket) => this.#handle(request, writer, socket),
+    });
+    void this.#upstreams.probeAll();
+    return await this.#listener.listen();
+  }
+
+  health(): GatewayHealth {
+    return summarise({
+      snapshot: this.#compiled?.snapshot ?? null,
+      staleSince: this.#options.snapshots.staleSince(),
+      draining: this.#draining,
+      ledgerFailing: this.#options.ledger.failing(),
+      upstreams: this.#upstreams.reports(),
+      now: this.#options.clock.now(),
+    });
+  }
+
+  /** Re-reads certificates and credentials (SIGHUP). Streams go on. */
+  reload(tls: TlsMaterial | null): void {
+    if (tls !== null) this.#listener?.setTls(tls);
+    if (this.#compiled !== null) this.#upstreams.update(this.#compiled.snapshot, true);
+  }
+
+  /** Stops accepting, ends what runs within the drain time, then cuts the rest (SIGTERM). */
+  async drain(): Promise<void> {
+    this.#draining = true;
+    await this.#listener?.drain((this.#compiled?.snapshot ?? DEFAULTS).http.drainTimeout);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#unsubscribe();
+    if (!this.#draining) await this.drain();
+    await this.#upstreams[Symbol.asyncDispose]();
+    await this.#strangers[Symbol.asyncDispose]();
+  }
+
+  /** A snapshot that cannot be used leaves the one in force in force, and the log says why. */
+  #take(snapshot: Snapshot): void {
+    try {
+      const { pepper, limiter, meter, clock, logger } = this.#options;
+      this.#compiled = compile(snapshot, { pepper, jwks: this.#jwks, limiter, meter, clock });
+      this.#upstreams.update(snapshot);
+      logger.info('snapshot.taken', { version: snapshot.version });
+    } catch (error) {
+      this.#options.logger.error('snapshot.refused', {
+        version: snapshot.version,
+        reason: error instanceof Error ? error.message : 'unknown',
+      });
+    }
+  }
+
+  // The client's bytes enter here.
+  #handle(request: IncomingMessage | Http2ServerRequest, writer: Writer, socket: Socket): void {
+    const startedAt = this.#options.clock.monotonic();
+    const connection = describeConnection(socket);
+    const compiled = this.#compiled;
+    const http = (compiled?.snapshot ?? DEFAULTS).http;
+    const reply = new Reply(writer, { secure: connection.tls !== null, writeTimeout: http.bodyTimeout });
+    const id = requestId(this.#options.random);
+    reply.addHeaders(['x-request-id', id]);
+    if (this.#draining) reply.closeAfter();
+    const url = request.url ?? '';
+    const query = url.indexOf('?');
+    const path = query < 0 ? url : url.slice(0, query);
+    if (this.#answerHealth(request.method ?? '', path, reply)) return;
+    if (compiled === null) {
+      refuseUnready(reply, id);
+      return;
+    }
+    const { headers, rawHeaders } = request;
+    const forwarded = headers['x-forwarded-for'];
+    const ip = clientAddress(connection.address, typeof forwarded === 'string' ? forwarded : null, compiled.trustedProxies);
+    const incoming: Incoming = {
+      id,
+      method: request.method === 'HEAD' ? 'GET' : (request.method ?? ''),
+      path,
+      headers,
+      rawHeaders,
+      source: { ip, port: connection.port, tls: connection.tls },
+      clientCertificate: connection.certificate,
+      startedAt,
+      reply,
+      body: (settings) => readBody(request, reply, settings),
+      complete: () => request.complete,
+    };
+    if (incoming.method === 'OPTIONS') {
+      answerPreflight(incoming, compiled);
+      return;
+    }
+    void exchange(this.#door, compiled, incoming).catch((error: unknown) => this.#lost(id, reply, error));
+  }
+
+  #answerHealth(method: string, path: string, reply: Reply): boolean {
+    if (path !== '/health/live' && path !== '/health/ready') return false;
+    if (method !== 'GET' && method !== 'HEAD') return false;
+    const { status, body } = renderHealth(path === '/health/live' ? 'live' : 'ready', this.health());
+    reply.send(status, 'application/json', [], Buffer.from(body));
+    return true;
+  }
+
+  /** The pipeline answers for itself; what comes here is a defect in its last lines. The client must not hang on it. */
+  #lost(request: string, reply: Reply, error: unknown): void {
+    this.#options.logger.error('exchange.lost', { request, error: error instanceof Error ? error.name : 'unknown' });
+    if (!reply.finished) reply.cut();
+  }
+}
+
+/** Until the first snapshot only health is answered, so only the listener's own bounds matter. */
+const DEFAULTS: Pick<Snapshot, 'http'> = {
+  http: {
+    corsOrigins: [],
+    trustedProxies: [],
+    maxBodyBytes: 10_485_760,
+    maxHeaderBytes: 16_384,
+    headersTimeout: 10_000,
+    bodyTimeout: 30_000,
+    keepAliveTimeout: 65_000,
+    drainTimeout: 30_000,
+  },
+};
+
+/** 96 random bits, URL-safe. */
+function requestId(random: Random): string {
+  return Buffer.from(random.bytes(12)).toString('base64url');
+}
+
+function refuseUnready(reply: Reply, id: string): void {
+  const fault = new Fault('not_ready', 'The gateway has no configuration yet.', { retryAfter: 1 });
+  reply.closeAfter();
+  reply.send(fault.status, 'application/json', ['retry-after', '1'], Buffer.from(renderFault('openai', fault, id).body));
+}
+
+/** Answers a CORS preflight (Fetch standard, CORS protocol) for listed origins; anything else gets a plain 403 without CORS headers. */
+function answerPreflight(incoming: Incoming, compiled: Compiled): void {
+  const { headers, reply } = incoming;
+  const cors = checkOrigin(headers.origin, compiled.snapshot.http.corsOrigins);
+  if (!incoming.complete()) reply.closeAfter();
+  reply.addHeaders(cors.headers);
+  if (headers.origin === undefined || !cors.allowed || headers['access-control-request-method'] === undefined) {
+    const fault = new Fault('forbidden', 'This origin may not call the gateway. An operator can list it under http.corsOrigins.');
+    reply.send(fault.status, 'application/json', [], Buffer.from(renderFault('openai', fault, incoming.id).body));
+    return;
+  }
+  reply.send(204, null, PREFLIGHT_HEADERS, Buffer.alloc(0));
+}

@@ -1,0 +1,64 @@
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { Http2ServerRequest } from 'node:http2';
+import { Fault, type HttpSettings, type Source } from '@sallyport/core';
+import type { Reply } from './reply.ts';
+
+/** A request as it came off the wire: every field but `id`, `source` and `startedAt` is the client's (attacker's) data. */
+export interface Incoming {
+  readonly id: string;
+  readonly method: string;
+  /** Path without the query, which is never forwarded and never carries a credential. */
+  readonly path: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly rawHeaders: readonly string[];
+  readonly source: Source;
+  /** DER of a verified client certificate, or null. */
+  readonly clientCertificate: Buffer | null;
+  /** Monotonic milliseconds. */
+  readonly startedAt: number;
+  readonly reply: Reply;
+  /** Reads the body once. Throws `request_too_large`, `request_timeout` or `client_closed_request`. */
+  body(settings: HttpSettings): Promise<Buffer>;
+  /** Whether the whole request was read off the connection. */
+  complete(): boolean;
+}
+
+const EMPTY = Buffer.alloc(0);
+
+/** Collects a body of at most `maxBodyBytes` within `bodyTimeout`. A declared length over the bound is refused before a byte is read. */
+export function readBody(request: IncomingMessage | Http2ServerRequest, reply: Reply, settings: HttpSettings): Promise<Buffer> {
+  const declared = request.headers['content-length'];
+  if (declared !== undefined && Number(declared) > settings.maxBodyBytes) return Promise.reject(tooLarge(settings));
+  if (declared === '0') return Promise.resolve(EMPTY);
+  if (request.headers.expect !== undefined) reply.continue();
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  const chunks: Buffer[] = [];
+  let size = 0;
+  const stop = (settle: () => void): void => {
+    clearTimeout(timer);
+    forget();
+    request.removeListener('data', onData);
+    request.removeListener('end', onEnd);
+    settle();
+  };
+  const fail = (fault: Fault): void => stop(() => reject(fault));
+  const onData = (chunk: Buffer): void => {
+    size += chunk.length;
+    if (size > settings.maxBodyBytes) {
+      request.pause();
+      fail(tooLarge(settings));
+      return;
+    }
+    chunks.push(chunk);
+  };
+  const onEnd = (): void => stop(() => resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, size)));
+  const timer = setTimeout(() => fail(new Fault('request_timeout', 'The request body did not arrive in time.')), settings.bodyTimeout);
+  const forget = reply.onGone(() => fail(new Fault('client_closed_request', 'The request was cancelled.')));
+  request.on('data', onData);
+  request.on('end', onEnd);
+  return promise;
+}
+
+function tooLarge(settings: HttpSettings): Fault {
+  return new Fault('request_too_large', `The request body is larger than ${settings.maxBodyBytes} bytes.`);
+}

@@ -1,0 +1,133 @@
+import { Fault } from '@sallyport/core';
+import { HSTS, SECURITY_HEADERS } from './headers.ts';
+import type { Writer } from './writer.ts';
+
+/** The answer to one request. Counts nothing and decides nothing: it writes, waits for the client, and knows when the client has left. */
+export class Reply {
+  readonly #writer: Writer;
+  readonly #secure: boolean;
+  readonly #writeTimeout: number;
+  #listeners: Set<() => void> | null = null;
+  #state: 'open' | 'headed' | 'finished' | 'gone' = 'open';
+  #closing = false;
+  /** Further headers every answer to this request carries (CORS, limits), flat. */
+  #extra: readonly string[] = [];
+
+  /** `secure`: over TLS. `writeTimeout`: milliseconds a client may leave a full buffer unread. */
+  constructor(writer: Writer, options: { readonly secure: boolean; readonly writeTimeout: number }) {
+    this.#writer = writer;
+    this.#secure = options.secure;
+    this.#writeTimeout = options.writeTimeout;
+    writer.onClose(() => this.#closed());
+  }
+
+  /** True once a head was written: from here on a fault can only be told in the stream. */
+  get headed(): boolean {
+    return this.#state !== 'open';
+  }
+
+  get gone(): boolean {
+    return this.#state === 'gone';
+  }
+
+  get finished(): boolean {
+    return this.#state === 'finished';
+  }
+
+  /** Calls `listener` when the client leaves before the answer is finished. Returns the unsubscription. */
+  onGone(listener: () => void): () => void {
+    if (this.#state === 'gone') {
+      // Later, as for one who leaves: the subscriber has its unsubscription before it is called.
+      queueMicrotask(listener);
+      return () => undefined;
+    }
+    this.#listeners ??= new Set();
+    this.#listeners.add(listener);
+    return () => this.#listeners?.delete(listener);
+  }
+
+  /** Headers every answer to this request carries from now on. */
+  addHeaders(headers: readonly string[]): void {
+    if (headers.length > 0) this.#extra = [...this.#extra, ...headers];
+  }
+
+  /** The connection ends with this answer (HTTP/1.1; HTTP/2 writers drop the header): its request was not read to the end, or the server drains. */
+  closeAfter(): void {
+    this.#closing = true;
+  }
+
+  /** Tells a client that waits for it to send the body. */
+  continue(): void {
+    if (this.#state === 'open') this.#writer.continue();
+  }
+
+  /** Head and whole body. */
+  send(status: number, contentType: string | null, headers: readonly string[], body: Buffer): void {
+    if (this.#state !== 'open') return;
+    this.#state = 'finished';
+    this.#head(status, contentType, [...headers, 'content-length', String(body.length)]);
+    this.#writer.end(body);
+  }
+
+  /** Head of an answer whose length is not known yet. */
+  begin(status: number, contentType: string, headers: readonly string[]): void {
+    if (this.#state !== 'open') return;
+    this.#state = 'headed';
+    this.#head(status, contentType, headers);
+  }
+
+  /** Writes a chunk. Returns null where more may follow at once, else a promise to wait for; it rejects when the client leaves or stalls. */
+  write(chunk: Buffer): Promise<void> | null {
+    if (this.#state !== 'headed') return Promise.reject(cancelled());
+    return this.#writer.write(chunk) ? null : this.#drained();
+  }
+
+  /** Ends a begun answer. */
+  end(): void {
+    if (this.#state !== 'headed') return;
+    this.#state = 'finished';
+    this.#writer.end(null);
+  }
+
+  /** Cuts the connection (HTTP/2: the stream): what was sent must not look complete. */
+  cut(): void {
+    if (this.#state === 'gone') return;
+    this.#writer.cut();
+  }
+
+  #head(status: number, contentType: string | null, headers: readonly string[]): void {
+    const all = [...SECURITY_HEADERS, ...(this.#secure ? HSTS : []), ...this.#extra, ...headers];
+    if (contentType !== null) all.push('content-type', contentType);
+    if (this.#closing) all.push('connection', 'close');
+    this.#writer.head(status, all);
+  }
+
+  #drained(): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const settle = (act: () => void): void => {
+      clearTimeout(timer);
+      forget();
+      ignore();
+      act();
+    };
+    const timer = setTimeout(() => {
+      settle(() => reject(new Fault('client_closed_request', 'The reply was not read in time.', { detail: 'slow reader' })));
+      this.cut();
+    }, this.#writeTimeout);
+    const forget = this.onGone(() => settle(() => reject(cancelled())));
+    const ignore = this.#writer.onDrain(() => settle(resolve));
+    return promise;
+  }
+
+  #closed(): void {
+    if (this.#state === 'finished') return;
+    this.#state = 'gone';
+    const listeners = this.#listeners;
+    this.#listeners = null;
+    for (const listener of listeners ?? []) listener();
+  }
+}
+
+function cancelled(): Fault {
+  return new Fault('client_closed_request', 'The request was cancelled.');
+}

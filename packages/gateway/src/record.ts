@@ -1,0 +1,181 @@
+import {
+  type Clock,
+  type Decision,
+  type EntryFacts,
+  Fault,
+  type Finding,
+  type Meter,
+  type Outcome,
+  type Principal,
+  type Usage,
+  type Verdict,
+} from '@sallyport/core';
+import type { Incoming } from './http/incoming.ts';
+import type { LedgerPort } from './ports.ts';
+import type { FindingSink } from './stage/inspect.ts';
+import type { Strangers } from './strangers.ts';
+
+export interface RecorderPorts {
+  readonly ledger: LedgerPort;
+  readonly strangers: Strangers;
+  readonly meter: Meter;
+  readonly clock: Clock;
+}
+
+/**
+ * What the ledger will say of one exchange. Opened with the exchange and concluded on every path: by `conclude` before the last byte of
+ * an answer, or by disposal where the exchange ended in a way nobody foresaw.
+ */
+export class ExchangeRecord implements FindingSink, AsyncDisposable {
+  readonly #ports: RecorderPorts;
+  readonly #incoming: Incoming;
+  readonly #verdicts = new Map<string, { detector: string; action: string; category: string; count: number }>();
+  #action = 'unknown';
+  #endpoint = '-';
+  #principal: Principal | null = null;
+  #decision: Decision | null = null;
+  #model: string | null = null;
+  #upstream: string | null = null;
+  #attempts = 0;
+  #promptDigest: string | null = null;
+  #replyDigest: string | null = null;
+  #askedAt = 0;
+  #headAt = 0;
+  #waited = 0;
+  #firstByteAt = 0;
+  #concluded = false;
+
+  constructor(incoming: Incoming, ports: RecorderPorts) {
+    this.#incoming = incoming;
+    this.#ports = ports;
+    ports.meter.inFlight(1);
+  }
+
+  endpoint(id: string, action: string): void {
+    this.#endpoint = id;
+    this.#action = action;
+  }
+
+  identified(principal: Principal): void {
+    this.#principal = principal;
+  }
+
+  asked(model: string | null, body: Buffer | null): void {
+    this.#model = model;
+    this.#promptDigest = body === null ? null : this.#ports.ledger.digest(body);
+  }
+
+  decided(decision: Decision): void {
+    this.#decision = decision;
+  }
+
+  found(findings: readonly Finding[], effect: Verdict['effect']): void {
+    for (const { detector, category } of findings) {
+      const key = `${detector}\n${category}\n${effect}`;
+      const known = this.#verdicts.get(key);
+      if (known === undefined) this.#verdicts.set(key, { detector, category, action: effect, count: 1 });
+      else known.count += 1;
+      this.#ports.meter.verdict(detector, effect);
+    }
+  }
+
+  /** A try at an upstream begins. */
+  attempt(upstream: string): void {
+    this.#upstream = upstream;
+    this.#attempts += 1;
+    this.#askedAt = this.#ports.clock.monotonic();
+  }
+
+  /** The upstream answered with a head. */
+  headed(): void {
+    this.#headAt = this.#ports.clock.monotonic();
+    this.#waited += this.#headAt - this.#askedAt;
+  }
+
+  /** The first piece of the reply arrived. */
+  firstByte(): void {
+    if (this.#firstByteAt === 0) this.#firstByteAt = this.#ports.clock.monotonic();
+  }
+
+  replied(digest: string): void {
+    this.#replyDigest = digest;
+  }
+
+  /** Milliseconds Sallyport itself has taken so far: everything but waiting for the upstream. */
+  overhead(): number {
+    return Math.max(0, this.#ports.clock.monotonic() - this.#incoming.startedAt - this.#waited);
+  }
+
+  /** Writes the entry. Resolves when it is durable; rejects with `Fault('not_ready')` where the ledger cannot promise that. */
+  async conclude(outcome: Outcome, fault: Fault | null, usage: Usage | null): Promise<void> {
+    if (this.#concluded) return;
+    this.#concluded = true;
+    const now = this.#ports.clock.monotonic();
+    const total = now - this.#incoming.startedAt;
+    const ttft = this.#firstByteAt === 0 ? null : this.#firstByteAt - this.#incoming.startedAt;
+    this.#ports.meter.inFlight(-1);
+    this.#ports.meter.exchange({
+      endpoint: this.#endpoint,
+      model: this.#upstream === null ? '-' : (this.#model ?? '-'),
+      outcome,
+      status: fault?.status ?? 200,
+      overhead: Math.max(0, total - this.#waited) / 1000,
+      ttft: ttft === null ? null : ttft / 1000,
+      total: total / 1000,
+      inputTokens: usage?.input ?? 0,
+      outputTokens: usage?.output ?? 0,
+    });
+    // A stranger's requests are counted, not written one by one: who has no credential must not be able to fill the disk.
+    if (this.#principal === null) this.#ports.strangers.count(fault?.detail ?? fault?.code ?? outcome, this.#incoming.source.ip);
+    else await this.#append(this.#facts(outcome, fault, usage, total, ttft));
+  }
+
+  /** Only for an exchange that ended in a way nobody foresaw: every known path has concluded. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.conclude('failed', new Fault('internal_error', 'The exchange ended without a conclusion.'), null);
+  }
+
+  /** What cannot be recorded is not answered: the ledger fails closed. */
+  async #append(facts: EntryFacts): Promise<void> {
+    try {
+      await this.#ports.ledger.append(facts);
+    } catch (cause) {
+      throw new Fault('not_ready', 'The gateway cannot record requests at the moment.', { detail: 'ledger', cause });
+    }
+  }
+
+  #facts(outcome: Outcome, fault: Fault | null, usage: Usage | null, total: number, ttft: number | null): EntryFacts {
+    const { id, source } = this.#incoming;
+    const principal = this.#principal;
+    return {
+      id,
+      kind: 'request',
+      principal:
+        principal === null
+          ? null
+          : {
+              id: principal.id,
+              kind: principal.kind,
+              tenant: principal.tenant,
+              credential: `${principal.credential.kind}:${principal.credential.id}`,
+            },
+      source: { ip: source.ip, port: source.port, tls: source.tls?.version ?? null },
+      action: this.#action,
+      resource: this.#model,
+      decision: this.#decision === null ? null : { effect: this.#decision.effect, rule: this.#decision.rule },
+      model: this.#model === null ? null : { name: this.#model, upstream: this.#upstream, artifact: null },
+      usage: usage === null ? null : { input: usage.input, output: usage.output, cached: usage.cached, exact: usage.exact },
+      latency: { overhead: round(total - this.#waited), ttft: ttft === null ? null : round(ttft), total: round(total) },
+      verdicts: [...this.#verdicts.values()],
+      outcome,
+      fault: fault?.code ?? null,
+      digest: { prompt: this.#promptDigest, reply: this.#replyDigest },
+      detail: { endpoint: this.#endpoint, attempts: this.#attempts, reason: fault?.detail ?? null },
+    };
+  }
+}
+
+/** Milliseconds with three decimals. */
+function round(milliseconds: number): number {
+  return Math.max(0, Math.round(milliseconds * 1000) / 1000);
+}

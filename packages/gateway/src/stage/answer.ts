@@ -1,0 +1,165 @@
+import { Fault } from '@sallyport/core';
+import type { ReplyEvent, ReplyFormat } from '@sallyport/wire';
+import type { Door } from '../door.ts';
+import type { ExchangeRecord } from '../record.ts';
+import { readAll } from '../upstream/call.ts';
+import type { Answered } from './facts.ts';
+import type { Forwarded } from './forward.ts';
+import { Relay } from './relay.ts';
+
+/** Largest whole reply, bytes. */
+const MAX_REPLY_BYTES = 64 * 1024 * 1024;
+/** Largest single event of a stream, bytes. */
+const MAX_EVENT_BYTES = 8 * 1024 * 1024;
+
+/** Brings the reply to the client, inspected, all but its last byte: `finish` sends that, once the ledger has the exchange. */
+export function answer(forwarded: Forwarded, door: Door, record: ExchangeRecord): Promise<Answered> {
+  const format = forwarded.endpoint.reply;
+  if (format === null) return answerOwn(forwarded, record);
+  return forwarded.request?.stream === true && format.streamType !== null
+    ? answerStream(forwarded, format, format.streamType, door, record)
+    : answerWhole(forwarded, format, door, record);
+}
+
+/** Sallyport's own answers hold nothing to inspect. */
+async function answerOwn(forwarded: Forwarded, record: ExchangeRecord): Promise<Answered> {
+  const body = await readAll(forwarded.call, MAX_REPLY_BYTES);
+  return { ...forwarded, usage: null, fault: null, finish: () => sendWhole(forwarded, body, record) };
+}
+
+async function answerWhole(forwarded: Forwarded, format: ReplyFormat, door: Door, record: ExchangeRecord): Promise<Answered> {
+  const body = await readAll(forwarded.call, MAX_REPLY_BYTES);
+  record.firstByte();
+  if (body.length === 0 && forwarded.endpoint.action === 'model.manage') {
+    return { ...forwarded, usage: null, fault: null, finish: () => sendWhole(forwarded, body, record) };
+  }
+  if (forwarded.head.mediaType !== 'application/json') throw unreadable('content-type of the reply');
+  const relay = new Relay(forwarded.compiled, forwarded.servedAs, record);
+  const out = [...relay.push([format.readWhole(body)]), ...relay.end()];
+  const fault = relay.blocked ?? relay.broken;
+  if (fault !== null) throw fault;
+  const shown = out.length === 1 && out[0] !== undefined ? out[0] : Buffer.concat(out);
+  record.replied(door.ledger.digest(shown));
+  return { ...forwarded, usage: relay.usage, fault: null, finish: () => sendWhole(forwarded, shown, record) };
+}
+
+async function answerStream(
+  forwarded: Forwarded,
+  format: ReplyFormat,
+  type: string,
+  door: Door,
+  record: ExchangeRecord,
+): Promise<Answered> {
+  const { call, head, compiled, incoming } = forwarded;
+  if (head.mediaType !== type) throw unreadable('content-type of the stream');
+  const stream = format.openStream({ maxEventBytes: MAX_EVENT_BYTES });
+  const relay = new Relay(compiled, forwarded.servedAs, record);
+  const sink = new StreamSink(forwarded, type, door, record, compiled.snapshot.guard.mode === 'hold');
+  try {
+    for (;;) {
+      const chunk = call.take() ?? (await call.next());
+      if (chunk === null) break;
+      record.firstByte();
+      const events = stream.push(chunk);
+      const wait = sink.accept(relay.push(events), chunk, events);
+      if (wait !== null) await wait;
+      if (relay.blocked !== null || relay.broken !== null) break;
+    }
+    if (relay.blocked === null && relay.broken === null) {
+      await sink.accept([...relay.push(stream.end()), ...relay.end()], null, []);
+      if (relay.broken === null && relay.blocked === null && !stream.finished) relay.broken = unreadable('the stream has no end');
+    }
+  } catch (error) {
+    if (!(error instanceof Fault) || error.code === 'client_closed_request' || incoming.reply.gone) throw error;
+    relay.broken = error;
+    await sink.accept(relay.end(), null, []);
+  }
+  const fault = relay.blocked ?? relay.broken;
+  call.abort();
+  record.replied(sink.digest());
+  // As long as the client has seen nothing, a fault is an ordinary answer with its status.
+  if (fault !== null && !incoming.reply.headed) throw fault;
+  return { ...forwarded, usage: relay.usage, fault, finish: () => sink.finish(fault === null ? null : errorEvent(format, fault)) };
+}
+
+/** Writes a stream to the client: at once, or in `hold` mode when all of it was judged. */
+class StreamSink {
+  readonly #forwarded: Forwarded;
+  readonly #type: string;
+  readonly #record: ExchangeRecord;
+  readonly #digest: { update(bytes: Uint8Array): void; hex(): string };
+  readonly #held: Buffer[] | null;
+  #heldBytes = 0;
+
+  constructor(forwarded: Forwarded, type: string, door: Door, record: ExchangeRecord, hold: boolean) {
+    this.#forwarded = forwarded;
+    this.#type = type;
+    this.#record = record;
+    this.#digest = door.ledger.startDigest();
+    this.#held = hold ? [] : null;
+  }
+
+  /** Returns a promise where the client must catch up first. `chunk` is what came in: it leaves as it is where nothing was changed. */
+  accept(out: readonly Buffer[], chunk: Buffer | null, events: readonly ReplyEvent[]): Promise<void> | null {
+    if (out.length === 0) return null;
+    const bytes = join(out, chunk, events);
+    this.#digest.update(bytes);
+    if (this.#held === null) return this.#write(bytes);
+    this.#held.push(bytes);
+    this.#heldBytes += bytes.length;
+    if (this.#heldBytes > MAX_REPLY_BYTES) throw unreadable('reply too large to hold');
+    return null;
+  }
+
+  /** Keyed digest of the reply as the client gets it, an error event at its end aside. */
+  digest(): string {
+    return this.#digest.hex();
+  }
+
+  /** The last bytes. `trailer` is an error in the stream, after which no end marker comes: the client must see that it is cut. */
+  finish(trailer: Buffer | null): void {
+    if (this.#held !== null) for (const bytes of this.#held) this.#write(bytes)?.catch(() => undefined);
+    if (trailer !== null) this.#write(trailer)?.catch(() => undefined);
+    const { reply } = this.#forwarded.incoming;
+    if (!reply.headed) reply.begin(200, this.#type, overheadHeader(this.#record));
+    reply.end();
+  }
+
+  #write(bytes: Buffer): Promise<void> | null {
+    const { reply } = this.#forwarded.incoming;
+    if (!reply.headed) reply.begin(200, this.#type, overheadHeader(this.#record));
+    return reply.write(bytes);
+  }
+}
+
+/** The common case, every event of a chunk unchanged and none left over, costs no copy. */
+function join(out: readonly Buffer[], chunk: Buffer | null, events: readonly ReplyEvent[]): Buffer {
+  if (out.length === 1 && out[0] !== undefined) return out[0];
+  if (chunk !== null && out.length === events.length) {
+    let size = 0;
+    let same = true;
+    for (let i = 0; i < out.length && same; i += 1) {
+      same = out[i] === events[i]?.raw && (i > 0 || (out[i]?.buffer === chunk.buffer && out[i]?.byteOffset === chunk.byteOffset));
+      size += out[i]?.length ?? 0;
+    }
+    if (same && size === chunk.length) return chunk;
+  }
+  return Buffer.concat(out);
+}
+
+function sendWhole({ incoming }: Forwarded, body: Buffer, record: ExchangeRecord): void {
+  incoming.reply.send(200, body.length === 0 ? null : 'application/json', overheadHeader(record), body);
+}
+
+/** Milliseconds Sallyport has added so far; the name is part of the contract. */
+function overheadHeader(record: ExchangeRecord): readonly string[] {
+  return ['x-sallyport-overhead-ms', record.overhead().toFixed(2)];
+}
+
+function errorEvent(format: ReplyFormat, fault: Fault): Buffer {
+  return format.errorEvent({ message: fault.message, code: fault.code, type: fault.status < 500 ? 'invalid_request_error' : 'api_error' });
+}
+
+function unreadable(detail: string): Fault {
+  return new Fault('upstream_error', 'The model server sent an answer that could not be read.', { detail });
+}

@@ -1,0 +1,63 @@
+import type { Decision, Fault, Principal, Route, Snapshot, Upstream, Usage } from '@sallyport/core';
+import type { Endpoint, ParsedRequest } from '@sallyport/wire';
+import type { Compiled } from '../compiled.ts';
+import type { Incoming } from '../http/incoming.ts';
+import type { Charge } from './admit.ts';
+
+/**
+ * The facts an exchange gathers, in order. Each stage takes the type before it and adds to it, so a stage that is left out or moved
+ * does not compile.
+ */
+
+/** The request is for an endpoint Sallyport serves, and its head is sound. */
+export interface Received {
+  readonly incoming: Incoming;
+  readonly compiled: Compiled;
+  readonly snapshot: Snapshot;
+  readonly endpoint: Endpoint;
+  /** The model a path names (`GET /v1/models/{id}`), else null. */
+  readonly pathModel: string | null;
+}
+
+/** The caller is known. */
+export interface Identified extends Received {
+  readonly principal: Principal;
+}
+
+/** The body was read and is well formed; null where the endpoint takes none. */
+export interface Asked extends Identified {
+  readonly request: ParsedRequest | null;
+  /** The model the client names, or null where the endpoint has none. */
+  readonly model: string | null;
+}
+
+/** Where the request may go: the route first, then its permitted fallbacks. Empty where Sallyport answers by itself. */
+export interface Destination {
+  readonly route: Route;
+  readonly upstream: Upstream;
+}
+
+/** Policy permits the call, with everything it asks for. */
+export interface Permitted extends Asked {
+  readonly decision: Decision;
+  readonly destinations: readonly Destination[];
+}
+
+/** The limits have room for it, and hold it. */
+export interface Admitted extends Permitted {
+  readonly charge: Charge;
+}
+
+/** Every text of the request was inspected; `body` is what may be forwarded (without the model name of a destination). */
+export interface Cleared extends Admitted {
+  readonly edits: readonly { readonly path: readonly (string | number)[]; readonly value: string }[];
+}
+
+/** The answer reached the client, all but its last byte. */
+export interface Answered extends Cleared {
+  readonly usage: Usage | null;
+  /** Why a begun stream was cut, or null where it is whole. */
+  readonly fault: Fault | null;
+  /** Sends the last byte. */
+  finish(): void;
+}

@@ -1,0 +1,87 @@
+import { classifyHost, refusal } from '@sallyport/access';
+import { type Action, type Decision, Fault, type Resource, type Route, type Snapshot } from '@sallyport/core';
+import type { Asked, Destination, Permitted } from './facts.ts';
+
+/** Decides the call itself, every restricted field in it and every place it may go. Denied unless a rule permits. */
+export function permit(asked: Asked): Permitted {
+  const { endpoint, model } = asked;
+  const decision = decide(asked, endpoint.action, model);
+  if (decision.effect === 'deny') {
+    asked.compiled.meter.authorisationDenial(endpoint.action);
+    throw refusal(decision, endpoint.action);
+  }
+  checkRestrictedFields(asked);
+  checkReferences(asked);
+  // Without a reply format the answer is Sallyport's own (model lists): nothing goes anywhere.
+  const destinations = endpoint.reply === null ? [] : findDestinations(asked);
+  return { ...asked, decision, destinations };
+}
+
+function decide({ compiled, principal, incoming }: Asked, action: Action, model: string | null): Decision {
+  const resource: Resource = { kind: 'model', name: model ?? '*' };
+  return compiled.policy.decide(principal, action, resource, { now: compiled.clock.now(), ip: incoming.source.ip });
+}
+
+function checkRestrictedFields(asked: Asked): void {
+  for (const field of asked.request?.restricted ?? []) {
+    const decision = decide(asked, field.action, asked.model);
+    if (decision.effect === 'permit') continue;
+    asked.compiled.meter.authorisationDenial(field.action);
+    throw new Fault('forbidden', `The field ${field.address} needs the permission ${field.action}.`, {
+      param: field.address,
+      detail: decision.rule,
+    });
+  }
+}
+
+/** The gateway fetches no reference, but the model's server might: public ones need a permission, private ones another (SSRF). */
+function checkReferences(asked: Asked): void {
+  for (const reference of asked.request?.references ?? []) {
+    if (reference.source !== 'remote' || reference.url === null) continue;
+    const host = classifyHost(reference.url);
+    if (host === 'invalid') {
+      throw new Fault('invalid_request', `The reference at ${reference.address} is not an http or https URL.`, {
+        param: reference.address,
+      });
+    }
+    const action = host === 'private' ? 'feature.private-references' : 'feature.references';
+    if (decide(asked, action, asked.model).effect === 'permit') continue;
+    asked.compiled.meter.authorisationDenial(action);
+    const what = host === 'private' ? 'a private address' : 'an outside address';
+    throw new Fault('forbidden', `The reference at ${reference.address} points to ${what} and needs the permission ${action}.`, {
+      param: reference.address,
+    });
+  }
+}
+
+function findDestinations(asked: Asked): Destination[] {
+  const { snapshot, model } = asked;
+  const first = model === null ? undefined : snapshot.routes.get(model);
+  if (first === undefined) return [manageDestination(asked)];
+  const destinations: Destination[] = [];
+  for (const name of [first.name, ...first.fallback]) {
+    const destination = resolve(snapshot, snapshot.routes.get(name));
+    // A fallback is a model like any other: who may not ask for it does not get it by another's failure.
+    if (destination === null || decide(asked, asked.endpoint.action, name).effect === 'deny') continue;
+    destinations.push(destination);
+  }
+  return destinations;
+}
+
+function resolve(snapshot: Snapshot, route: Route | undefined): Destination | null {
+  const upstream = route === undefined ? undefined : snapshot.upstreams.get(route.upstream);
+  return route === undefined || upstream === undefined ? null : { route, upstream };
+}
+
+/**
+ * Model management names models of the server itself, which need no route yet. With exactly one Ollama server it is clear which one is
+ * meant; otherwise the name must be a route's.
+ */
+function manageDestination(asked: Asked): Destination {
+  const servers = [...asked.snapshot.upstreams.values()].filter((upstream) => upstream.kind === 'ollama');
+  const [upstream] = servers;
+  if (asked.endpoint.action !== 'model.manage' || upstream === undefined || servers.length > 1 || asked.model === null) {
+    throw new Fault('model_not_found', 'There is no such model.', { param: 'model' });
+  }
+  return { route: { name: asked.model, upstream: upstream.name, target: asked.model, fallback: [] }, upstream };
+}

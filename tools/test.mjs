@@ -1,0 +1,47 @@
+// `npm test`: installs what the tests need, then types, lint, layers and every test. `--static` stops before the tests.
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { ensureInstalled, findNode, ROOT, runNode } from './runtime.mjs';
+
+/** Real peers the tests talk to, by the program that shows they are there. A peer that is missing skips its tests with a message. */
+const PEERS = [
+  { program: '/usr/lib/postgresql', package: 'postgresql' },
+  { program: '/usr/bin/openssl', package: 'openssl' },
+  { program: '/usr/bin/curl', package: 'curl' },
+];
+
+function installPeers() {
+  const missing = PEERS.filter((peer) => spawnSync('test', ['-e', peer.program]).status !== 0).map((peer) => peer.package);
+  if (missing.length === 0) return;
+  const root = process.getuid?.() === 0 && spawnSync('sh', ['-c', 'command -v apt-get']).status === 0;
+  if (!root) {
+    process.stderr.write(`Not installed, their tests will be skipped: ${missing.join(', ')}\n`);
+    return;
+  }
+  process.stderr.write(`Installing ${missing.join(', ')} ...\n`);
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  spawnSync('apt-get', ['update', '-qq'], { stdio: 'ignore', env });
+  spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...missing], { stdio: ['ignore', 'ignore', 'inherit'], env });
+}
+
+function step(name, command, args) {
+  process.stderr.write(`${name} ...\n`);
+  const { status } = spawnSync(command, args, { cwd: ROOT, stdio: 'inherit' });
+  return status === 0;
+}
+
+ensureInstalled({ dev: true });
+const bin = (name) => join(ROOT, 'node_modules', '.bin', name);
+const sound = [
+  step('Types', bin('tsc'), ['-p', ROOT]),
+  step('Lint and format', bin('biome'), ['ci', '--log-level=warn', ROOT]),
+  step('Layers', findNode(), [join(ROOT, 'tools', 'layers.ts')]),
+].every(Boolean);
+
+if (process.argv.includes('--static')) {
+  process.exitCode = sound ? 0 : 1;
+} else {
+  installPeers();
+  const status = await runNode([join(ROOT, 'tools', 'run-tests.ts'), ...(sound ? [] : ['--unsound']), ...process.argv.slice(2)]);
+  process.exitCode = status === 0 && !sound ? 1 : status;
+}
