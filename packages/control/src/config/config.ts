@@ -1,0 +1,61 @@
+import type { CertificateIdentity, GuardSettings, HttpSettings, Issuer, LimitRule, Role, Route, Upstream } from '@sallyport/core';
+
+/**
+ * The effective configuration: every default filled in, durations in milliseconds, paths absolute, names checked against each other.
+ * Secrets are still references (`env:NAME`, `file:/path`); see `resolveSecret`.
+ */
+export interface Config {
+  readonly listen: { readonly gateway: ListenAddress; readonly control: ListenAddress };
+  readonly tls: TlsSettings | null;
+  readonly http: HttpSettings;
+  readonly upstreams: readonly Upstream[];
+  readonly models: readonly Route[];
+  readonly identity: { readonly issuers: readonly Issuer[]; readonly certificates: readonly CertificateIdentity[] };
+  /** Custom roles only; the built-in ones are not configuration. */
+  readonly roles: readonly Role[];
+  readonly limits: readonly LimitRule[];
+  readonly guards: GuardSettings;
+  readonly storage: StorageSettings;
+  readonly counters: { readonly url: string };
+  readonly audit: AuditSettings;
+}
+
+export interface ListenAddress {
+  /** An IP address without brackets, or a host name. */
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+}
+
+/** Certificates for the listeners. `cert`, `key` and `clientCa` are references to PEM texts. */
+export interface TlsSettings {
+  readonly cert: string;
+  readonly key: string;
+  readonly clientCa: string | null;
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+  /** Client certificates on the gateway's listener: not asked for, verified where given, or needed. */
+  readonly clientAuth: 'none' | 'request' | 'require';
+}
+
+export interface StorageSettings {
+  /** `sqlite:/absolute/path`, `sqlite::memory:`, `postgres://…` without a password, or a reference to such a URL. */
+  readonly url: string;
+  /** Reference to the database password, or null. */
+  readonly password: string | null;
+}
+
+export interface AuditSettings {
+  /** Absolute path of the ledger's directory. */
+  readonly directory: string;
+  readonly exporters: readonly string[];
+}
+
+/** True for an address that only this machine can reach. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
+}
+
+/** `127.0.0.1:7070`, `[::1]:7070`. */
+export function formatListen(address: ListenAddress): string {
+  return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+}

@@ -1,0 +1,55 @@
+import type { GuardSettings, HttpSettings, Upstream } from '@sallyport/core';
+
+/** What a key means when the file does not give it. docs/configuration.md repeats these and a test compares the two. */
+export const DEFAULT_LISTEN = { gateway: '127.0.0.1:7070', control: '127.0.0.1:7071' } as const;
+
+export const DEFAULT_HTTP: HttpSettings = {
+  corsOrigins: [],
+  trustedProxies: [],
+  maxBodyBytes: 16_777_216,
+  maxHeaderBytes: 16_384,
+  headersTimeout: 10_000,
+  bodyTimeout: 30_000,
+  keepAliveTimeout: 65_000,
+  drainTimeout: 30_000,
+};
+
+/** `connections` bounds sockets, not requests in progress; `firstByte` is long because a large prompt is read before the first token. */
+export const DEFAULT_UPSTREAM: Pick<Upstream, 'maxConcurrency' | 'connections' | 'timeouts' | 'retries'> = {
+  maxConcurrency: null,
+  connections: 1_024,
+  timeouts: { connect: 3_000, firstByte: 120_000, idle: 60_000, total: 600_000 },
+  retries: 1,
+};
+
+export const DEFAULT_GUARDS: GuardSettings = {
+  input: ['normalise', 'injection', 'secrets', 'pii:mask'],
+  output: ['secrets', 'pii:mask', 'system-prompt', 'exfiltration'],
+  mode: 'transform',
+  deny: [],
+  onBlock: 'fault',
+  onUnavailable: 'block',
+  maxTextLength: 1_000_000,
+};
+
+/** Asymmetric signature algorithms only: with an HMAC one, whoever can verify a token can also make it. */
+export const JWT_ALGORITHMS = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+] as const;
+export const DEFAULT_JWT_ALGORITHMS: readonly string[] = ['RS256', 'PS256', 'ES256', 'EdDSA'];
+
+export const DEFAULT_TENANT = 'default';
+export const DEFAULT_CLOCK_TOLERANCE = 30_000;
+export const DEFAULT_HOME = '.sallyport';
+export const DEFAULT_STORAGE_FILE = 'state.db';
+export const DEFAULT_LEDGER_DIRECTORY = 'ledger';

@@ -1,0 +1,113 @@
+import type { Action, LimitDimension, UpstreamKind } from '@sallyport/core';
+
+/** `sallyport.yaml` as it is written, after its shape was checked. Every key is described in docs/configuration.md. */
+export interface ConfigDocument {
+  listen?: { gateway?: string; control?: string };
+  tls?: TlsDocument;
+  http?: HttpDocument;
+  upstreams?: UpstreamDocument[];
+  models?: ModelDocument[];
+  identity?: { issuers?: IssuerDocument[]; certificates?: CertificateDocument[] };
+  roles?: RoleDocument[];
+  limits?: LimitDocument[];
+  guards?: GuardsDocument;
+  storage?: { url?: string; password?: string };
+  counters?: { url?: string };
+  audit?: { directory?: string; exporters?: unknown[] };
+}
+
+export interface TlsDocument {
+  cert?: string;
+  key?: string;
+  clientCa?: string;
+  minVersion?: '1.2' | '1.3';
+  clientAuth?: 'none' | 'request' | 'require';
+}
+
+export interface HttpDocument {
+  corsOrigins?: string[];
+  trustedProxies?: string[];
+  maxBodyBytes?: number;
+  maxHeaderBytes?: number;
+  timeouts?: { headers?: string; body?: string; keepAlive?: string; drain?: string };
+}
+
+export interface UpstreamDocument {
+  name: string;
+  kind: UpstreamKind;
+  url?: string;
+  socketPath?: string;
+  maxConcurrency?: number;
+  connections?: number;
+  timeouts?: { connect?: string; firstByte?: string; idle?: string; total?: string };
+  retries?: number;
+  credential?: string;
+  tls?: { ca?: string; cert?: string; key?: string; serverName?: string; pins?: string[] };
+}
+
+export interface ModelDocument {
+  name: string;
+  upstream: string;
+  target?: string;
+  fallback?: string[];
+}
+
+export interface IssuerDocument {
+  name: string;
+  issuer: string;
+  audience: string[];
+  algorithms?: string[];
+  jwksUri: string;
+  claims?: { subject?: string; tenant?: string; roles?: string; team?: string };
+  tenant?: string;
+  roles?: string[];
+  roleMap?: Record<string, string>;
+  clockTolerance?: string;
+}
+
+export interface CertificateDocument {
+  name: string;
+  spiffeId?: string;
+  fingerprint?: string;
+  principal: string;
+  tenant?: string;
+  roles: string[];
+  models?: string[];
+}
+
+export interface RoleDocument {
+  name: string;
+  actions: Action[];
+  models?: string[];
+}
+
+/** One entry may bound several quantities; each becomes a rule of its own. */
+export interface LimitDocument {
+  name?: string;
+  per: LimitDimension;
+  requests?: number;
+  'input-tokens'?: number;
+  'output-tokens'?: number;
+  tokens?: number;
+  concurrency?: number;
+  window?: string;
+  models?: string[];
+}
+
+export interface GuardsDocument {
+  input?: string[];
+  output?: string[];
+  mode?: 'observe' | 'transform' | 'hold';
+  deny?: DenyDocument[];
+  onBlock?: 'fault' | 'assistant';
+  onUnavailable?: 'block' | 'pass-unsafe';
+  maxTextLength?: number;
+}
+
+export interface DenyDocument {
+  name: string;
+  pattern: string;
+  ignoreCase?: boolean;
+  stages?: ('input' | 'output')[];
+  action?: 'block' | 'redact' | 'flag';
+}

@@ -1,0 +1,107 @@
+import type { GuardSettings, LimitQuantity, LimitRule } from '@sallyport/core';
+import { DEFAULT_GUARDS } from './defaults.ts';
+import type { LimitDocument } from './document.ts';
+import { type Path, quote } from './problem.ts';
+import { checkUnique, type Item, type Reading, readItems, readSection } from './reading.ts';
+import { GUARDS, LIMIT } from './schema.ts';
+import { parseDuration } from './units.ts';
+
+export const LIMIT_QUANTITIES: readonly LimitQuantity[] = ['requests', 'input-tokens', 'output-tokens', 'tokens', 'concurrency'];
+
+const SHORTEST_WINDOW = 1_000;
+const LONGEST_WINDOW = 31 * 86_400_000;
+
+export function readLimits(value: unknown, reading: Reading): LimitRule[] {
+  const items = readItems(LIMIT, value, ['limits'], 1_000, 'a list of limits', reading);
+  const rules = items.flatMap((item) => readLimit(item, reading).map((rule) => ({ value: rule, path: item.path })));
+  checkUnique(rules, reading.findings);
+  return rules.map((rule) => rule.value);
+}
+
+function readLimit({ value, path }: Item<LimitDocument>, reading: Reading): LimitRule[] {
+  const quantities = LIMIT_QUANTITIES.filter((quantity) => value[quantity] !== undefined);
+  if (quantities.length === 0) {
+    reading.findings.problem(
+      path,
+      `an amount of at least one of ${LIMIT_QUANTITIES.join(', ')}`,
+      'none',
+      'for instance { per: key, tokens: 100000, window: 1m }',
+    );
+    return [];
+  }
+  const window = readWindow(value, quantities, path, reading);
+  const models = value.models ?? null;
+  return quantities.map((quantity) => ({
+    name: limitName(value, quantity, quantities.length > 1),
+    per: value.per,
+    quantity,
+    amount: value[quantity] ?? 0,
+    window: quantity === 'concurrency' ? 0 : window,
+    models,
+  }));
+}
+
+function readWindow(value: LimitDocument, quantities: readonly LimitQuantity[], path: Path, reading: Reading): number {
+  const needed = quantities.some((quantity) => quantity !== 'concurrency');
+  const at = [...path, 'window'];
+  if (value.window === undefined) {
+    if (needed) reading.findings.problem(at, 'a duration such as 1s, 1m, 1h, 1d or 30d', 'nothing');
+    return 0;
+  }
+  if (!needed) reading.findings.problem(at, 'no window: concurrency counts requests in progress', quote(value.window), 'remove it');
+  const window = parseDuration(value.window) ?? 0;
+  if (window < SHORTEST_WINDOW || window > LONGEST_WINDOW) reading.findings.problem(at, 'a duration from 1s to 31d', quote(value.window));
+  return window;
+}
+
+/** `tokens/key/1m`, with the models where the rule is for some only. Names are in metrics and in `policy explain`. */
+function limitName(value: LimitDocument, quantity: LimitQuantity, several: boolean): string {
+  if (value.name !== undefined) return several ? `${value.name}/${quantity}` : value.name;
+  const parts = [quantity, value.per, ...(quantity === 'concurrency' || value.window === undefined ? [] : [value.window])];
+  return [...parts, ...(value.models === undefined ? [] : [value.models.join('+')])].join('/');
+}
+
+/** Says what is wrong with the detectors and patterns, whose vocabulary belongs to the guard; paths are within the section. */
+export type CheckGuards = (settings: GuardSettings) => readonly GuardProblem[];
+
+export interface GuardProblem {
+  readonly path: Path;
+  readonly expected: string;
+  readonly got: string;
+}
+
+export function readGuards(value: unknown, check: CheckGuards | null, reading: Reading): GuardSettings {
+  const { findings } = reading;
+  const section = readSection(GUARDS, value, ['guards'], reading) ?? {};
+  const deny = section.deny ?? [];
+  checkUnique(
+    deny.map((pattern, index) => ({ value: pattern, path: ['guards', 'deny', index] })),
+    findings,
+  );
+  const settings: GuardSettings = {
+    input: section.input ?? DEFAULT_GUARDS.input,
+    output: section.output ?? DEFAULT_GUARDS.output,
+    mode: section.mode ?? DEFAULT_GUARDS.mode,
+    deny: deny.map((pattern) => ({
+      name: pattern.name,
+      pattern: pattern.pattern,
+      ignoreCase: pattern.ignoreCase ?? false,
+      stages: pattern.stages ?? ['input', 'output'],
+      action: pattern.action ?? 'block',
+    })),
+    onBlock: section.onBlock ?? DEFAULT_GUARDS.onBlock,
+    onUnavailable: section.onUnavailable ?? DEFAULT_GUARDS.onUnavailable,
+    maxTextLength: section.maxTextLength ?? DEFAULT_GUARDS.maxTextLength,
+  };
+  for (const { path, expected, got } of check?.(settings) ?? []) findings.problem(['guards', ...path], expected, got);
+  if (settings.mode === 'observe')
+    findings.warn(['guards', 'mode'], 'findings are recorded and nothing is stopped', 'use transform or hold');
+  if (settings.onUnavailable === 'pass-unsafe')
+    findings.warn(['guards', 'onUnavailable'], 'text that could not be inspected passes', 'use block');
+  for (const side of ['input', 'output'] as const) {
+    if (settings[side].length === 0 && deny.every((pattern) => !(pattern.stages ?? ['input', 'output']).includes(side))) {
+      findings.warn(['guards', side], `nothing is looked for in the ${side}`, `remove guards.${side} to get the default detectors`);
+    }
+  }
+  return settings;
+}
