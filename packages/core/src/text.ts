@@ -12,4 +12,10 @@ export interface AddressedText {
   readonly path: readonly (string | number)[];
   readonly provenance: Provenance;
   readonly text: string;
+  /**
+   * True where the text is not the value at `path` itself and so can be judged but not rewritten in place: the member names of an
+   * object a client is free to name (joined by line feeds), or the text of an encoded document. A verdict that would redact it must
+   * block instead.
+   */
+  readonly fixed?: true;
 }

@@ -49,11 +49,12 @@ export interface RequestLimits {
   readonly maxMessages: number;
   /** UTF-16 units of one string. */
   readonly maxStringLength: number;
-  /** JSON values (members, elements) in one body. */
+  /** JSON values (members, elements) in one body; an empty container counts as two. */
   readonly maxValues: number;
 }
 
-export const DEFAULT_REQUEST_LIMITS: RequestLimits = { maxDepth: 64, maxMessages: 4096, maxStringLength: 8_388_608, maxValues: 1_000_000 };
+/** 200,000 values are far more than any client sends, and bound what a hostile body costs to parse to about a quarter of a second. */
+export const DEFAULT_REQUEST_LIMITS: RequestLimits = { maxDepth: 64, maxMessages: 4096, maxStringLength: 8_388_608, maxValues: 200_000 };
 
 /** A body that was read and found well formed. The original bytes stay the truth: what is forwarded is `json.bytes` with edits spliced in. */
 export interface ParsedRequest {
@@ -72,14 +73,17 @@ export interface ParsedRequest {
 export interface RequestBounds {
   /** What the client caps the output at, or null. */
   readonly maxOutputTokens: number | null;
-  /** `n` or `best_of`, whichever is larger. */
+  /** `n` or `best_of`, whichever is larger, times the number of prompts where a body holds several. */
   readonly choices: number;
 }
 
-/** A URL or inline blob the upstream might fetch or decode. The gateway never fetches it. */
+/**
+ * A URL or inline blob the upstream might fetch or decode. The gateway never fetches it. `server` is a machine that the upstream would
+ * talk to: a remote MCP server, a model registry.
+ */
 export interface Reference {
   readonly address: string;
-  readonly kind: 'image' | 'file' | 'audio' | 'video';
+  readonly kind: 'image' | 'file' | 'audio' | 'video' | 'server';
   /** `data:` URLs and inline base64 are `inline`; an id of a stored file is `stored`; anything else is `remote`. */
   readonly source: 'inline' | 'remote' | 'stored';
   /** The URL of a remote reference exactly as the client wrote it (attacker's data), else null. */
