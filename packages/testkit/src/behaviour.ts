@@ -37,7 +37,7 @@ export interface StreamPlan {
   /** Milliseconds between chunks. TCP may join chunks that are written together; 1 ms keeps them apart on loopback. */
   readonly delayMs?: number;
   /** After the last chunk: a clean end, no end at all, a reset, or a close that leaves the chunked body unfinished. */
-  readonly then?: 'end' | 'hang' | 'reset' | 'cut';
+  readonly ending?: 'end' | 'hang' | 'reset' | 'cut';
 }
 
 /** Streams `chunks` in chunked transfer coding, one write each. */
@@ -51,9 +51,9 @@ export function stream(chunks: readonly Bytes[], plan: StreamPlan = {}): Behavio
       if ((plan.delayMs ?? 0) > 0) await sleep(plan.delayMs, undefined, { signal });
       await write(exchange, chunk);
     }
-    if (plan.then === 'hang') await hang(exchange);
-    else if (plan.then === 'reset') socket.resetAndDestroy();
-    else if (plan.then === 'cut') socket.end();
+    if (plan.ending === 'hang') await hang(exchange);
+    else if (plan.ending === 'reset') socket.resetAndDestroy();
+    else if (plan.ending === 'cut') socket.end();
     else response.end();
   };
 }

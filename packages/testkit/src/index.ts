@@ -8,6 +8,7 @@ export * from './gguf.ts';
 export * from './h2client.ts';
 export * from './hostile.ts';
 export * from './peers.ts';
+export * from './postgres.ts';
 export * from './process.ts';
 export * from './random.ts';
 export * from './rawclient.ts';

@@ -126,10 +126,10 @@ export class ScriptedUpstream implements AsyncDisposable {
     return this.connections.filter((connection) => connection.closedAt === null).length;
   }
 
-  /** New connections are shown another certificate; existing ones go on. Only for a TLS upstream. */
-  useCertificate(tls: NonNullable<UpstreamOptions['tls']>): void {
+  /** New connections are shown another certificate; existing ones go on. Throws `TypeError` for an upstream without TLS. */
+  useCertificate(certificate: IssuedCertificate): void {
     if (!('setSecureContext' in this.#server)) throw new TypeError('this upstream does not speak TLS');
-    this.#server.setSecureContext(tlsOptions(tls));
+    this.#server.setSecureContext({ cert: certificate.cert, key: certificate.key });
   }
 
   /** Ends every connection and the listener. Throws an `AggregateError` of what scripts threw. */
