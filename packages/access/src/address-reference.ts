@@ -39,7 +39,7 @@ const SPECIAL_IPV4 = [
 const GLOBAL_IPV6 = ['2000::/3'] as const;
 const SPECIAL_IPV6 = ['2001::/23', '2001:db8::/32', '2002::/16', '3fff::/20'] as const;
 
-/** Names, and everything below them, that mean the machine itself or its own network (RFC 6761, 6762, 8375, ICANN's .internal, clouds). */
+/** Names, and everything below them, that mean the machine itself or its own network (RFC 6761, 6762, 8375, ICANN's .internal, cluster and cloud conventions). */
 const PRIVATE_SUFFIXES = [
   'localhost',
   'local',
@@ -53,7 +53,14 @@ const PRIVATE_SUFFIXES = [
   'home.arpa',
   'test',
   'svc',
-  'cluster.local',
+  'consul',
+  'ts.net',
+  // Metadata services that go by a public name.
+  'metadata.goog',
+  'metadata.tencentyun.com',
+  'metadata.platformequinix.com',
+  'metadata.packet.net',
+  'api.metadata.cloud.ibm.com',
   // Public DNS services that answer with whatever address the name spells.
   'nip.io',
   'sslip.io',

@@ -43,19 +43,24 @@ export function parseCidr(text: string): Cidr | null {
 
 /** A set of address blocks. An entry that is no CIDR block matches nothing, so a mistake never lets anybody in. */
 export class AddressList {
-  readonly #blocks: BlockList = new BlockList();
+  // One list for each family: a single BlockList also holds IPv4 addresses against IPv6 blocks, so `::/0` would cover them all.
+  readonly #ipv4: BlockList = new BlockList();
+  readonly #ipv6: BlockList = new BlockList();
 
   constructor(cidrs: readonly string[]) {
     for (const text of cidrs) {
       const cidr = parseCidr(text);
-      if (cidr !== null) this.#blocks.addSubnet(cidr.address, cidr.prefix, cidr.family);
+      if (cidr === null) continue;
+      const blocks = cidr.family === 'ipv4' ? this.#ipv4 : this.#ipv6;
+      blocks.addSubnet(cidr.address, cidr.prefix, cidr.family);
     }
   }
 
   /** `ip` in any spelling; text that is no address is in no block. */
   has(ip: string): boolean {
     const address = canonicalIp(ip);
-    return address !== null && this.#blocks.check(address, isIPv4(address) ? 'ipv4' : 'ipv6');
+    if (address === null) return false;
+    return isIPv4(address) ? this.#ipv4.check(address, 'ipv4') : this.#ipv6.check(address, 'ipv6');
   }
 }
 

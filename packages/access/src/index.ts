@@ -9,6 +9,7 @@ export { issuerProblems, TOKEN_ALGORITHMS } from './jwt.ts';
 export { JWKS_LIMITS, JWKS_TIMES, JwksCache, type JwksLimits, type JwksSource, type JwksStatus, type JwksTimes } from './jwt-keys.ts';
 export * from './key.ts';
 export { digestApiKey, verifyApiKey } from './key-digest.ts';
+export { type LimitEstimate, Limiter, type LimitRequest, type LimitRules, type Reservation } from './limits/limiter.ts';
 export * from './policy.ts';
 export * from './policy-glob.ts';
 export * from './role.ts';

@@ -1,3 +1,4 @@
+import { createPublicKey } from 'node:crypto';
 import { type Clock, Fault } from '@sallyport/core';
 import { createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
 
@@ -21,6 +22,8 @@ export interface JwksTimes {
   readonly stale: number;
   /** Least time between two fetches of one set, whatever tokens arrive. */
   readonly cooldown: number;
+  /** The same after an attempt that failed. */
+  readonly retry: number;
 }
 
 export interface JwksStatus {
@@ -46,9 +49,10 @@ interface Entry {
 }
 
 export const JWKS_LIMITS: JwksLimits = { timeout: 5_000, maxBytes: 262_144 };
-export const JWKS_TIMES: JwksTimes = { fresh: 600_000, stale: 14_400_000, cooldown: 30_000 };
+export const JWKS_TIMES: JwksTimes = { fresh: 600_000, stale: 14_400_000, cooldown: 30_000, retry: 5_000 };
 const MAX_KEYS = 64;
-const ASYMMETRIC_KEY_TYPES: ReadonlySet<unknown> = new Set(['RSA', 'EC', 'OKP']);
+const MIN_RSA_BITS = 2048;
+const ASYMMETRIC_KEY_TYPES: ReadonlySet<string> = new Set(['RSA', 'EC', 'OKP']);
 
 /**
  * Key sets of the configured issuers. Outlives snapshots, so that a configuration change during an issuer's outage costs nobody
@@ -113,7 +117,8 @@ export class JwksCache {
   }
 
   #mayFetch(entry: Entry): boolean {
-    return entry.pending === null && this.#clock.monotonic() - entry.attemptedAt >= this.#times.cooldown;
+    const wait = entry.failed ? this.#times.retry : this.#times.cooldown;
+    return entry.pending === null && this.#clock.monotonic() - entry.attemptedAt >= wait;
   }
 
   #refresh(uri: string, entry: Entry): Promise<void> {
@@ -139,15 +144,28 @@ export class JwksCache {
   }
 }
 
-/** The issuer's document, reduced to public signing keys of the kinds we verify with. Throws where it is no key set. */
+/** The issuer's document, reduced to the keys that can prove something. Throws where it is no key set. */
 function readKeySet(document: unknown): JSONWebKeySet {
   if (typeof document !== 'object' || document === null || !('keys' in document) || !Array.isArray(document.keys)) {
     throw new TypeError('not a JSON Web Key Set');
   }
   if (document.keys.length > MAX_KEYS) throw new RangeError(`more than ${MAX_KEYS} keys`);
-  return { keys: document.keys.filter(isAsymmetricKey) };
+  return { keys: document.keys.filter(isSigningKey) };
 }
 
-function isAsymmetricKey(key: unknown): key is JSONWebKeySet['keys'][number] {
-  return typeof key === 'object' && key !== null && 'kty' in key && ASYMMETRIC_KEY_TYPES.has(key.kty);
+/**
+ * A readable public key of a kind we verify with, RSA of at least 2048 bits. A key published together with its private half is anyone's
+ * and is left out, as are keys of other kinds: one bad key does not spoil the others.
+ */
+function isSigningKey(key: unknown): key is JSONWebKeySet['keys'][number] {
+  if (typeof key !== 'object' || key === null || !('kty' in key) || 'd' in key) return false;
+  const { kty } = key;
+  if (typeof kty !== 'string' || !ASYMMETRIC_KEY_TYPES.has(kty)) return false;
+  try {
+    const { modulusLength } = createPublicKey({ key: { ...key, kty }, format: 'jwk' }).asymmetricKeyDetails ?? {};
+    return modulusLength === undefined || modulusLength >= MIN_RSA_BITS;
+  } catch {
+    // OpenSSL cannot read the key, so nothing can be verified with it.
+    return false;
+  }
 }

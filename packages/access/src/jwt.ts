@@ -47,6 +47,7 @@ const TOKEN_TYPES: ReadonlySet<string> = new Set(['jwt', 'at+jwt', 'application/
 /** Longest life of a token, issue to end, in seconds: a stolen one cannot be revoked here. */
 const MAX_LIFETIME = 86_400;
 const MAX_KEY_ID_LENGTH = 256;
+const LOOPBACK_HOSTS: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
 const MAX_REMEMBERED = 10_000;
 
 /** What is wrong with an issuer's row, in words for its author. A row with a problem admits nobody. */
@@ -59,7 +60,14 @@ export function issuerProblems(issuer: Issuer): string[] {
       problems.push(`algorithms: ${JSON.stringify(algorithm)} is not an asymmetric signature algorithm`);
   }
   if (!(issuer.clockTolerance >= 0 && issuer.clockTolerance <= 300)) problems.push('clockTolerance: 0 to 300 seconds');
+  if (!isProtectedUrl(issuer.jwksUri)) problems.push('jwksUri: an https URL (http only for a server on this machine)');
   return problems;
+}
+
+/** Who can change the key set on its way can sign in as anybody, so it is not fetched in the clear. */
+function isProtectedUrl(text: string): boolean {
+  const url = URL.parse(text);
+  return url?.protocol === 'https:' || (url?.protocol === 'http:' && LOOPBACK_HOSTS.has(url.hostname));
 }
 
 /** Verifies bearer tokens of the issuers of one snapshot. Make a new one with each snapshot: what it remembers dies with it. */

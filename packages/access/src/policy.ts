@@ -41,10 +41,16 @@ interface CompiledRole {
   readonly outsideModels: Denial;
 }
 
-/** How a credential narrows its roles. */
+/** What a credential's row in the snapshot says of it. */
 interface Scope {
+  /** The row's roles; null where the roles came with the credential itself. Never those of an older snapshot. */
+  readonly roles: readonly string[] | null;
   readonly models: ModelSet;
+  readonly modelNames: readonly string[] | null;
   readonly addresses: AddressList | null;
+  /** Epoch milliseconds; undefined where the credential itself says when it ends. */
+  readonly expiresAt: number | null | undefined;
+  readonly revoked: boolean;
   readonly outsideModels: Denial;
 }
 
@@ -55,7 +61,16 @@ const EXPIRED = deny('credential:expired', 'the credential has expired');
 const ADDRESS = deny('address', 'the key may not be used from this address');
 const KEY_MODELS = deny('key:models', 'the key is limited to other models');
 const CERTIFICATE_MODELS = deny('certificate:models', 'the certificate identity is limited to other models');
-const UNLIMITED: Scope = { models: new ModelSet(null), addresses: null, outsideModels: DEFAULT_DENY };
+/** Of a credential whose roles come with it and which nothing narrows. */
+const UNLIMITED: Scope = {
+  roles: null,
+  models: new ModelSet(null),
+  modelNames: null,
+  addresses: null,
+  expiresAt: undefined,
+  revoked: false,
+  outsideModels: DEFAULT_DENY,
+};
 
 /**
  * Decides every call on every plane, for one snapshot. Deny by default; effective rights are the rights of the caller's roles, within
@@ -66,7 +81,6 @@ export class Policy {
   readonly #keys: ReadonlyMap<string, KeyRecord>;
   readonly #keyScopes = new Map<string, Scope>();
   readonly #certificateScopes = new Map<string, Scope>();
-  readonly #certificateModels = new Map<string, readonly string[] | null>();
   readonly #issuers: ReadonlySet<string>;
 
   constructor(source: PolicySource) {
@@ -77,9 +91,8 @@ export class Policy {
     }
     this.#keys = source.keys;
     this.#issuers = new Set(source.issuers.map((issuer) => issuer.name));
-    for (const { name, models } of source.certificateIdentities) {
-      this.#certificateModels.set(name, models);
-      this.#certificateScopes.set(name, { models: new ModelSet(models), addresses: null, outsideModels: CERTIFICATE_MODELS });
+    for (const { name, roles, models } of source.certificateIdentities) {
+      this.#certificateScopes.set(name, { ...UNLIMITED, roles, ...modelScope(models, CERTIFICATE_MODELS) });
     }
   }
 
@@ -87,10 +100,10 @@ export class Policy {
   decide(principal: Principal, action: Action, resource: Resource, context: DecisionContext): Decision {
     const scope = this.#scope(principal);
     if (scope === null) return UNKNOWN;
-    const standing = this.#standing(principal, scope, context);
+    const standing = checkStanding(principal, scope, context);
     if (standing !== null) return standing;
     const byModel = isAboutModel(action, resource);
-    const granted = this.#byRoles(principal.roles, action, byModel ? resource.name : null);
+    const granted = this.#byRoles(scope.roles ?? principal.roles, action, byModel ? resource.name : null);
     if (granted.effect === 'deny' || !byModel || scope.models.has(resource.name)) return granted;
     return scope.outsideModels;
   }
@@ -101,9 +114,9 @@ export class Policy {
     const rules: Omit<Consideration, 'decides'>[] = [];
     const scope = this.#scope(principal);
     const model = isAboutModel(action, resource) ? resource.name : null;
-    const standing = scope === null ? UNKNOWN : this.#standing(principal, scope, context);
+    const standing = scope === null ? UNKNOWN : checkStanding(principal, scope, context);
     rules.push(standing ?? { rule: 'credential', effect: 'permit', reason: 'the credential is in force' });
-    for (const name of principal.roles) rules.push(this.#considerRole(name, action, model));
+    for (const name of scope?.roles ?? principal.roles) rules.push(this.#considerRole(name, action, model));
     if (scope !== null && scope !== UNLIMITED && model !== null) {
       const { rule, reason } = scope.outsideModels;
       rules.push(
@@ -140,10 +153,8 @@ export class Policy {
 
   /** The rights of a caller as `canGrant` takes them. */
   rightsOf(principal: Principal): Grant {
-    const { kind, id, admittedBy } = principal.credential;
-    if (kind === 'jwt' || kind === 'local') return { roles: principal.roles, models: null };
-    const models = kind === 'api-key' ? this.#keys.get(id)?.models : this.#certificateModels.get(admittedBy ?? '');
-    return models === undefined ? { roles: [], models: [] } : { roles: principal.roles, models };
+    const scope = this.#scope(principal);
+    return scope === null ? { roles: [], models: [] } : { roles: scope.roles ?? principal.roles, models: scope.modelNames };
   }
 
   #scope(principal: Principal): Scope | null {
@@ -158,21 +169,11 @@ export class Policy {
   #compileKey(id: string): Scope | null {
     const key = this.#keys.get(id);
     if (key === undefined) return null;
-    const addresses = key.allowedIps === null ? null : new AddressList(key.allowedIps);
-    const scope: Scope = { models: new ModelSet(key.models), addresses, outsideModels: KEY_MODELS };
+    const { roles, models, allowedIps, expiresAt, revokedAt } = key;
+    const addresses = allowedIps === null ? null : new AddressList(allowedIps);
+    const scope: Scope = { roles, addresses, expiresAt, revoked: revokedAt !== null, ...modelScope(models, KEY_MODELS) };
     this.#keyScopes.set(id, scope);
     return scope;
-  }
-
-  /** Null while the credential is in force: a principal may outlive the key it came with, on a kept connection or in a cache. */
-  #standing(principal: Principal, scope: Scope, context: DecisionContext): Denial | null {
-    const { kind, id, expiresAt } = principal.credential;
-    const key = kind === 'api-key' ? this.#keys.get(id) : undefined;
-    if (key !== undefined && key.revokedAt !== null) return REVOKED;
-    const end = key === undefined ? expiresAt : key.expiresAt;
-    if (end !== null && end <= context.now) return EXPIRED;
-    if (scope.addresses !== null && (context.ip === null || !scope.addresses.has(context.ip))) return ADDRESS;
-    return null;
   }
 
   #byRoles(roles: readonly string[], action: Action, model: string | null): Decision {
@@ -202,11 +203,25 @@ export class Policy {
   }
 }
 
-/** The denial as the fault a client gets. The rule stays with the operator. @throws nothing; returns the fault to throw */
+/** The denial as the fault to throw. The client learns what is missing; which rule said so stays with the operator. */
 export function refusal(denial: Extract<Decision, { effect: 'deny' }>, action: Action): Fault {
-  if (denial.rule.endsWith('models'))
+  if (denial.rule.endsWith('models')) {
     return new Fault('model_not_allowed', 'This credential may not use this model.', { param: 'model', detail: denial.rule });
+  }
   return new Fault('forbidden', `This credential lacks the permission ${action}.`, { detail: denial.rule });
+}
+
+/** Null while the credential is in force: a principal may outlive what it came with, on a kept connection or in a cache. */
+function checkStanding(principal: Principal, scope: Scope, context: DecisionContext): Denial | null {
+  if (scope.revoked) return REVOKED;
+  const end = scope.expiresAt === undefined ? principal.credential.expiresAt : scope.expiresAt;
+  if (end !== null && end <= context.now) return EXPIRED;
+  if (scope.addresses !== null && (context.ip === null || !scope.addresses.has(context.ip))) return ADDRESS;
+  return null;
+}
+
+function modelScope(models: readonly string[] | null, outsideModels: Denial): Pick<Scope, 'models' | 'modelNames' | 'outsideModels'> {
+  return { models: new ModelSet(models), modelNames: models, outsideModels };
 }
 
 /** Whether the models a granted role will reach (its own and the grant's narrowing together) all lie within `held`. */

@@ -1,0 +1,77 @@
+/** Parts a window is divided into. More are finer and cost more memory: 61 numbers a bucket. */
+const SLICES = 60;
+
+/**
+ * What was used in a sliding window, counted in slices. The window covered is always a little longer than asked for (by at most one
+ * slice, a sixtieth), so that in no interval of the asked length more than the limit is ever admitted; the price is that room returns up to
+ * a sixtieth of the window later than it could.
+ */
+export class SlidingWindow {
+  readonly #slice: number;
+  readonly #counts: Float64Array = new Float64Array(SLICES + 1);
+  #newest = Number.NEGATIVE_INFINITY;
+  #total = 0;
+
+  /** `window`: milliseconds, above 0. */
+  constructor(window: number) {
+    this.#slice = window / SLICES;
+  }
+
+  /** Amount used in the window that ends at `now` (monotonic milliseconds). */
+  used(now: number): number {
+    this.#advance(now);
+    return this.#total;
+  }
+
+  /** Adds `amount` at `now` and returns the slice it was counted in, for `adjust`. */
+  add(now: number, amount: number): number {
+    this.#advance(now);
+    this.#change(this.#newest, amount);
+    return this.#newest;
+  }
+
+  /** Corrects what was counted in `slice` by `delta`. A slice that has left the window needs no correction. */
+  adjust(now: number, slice: number, delta: number): void {
+    this.#advance(now);
+    if (slice > this.#newest - this.#counts.length) this.#change(slice, delta);
+  }
+
+  /** Milliseconds until at most `target` is in use if nothing more is added; 0 where that is so already. */
+  untilAtMost(now: number, target: number): number {
+    this.#advance(now);
+    let left = this.#total;
+    for (let age = SLICES; age >= 0; age -= 1) {
+      if (left <= target) return 0;
+      const slice = this.#newest - age;
+      left -= this.#counts[index(slice, this.#counts.length)] ?? 0;
+      if (left <= target) return Math.max(0, (slice + this.#counts.length) * this.#slice - now);
+    }
+    return 0;
+  }
+
+  #advance(now: number): void {
+    const slice = Math.floor(now / this.#slice);
+    if (slice <= this.#newest) return;
+    if (slice - this.#newest >= this.#counts.length) {
+      this.#counts.fill(0);
+      this.#total = 0;
+    } else {
+      for (let gone = this.#newest + 1; gone <= slice; gone += 1) {
+        const at = index(gone, this.#counts.length);
+        this.#total -= this.#counts[at] ?? 0;
+        this.#counts[at] = 0;
+      }
+    }
+    this.#newest = slice;
+  }
+
+  #change(slice: number, amount: number): void {
+    const at = index(slice, this.#counts.length);
+    this.#counts[at] = (this.#counts[at] ?? 0) + amount;
+    this.#total += amount;
+  }
+}
+
+function index(slice: number, length: number): number {
+  return ((slice % length) + length) % length;
+}

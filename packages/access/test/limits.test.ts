@@ -1,0 +1,222 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { Fault, LimitRule, Principal } from '@sallyport/core';
+import fc from 'fast-check';
+import { Limiter, type LimitRequest, type LimitRules } from '../src/index.ts';
+
+const principal = (id: string, over: Partial<Principal> = {}): Principal => ({
+  id,
+  kind: 'application',
+  tenant: 'acme',
+  user: null,
+  team: null,
+  roles: ['user'],
+  credential: { kind: 'api-key', id, expiresAt: null },
+  ...over,
+});
+
+const rule = (over: Partial<LimitRule>): LimitRule => ({
+  name: 'r',
+  per: 'key',
+  quantity: 'tokens',
+  amount: 100,
+  window: 60_000,
+  models: null,
+  ...over,
+});
+const rules = (...list: LimitRule[]): LimitRules => ({ rules: list, keyRules: () => [] });
+const request = (over: Partial<LimitRequest> = {}): LimitRequest => ({
+  principal: principal('k1'),
+  model: 'm',
+  upstream: 'u',
+  address: '10.0.0.1',
+  estimate: { input: 10, output: 10, outputBounded: true },
+  ...over,
+});
+
+function harness(): { clock: { time: number }; limiter: Limiter } {
+  const clock = { time: 1_000_000 };
+  return { clock, limiter: new Limiter({ now: () => clock.time, monotonic: () => clock.time }) };
+}
+
+function codeOf(act: () => unknown): string {
+  try {
+    act();
+  } catch (error) {
+    return (error as Fault).code;
+  }
+  return 'none';
+}
+
+describe('limits', () => {
+  it('refuses the call that does not fit, tells when to come back, and admits it then', () => {
+    const { clock, limiter } = harness();
+    const limits = rules(rule({ quantity: 'requests', amount: 2, window: 60_000 }));
+    limiter.reserve(limits, request());
+    limiter.reserve(limits, request());
+    let wait = 0;
+    try {
+      limiter.reserve(limits, request());
+    } catch (error) {
+      wait = (error as Fault).retryAfter ?? 0;
+      assert.equal((error as Fault).code, 'rate_limit_exceeded');
+    }
+    assert.ok(wait >= 59 && wait <= 62, `retry after ${wait} s`);
+    clock.time += wait * 1000;
+    assert.equal(
+      codeOf(() => limiter.reserve(limits, request())),
+      'none',
+    );
+  });
+
+  it('counts nothing when one of several rules refuses', () => {
+    const { limiter } = harness();
+    const wide = rule({ name: 'wide', quantity: 'requests', amount: 3 });
+    const narrow = rule({ name: 'narrow', per: 'model', quantity: 'requests', amount: 1 });
+    limiter.reserve(rules(wide, narrow), request());
+    for (let i = 0; i < 5; i += 1)
+      assert.equal(
+        codeOf(() => limiter.reserve(rules(wide, narrow), request())),
+        'rate_limit_exceeded',
+      );
+    assert.equal(
+      codeOf(() => limiter.reserve(rules(wide), request())),
+      'none',
+    );
+    assert.equal(
+      codeOf(() => limiter.reserve(rules(wide), request())),
+      'none',
+    );
+    assert.equal(
+      codeOf(() => limiter.reserve(rules(wide), request())),
+      'rate_limit_exceeded',
+    );
+  });
+
+  it('gives back what was reserved and not used', () => {
+    const { limiter } = harness();
+    const limits = rules(rule({ amount: 100 }));
+    const first = limiter.reserve(limits, request({ estimate: { input: 10, output: 80, outputBounded: true } }));
+    assert.equal(
+      codeOf(() => limiter.reserve(limits, request())),
+      'rate_limit_exceeded',
+    );
+    first.settle({ input: 10, output: 5, cached: 0, exact: true });
+    first.settle({ input: 0, output: 0, cached: 0, exact: true });
+    const second = limiter.reserve(limits, request({ estimate: { input: 10, output: 75, outputBounded: true } }));
+    assert.equal(second.headers[second.headers.indexOf('x-ratelimit-remaining-tokens') + 1], '0');
+  });
+
+  it('keeps what was reserved where a call is never settled', () => {
+    const { limiter } = harness();
+    const limits = rules(rule({ amount: 100 }));
+    limiter.reserve(limits, request({ estimate: { input: 50, output: 40, outputBounded: true } }))[Symbol.dispose]();
+    assert.equal(
+      codeOf(() => limiter.reserve(limits, request())),
+      'rate_limit_exceeded',
+    );
+  });
+
+  it('says that a request larger than the whole limit will never fit', () => {
+    const { limiter } = harness();
+    assert.equal(
+      codeOf(() => limiter.reserve(rules(rule({ amount: 15 })), request())),
+      'quota_exceeded',
+    );
+  });
+
+  it('does not refuse a first request because its output has no bound', () => {
+    const { limiter } = harness();
+    const unbounded = request({ estimate: { input: 10, output: 5000, outputBounded: false } });
+    assert.equal(
+      codeOf(() => limiter.reserve(rules(rule({ amount: 100 })), unbounded)),
+      'none',
+    );
+    assert.equal(
+      codeOf(() => limiter.reserve(rules(rule({ name: 'o', quantity: 'output-tokens', amount: 100 })), unbounded)),
+      'none',
+    );
+  });
+
+  it('frees a concurrent slot once, however often it is disposed', () => {
+    const { limiter } = harness();
+    const limits = rules(rule({ quantity: 'concurrency', amount: 1, window: 0 }));
+    const held = limiter.reserve(limits, request());
+    assert.equal(
+      codeOf(() => limiter.reserve(limits, request())),
+      'concurrency_exceeded',
+    );
+    held[Symbol.dispose]();
+    held[Symbol.dispose]();
+    limiter.reserve(limits, request());
+    assert.equal(
+      codeOf(() => limiter.reserve(limits, request())),
+      'concurrency_exceeded',
+    );
+  });
+
+  it('keeps the buckets of different keys, models and networks apart, and those of one IPv6 /64 together', () => {
+    const { limiter } = harness();
+    const one = (per: LimitRule['per'], r: LimitRequest): string =>
+      codeOf(() => limiter.reserve(rules(rule({ name: per, per, quantity: 'requests', amount: 1 })), r));
+    assert.deepEqual(
+      [one('key', request()), one('key', request({ principal: principal('k2') })), one('key', request())],
+      ['none', 'none', 'rate_limit_exceeded'],
+    );
+    assert.deepEqual([one('model', request()), one('model', request({ model: 'n' }))], ['none', 'none']);
+    const from = (address: string): string => one('address', request({ address }));
+    assert.deepEqual([from('2001:db8::1'), from('2001:db8:0:0:ffff::2'), from('2001:db8:0:1::1')], ['none', 'rate_limit_exceeded', 'none']);
+  });
+
+  it('applies a rule only to the models it names', () => {
+    const { limiter } = harness();
+    const limits = rules(rule({ quantity: 'requests', amount: 1, models: ['big-*'] }));
+    for (let i = 0; i < 3; i += 1)
+      assert.equal(
+        codeOf(() => limiter.reserve(limits, request())),
+        'none',
+      );
+    limiter.reserve(limits, request({ model: 'big-1' }));
+    assert.equal(
+      codeOf(() => limiter.reserve(limits, request({ model: 'big-2' }))),
+      'rate_limit_exceeded',
+    );
+  });
+
+  it('never admits more than the limit in any window, under any interleaving, and is whole again after quiet', () => {
+    const step = fc.record({
+      wait: fc.integer({ min: 0, max: 2_000 }),
+      amount: fc.integer({ min: 1, max: 60 }),
+      used: fc.integer({ min: 0, max: 60 }),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 120 }), fc.integer({ min: 600, max: 7_000 }), (steps, window) => {
+        const { clock, limiter } = harness();
+        const limits = rules(rule({ quantity: 'output-tokens', amount: 100, window }));
+        const admitted: { at: number; amount: number }[] = [];
+        for (const { wait, amount, used } of steps) {
+          clock.time += wait;
+          if (
+            codeOf(() => {
+              const reservation = limiter.reserve(limits, request({ estimate: { input: 0, output: amount, outputBounded: true } }));
+              // Settled to less than was reserved: what counts is what was used.
+              const spent = Math.min(used, amount);
+              reservation.settle({ input: 0, output: spent, cached: 0, exact: true });
+              admitted.push({ at: clock.time, amount: spent });
+            }) === 'none'
+          ) {
+            const inWindow = admitted.filter((call) => call.at > clock.time - window).reduce((sum, call) => sum + call.amount, 0);
+            assert.ok(inWindow <= 100, `${inWindow} in one window`);
+          }
+        }
+        clock.time += window * 2;
+        const whole = request({ estimate: { input: 0, output: 100, outputBounded: true } });
+        assert.equal(
+          codeOf(() => limiter.reserve(limits, whole)),
+          'none',
+        );
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
