@@ -1,8 +1,7 @@
 import type { KeyObject } from 'node:crypto';
-import { AddressList, Authenticator, compilePolicy, type JwksCache, type Policy } from '@sallyport/access';
+import { AddressList, Authenticator, compilePolicy, type JwksCache, type Limiter, type LimitRules, type Policy } from '@sallyport/access';
 import type { Clock, Meter, Snapshot } from '@sallyport/core';
 import { compileGuard, type Guard } from '@sallyport/guard';
-import type { LimiterPort } from './ports.ts';
 
 /** A snapshot made ready for use. An exchange keeps the one it began with. */
 export interface Compiled {
@@ -10,7 +9,8 @@ export interface Compiled {
   readonly authenticator: Authenticator;
   readonly policy: Policy;
   readonly guard: Guard;
-  readonly limiter: LimiterPort;
+  readonly limiter: Limiter;
+  readonly limits: LimitRules;
   readonly trustedProxies: AddressList;
   readonly meter: Meter;
   readonly clock: Clock;
@@ -19,7 +19,8 @@ export interface Compiled {
 export interface CompileOptions {
   readonly pepper: KeyObject;
   readonly jwks: JwksCache;
-  readonly limiter: (snapshot: Snapshot) => LimiterPort;
+  /** Shared by all snapshots of a process: a change of configuration forgets nothing that was used. */
+  readonly limiter: Limiter;
   readonly meter: Meter;
   readonly clock: Clock;
 }
@@ -31,7 +32,8 @@ export function compile(snapshot: Snapshot, options: CompileOptions): Compiled {
     authenticator: new Authenticator(snapshot, options),
     policy: compilePolicy(snapshot),
     guard: compileGuard(snapshot.guard),
-    limiter: options.limiter(snapshot),
+    limiter: options.limiter,
+    limits: { rules: snapshot.limits, keyRules: (id) => snapshot.keys.get(id)?.limits ?? [] },
     trustedProxies: new AddressList(snapshot.http.trustedProxies),
     meter: options.meter,
     clock: options.clock,

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Http2ServerRequest } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
-import { clientAddress, JwksCache, type JwksSource } from '@sallyport/access';
+import { clientAddress, JwksCache, type JwksSource, Limiter } from '@sallyport/access';
 import { type Clock, Fault, type Logger, type Meter, type Random, type Snapshot } from '@sallyport/core';
 import { renderFault } from '@sallyport/wire';
 import { type Compiled, type CompileOptions, compile } from './compiled.ts';
@@ -14,7 +14,7 @@ import { Listener, type TlsMaterial } from './http/listener.ts';
 import { Reply } from './http/reply.ts';
 import type { Writer } from './http/writer.ts';
 import { exchange } from './pipeline.ts';
-import type { LedgerPort, LimiterPort } from './ports.ts';
+import type { LedgerPort } from './ports.ts';
 import { Strangers } from './strangers.ts';
 import type { ResolveSecret } from './upstream/pinning.ts';
 import { UpstreamRegistry } from './upstream/registry.ts';
@@ -36,7 +36,6 @@ export interface GatewayOptions {
   readonly pepper: CompileOptions['pepper'];
   readonly jwks: JwksSource;
   readonly ledger: LedgerPort & { failing(): boolean };
-  readonly limiter: (snapshot: Snapshot) => LimiterPort;
   readonly resolveSecret: ResolveSecret;
   readonly meter: Meter;
   readonly logger: Logger;
@@ -52,6 +51,7 @@ export class Gateway implements AsyncDisposable {
   readonly #upstreams: UpstreamRegistry;
   readonly #strangers: Strangers;
   readonly #jwks: JwksCache;
+  readonly #limiter: Limiter;
   #listener: Listener | null = null;
   #compiled: Compiled | null = null;
   #unsubscribe: () => void = () => undefined;
@@ -63,6 +63,7 @@ export class Gateway implements AsyncDisposable {
     this.#upstreams = new UpstreamRegistry({ resolveSecret: options.resolveSecret, clock, logger });
     this.#strangers = new Strangers({ ledger, logger, clock, random });
     this.#jwks = new JwksCache(options.jwks, clock);
+    this.#limiter = new Limiter(clock);
     const recorder = { ledger, strangers: this.#strangers, meter, clock };
     this.#door = { upstreams: this.#upstreams, ledger, recorder, clock, random, logger, version: options.version };
   }
@@ -117,8 +118,8 @@ export class Gateway implements AsyncDisposable {
   /** A snapshot that cannot be used leaves the one in force in force, and the log says why. */
   #take(snapshot: Snapshot): void {
     try {
-      const { pepper, limiter, meter, clock, logger } = this.#options;
-      this.#compiled = compile(snapshot, { pepper, jwks: this.#jwks, limiter, meter, clock });
+      const { pepper, meter, clock, logger } = this.#options;
+      this.#compiled = compile(snapshot, { pepper, jwks: this.#jwks, limiter: this.#limiter, meter, clock });
       this.#upstreams.update(snapshot);
       logger.info('snapshot.taken', { version: snapshot.version });
     } catch (error) {

@@ -3,7 +3,6 @@ export { HttpJwksSource } from './egress/jwks.ts';
 export { Gateway, type GatewayOptions, type SnapshotSource } from './gateway.ts';
 export type { GatewayHealth } from './health.ts';
 export type { TlsMaterial } from './http/listener.ts';
-export type { LedgerPort, LimiterPort } from './ports.ts';
-export type { Charge, Estimate } from './stage/admit.ts';
+export type { LedgerPort } from './ports.ts';
 export type { HealthReport } from './upstream/health.ts';
 export type { ResolveSecret } from './upstream/pinning.ts';

@@ -1,8 +1,8 @@
+import type { Reservation } from '@sallyport/access';
 import type { Decision, Fault, Principal, Route, Snapshot, Upstream, Usage } from '@sallyport/core';
 import type { Endpoint, ParsedRequest } from '@sallyport/wire';
 import type { Compiled } from '../compiled.ts';
 import type { Incoming } from '../http/incoming.ts';
-import type { Charge } from './admit.ts';
 
 /**
  * The facts an exchange gathers, in order. Each stage takes the type before it and adds to it, so a stage that is left out or moved
@@ -45,7 +45,7 @@ export interface Permitted extends Asked {
 
 /** The limits have room for it, and hold it. */
 export interface Admitted extends Permitted {
-  readonly charge: Charge;
+  readonly charge: Reservation;
 }
 
 /** Every text of the request was inspected; `body` is what may be forwarded (without the model name of a destination). */

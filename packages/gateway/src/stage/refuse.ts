@@ -84,6 +84,8 @@ function endpointOf(incoming: Incoming): Endpoint | null {
 function faultHeaders(fault: Fault): string[] {
   const headers: string[] = [];
   if (fault.status === 401) headers.push('www-authenticate', 'Bearer realm="sallyport"');
+  // The OpenAI and Anthropic clients repeat every 429 unless told that it is of no use.
+  if (fault.code === 'quota_exceeded') headers.push('x-should-retry', 'false');
   if (fault.retryAfter !== null) headers.push('retry-after', String(fault.retryAfter));
   return headers;
 }
