@@ -3,8 +3,8 @@ import type { PrincipalKind } from './principal.ts';
 
 export type EntryKind = 'request' | 'auth' | 'decision' | 'change' | 'tool' | 'finding' | 'system';
 
-/** How an exchange ended. A fault's code is in `fault`. */
-export type Outcome = 'answered' | 'refused' | 'blocked' | 'failed' | 'cut' | 'abandoned' | 'done';
+/** How an exchange ended, or `open` where its end is to be a later entry. A fault's code is in `fault`. */
+export type Outcome = 'open' | 'answered' | 'refused' | 'blocked' | 'failed' | 'cut' | 'abandoned' | 'done';
 
 /** What a writer states of an event; the ledger adds `seq`, `time`, `prev` and `hash` (docs/ledger.md). No personal text is ever in it. */
 export interface EntryFacts {

@@ -1,1 +1,17 @@
-export {};
+export { type Checkpoint, formatCheckpoint, openCheckpoint, parseCheckpoint, parseVerifierKey, type VerifierKey } from './checkpoint.ts';
+export { ENTRY_LIMITS, type Entry, InvalidEntry, printable, type Receipt } from './entry.ts';
+export { createSigner, KeyFileError, type LedgerKeys, type LedgerSigner, loadLedgerKeys } from './keys.ts';
+export {
+  type Digester,
+  type FailureReason,
+  type Ledger,
+  type LedgerHealth,
+  type LedgerOptions,
+  LedgerUnavailable,
+  openLedger,
+  UNRECORDED,
+} from './ledger.ts';
+export { LogLocked } from './lock.ts';
+export { MalformedNote } from './note.ts';
+export { LogDamaged } from './recovery.ts';
+export type { SegmentFile, SegmentStore, SyncMode } from './segment.ts';

@@ -1,0 +1,171 @@
+import { isAscii, isUtf8 } from 'node:buffer';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib';
+import { isCode, syncDirectory } from './files.ts';
+
+/** A file of consecutive entries, one a line. */
+export interface Segment {
+  /** `seq` of its first entry. */
+  readonly first: number;
+  readonly path: string;
+  readonly compressed: boolean;
+}
+
+export function segmentPath(log: string, first: number): string {
+  return join(log, 'segments', `${String(first).padStart(16, '0')}.jsonl`);
+}
+
+/** In order. Where a crash left a segment both plain and compressed, the plain one counts. */
+export async function listSegments(log: string): Promise<Segment[]> {
+  const names = await readdir(join(log, 'segments')).catch((error: unknown) => {
+    if (isCode(error, 'ENOENT')) return [];
+    throw error;
+  });
+  const segments = new Map<number, Segment>();
+  for (const name of names.sort()) {
+    const [, digits, suffix] = /^([0-9]{16})\.jsonl(\.zst)?$/.exec(name) ?? [];
+    if (digits === undefined) continue;
+    const first = Number(digits);
+    // Sorted, the plain name comes before the compressed one.
+    if (!segments.has(first)) segments.set(first, { first, path: join(log, 'segments', name), compressed: suffix !== undefined });
+  }
+  return [...segments.values()].sort((a, b) => a.first - b.first);
+}
+
+/** Whole lines of a segment, without their newlines. */
+export interface LineBlock {
+  readonly lines: readonly string[];
+  /** What follows the last newline of the file: bytes of an unfinished write. Only in the last block. */
+  readonly rest: Buffer;
+}
+
+const NEWLINE = 0x0a;
+const NOTHING = Buffer.alloc(0);
+
+/** Reads a segment in blocks of about a mebibyte. The bytes are as trustworthy as the disk. */
+export async function* readSegment(segment: Segment): AsyncGenerator<LineBlock> {
+  const file = createReadStream(segment.path, { highWaterMark: 1 << 20 });
+  const chunks: AsyncIterable<Buffer> = segment.compressed ? decompressed(file) : file;
+  let rest: Buffer = NOTHING;
+  for await (const chunk of chunks) {
+    const end = chunk.lastIndexOf(NEWLINE);
+    if (end < 0) {
+      rest = Buffer.concat([rest, chunk]);
+      continue;
+    }
+    yield { lines: decodeLines(Buffer.concat([rest, chunk.subarray(0, end)])), rest: NOTHING };
+    rest = Buffer.from(chunk.subarray(end + 1));
+  }
+  if (rest.length > 0) yield { lines: [], rest };
+}
+
+async function* decompressed(file: NodeJS.ReadableStream & AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const stream = createZstdDecompress({ chunkSize: 1 << 18 });
+  const fed = pipeline(file, stream);
+  // A damaged file fails the pipeline and, with it, the iteration below; `fed` is awaited so that neither goes unseen.
+  fed.catch(() => {});
+  for await (const chunk of stream) yield chunk;
+  await fed;
+}
+
+/** Lines as text. One that is not UTF-8 is decoded byte for byte instead, so that its hash cannot match by way of a replacement character. */
+function decodeLines(bytes: Buffer): string[] {
+  if (isAscii(bytes)) return bytes.toString('latin1').split('\n');
+  if (isUtf8(bytes)) return bytes.toString().split('\n');
+  return bytes
+    .toString('latin1')
+    .split('\n')
+    .map((line) => {
+      const raw = Buffer.from(line, 'latin1');
+      return isUtf8(raw) ? raw.toString() : line;
+    });
+}
+
+/**
+ * Replaces a closed segment by its compressed form. A crash at any point leaves the plain file, or both.
+ * Readers that have the plain file open keep reading it.
+ */
+export async function compressSegment(segment: Segment): Promise<void> {
+  if (segment.compressed) return;
+  const target = `${segment.path}.zst`;
+  const draft = `${target}.new`;
+  const output = createWriteStream(draft, { mode: 0o600, flush: true });
+  const compress = createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: 3, [constants.ZSTD_c_checksumFlag]: 1 } });
+  await pipeline(createReadStream(segment.path), compress, output);
+  await rename(draft, target);
+  await syncDirectory(dirname(target));
+  await rm(segment.path);
+}
+
+/** The open segment's file. The port exists so that tests can fail the disk. */
+export interface SegmentFile {
+  /** Writes all of it. */
+  write(bytes: Buffer, length: number, position: number): Promise<void>;
+  /** Returns once what was written is on the disk. */
+  sync(): Promise<void>;
+  truncate(length: number): Promise<void>;
+  /** Length in bytes, or null where the file was unlinked under us. */
+  length(): Promise<number | null>;
+  close(): Promise<void>;
+}
+
+export interface SegmentStore {
+  /** `create` makes a file that is not there, and its name durable. */
+  open(path: string, create: boolean): Promise<SegmentFile>;
+}
+
+/** How an append becomes durable. Without a sync, a power cut loses acknowledged entries; a killed process does not. */
+export type SyncMode = 'fdatasync' | 'unsafe-none';
+
+export function diskStore(mode: SyncMode): SegmentStore {
+  return {
+    async open(path, create) {
+      let handle: FileHandle;
+      try {
+        handle = await open(path, 'r+');
+      } catch (error) {
+        if (!create || !isCode(error, 'ENOENT')) throw error;
+        handle = await open(path, 'wx+', 0o600);
+        await syncDirectory(dirname(path));
+      }
+      return new DiskFile(handle, mode);
+    },
+  };
+}
+
+class DiskFile implements SegmentFile {
+  readonly #handle: FileHandle;
+  readonly #sync: boolean;
+
+  constructor(handle: FileHandle, mode: SyncMode) {
+    this.#handle = handle;
+    this.#sync = mode === 'fdatasync';
+  }
+
+  async write(bytes: Buffer, length: number, position: number): Promise<void> {
+    for (let done = 0; done < length; ) {
+      const { bytesWritten } = await this.#handle.write(bytes, done, length - done, position + done);
+      done += bytesWritten;
+    }
+  }
+
+  async sync(): Promise<void> {
+    if (this.#sync) await this.#handle.datasync();
+  }
+
+  truncate(length: number): Promise<void> {
+    return this.#handle.truncate(length);
+  }
+
+  async length(): Promise<number | null> {
+    const { nlink, size } = await this.#handle.stat();
+    return nlink === 0 ? null : size;
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close();
+  }
+}

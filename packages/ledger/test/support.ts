@@ -1,0 +1,75 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Clock, type EntryFacts, systemClock } from '@sallyport/core';
+import { type Ledger, type LedgerKeys, type LedgerOptions, loadLedgerKeys, openLedger } from '../src/index.ts';
+
+export const random = { bytes: (length: number): Uint8Array => randomBytes(length) };
+
+export class TemporaryDirectory implements AsyncDisposable {
+  readonly path: string;
+
+  private constructor(path: string) {
+    this.path = path;
+  }
+
+  static async create(): Promise<TemporaryDirectory> {
+    return new TemporaryDirectory(await mkdtemp(join(tmpdir(), 'sallyport-ledger-')));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await rm(this.path, { recursive: true, force: true });
+  }
+}
+
+/** A clock that tests move by hand. */
+export class ManualClock implements Clock {
+  time: number = Date.UTC(2026, 0, 1);
+
+  now(): number {
+    return this.time;
+  }
+
+  monotonic(): number {
+    return this.time;
+  }
+}
+
+let keys: Promise<LedgerKeys> | null = null;
+const keyDirectory: Promise<string> = mkdtemp(join(tmpdir(), 'sallyport-ledger-keys-'));
+
+/** The same keys for all tests of a file. */
+export async function testKeys(): Promise<LedgerKeys> {
+  keys ??= keyDirectory.then(async (directory) => {
+    const loaded = await loadLedgerKeys(directory, random);
+    await rm(directory, { recursive: true });
+    return loaded;
+  });
+  return keys;
+}
+
+export async function openTestLedger(directory: string, options: Partial<LedgerOptions> = {}): Promise<Ledger> {
+  return openLedger({ directory, writer: 'w1', clock: systemClock, random, ...(await testKeys()), syncMode: 'unsafe-none', ...options });
+}
+
+export function facts(change: Partial<EntryFacts> = {}): EntryFacts {
+  return {
+    id: 'req_01JD3Q9V5T',
+    kind: 'request',
+    principal: { id: 'alice', kind: 'person', tenant: 'acme', credential: 'api-key:k_1' },
+    source: { ip: '192.0.2.7', port: 51234, tls: 'TLSv1.3' },
+    action: 'model.infer',
+    resource: 'chat',
+    decision: { effect: 'permit', rule: 'role:user' },
+    model: { name: 'chat', upstream: 'ollama', artifact: null },
+    usage: { input: 12, output: 100, cached: 0, exact: true },
+    latency: { overhead: 1.234, ttft: 120.5, total: 822.125 },
+    verdicts: [{ detector: 'pii', action: 'redact', category: 'email', count: 2 }],
+    outcome: 'answered',
+    fault: null,
+    digest: { prompt: 'a'.repeat(64), reply: null },
+    detail: { endpoint: 'openai.chat', attempts: 1, reason: null },
+    ...change,
+  };
+}
