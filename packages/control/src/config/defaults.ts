@@ -32,20 +32,6 @@ export const DEFAULT_GUARDS: GuardSettings = {
   maxTextLength: 1_000_000,
 };
 
-/** Asymmetric signature algorithms only: with an HMAC one, whoever can verify a token can also make it. */
-export const JWT_ALGORITHMS = [
-  'RS256',
-  'RS384',
-  'RS512',
-  'PS256',
-  'PS384',
-  'PS512',
-  'ES256',
-  'ES384',
-  'ES512',
-  'EdDSA',
-  'Ed25519',
-] as const;
 export const DEFAULT_JWT_ALGORITHMS: readonly string[] = ['RS256', 'PS256', 'ES256', 'EdDSA'];
 
 export const DEFAULT_TENANT = 'default';

@@ -84,7 +84,7 @@ function readConfig(value: unknown, findings: Findings, options: ParseOptions): 
     upstreams: readUpstreams(upstreams, reading),
     models: readModels(models, upstreams, reading),
     identity: readIdentity(section('identity'), { roles: section('roles'), builtInRoles: builtIn, tls }, reading),
-    roles: readRoles(section('roles'), builtIn, reading),
+    roles: readRoles(section('roles'), reading),
     limits: readLimits(section('limits'), reading),
     guards: readGuards(section('guards'), options.checkGuards ?? null, reading),
     storage: readStorage(section('storage'), reading),
@@ -128,15 +128,17 @@ function serving(section: SectionReader, discovered: readonly DiscoveredUpstream
   return [document.upstreams, document.models];
 }
 
+const MAX_MODEL_NAME = 192;
+
 /** Upstreams and models for what was found. The first server to offer a name keeps it; another's is told apart by the server's name. */
 export function discoveredDocument(discovered: readonly DiscoveredUpstream[]): Required<Pick<ConfigDocument, 'upstreams' | 'models'>> {
   const taken = new Set<string>();
   const models = discovered.flatMap((upstream) =>
-    upstream.models.flatMap((target) => {
-      const name = taken.has(target) ? `${upstream.name}/${target}` : target;
-      if (taken.has(name)) return [];
+    upstream.models.flatMap((model) => {
+      const name = taken.has(model.name) ? `${upstream.name}/${model.name}` : model.name;
+      if (taken.has(name) || name.length > MAX_MODEL_NAME) return [];
       taken.add(name);
-      return [{ name, upstream: upstream.name, ...(name === target ? {} : { target }) }];
+      return [{ name, upstream: upstream.name, ...(name === model.target ? {} : { target: model.target }) }];
     }),
   );
   return { upstreams: discovered.map(({ name, kind, url }) => ({ name, kind, ...(url === '' ? {} : { url }) })), models };

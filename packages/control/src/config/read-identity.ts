@@ -1,27 +1,39 @@
+import { issuerProblems, parseSpiffeId, roleProblems } from '@sallyport/access';
 import { ACTIONS, type CertificateIdentity, type Issuer, type Role } from '@sallyport/core';
-import { isLoopback, type TlsSettings } from './config.ts';
+import type { TlsSettings } from './config.ts';
 import { DEFAULT_CLOCK_TOLERANCE, DEFAULT_JWT_ALGORITHMS, DEFAULT_TENANT } from './defaults.ts';
 import type { CertificateDocument, IssuerDocument } from './document.ts';
 import { describe, type Path, quote } from './problem.ts';
 import { checkName } from './read-upstreams.ts';
 import { checkUnique, type Item, namesIn, type Reading, readDuration, readItems } from './reading.ts';
 import { CERTIFICATE, ISSUER, ROLE } from './schema.ts';
-import { bareHost } from './units.ts';
 
 const TOLERANCE: readonly [number, number] = [0, 300_000];
 
-export function readRoles(value: unknown, builtIn: ReadonlySet<string>, reading: Reading): Role[] {
+export function readRoles(value: unknown, reading: Reading): Role[] {
   const items = readItems(ROLE, value, ['roles'], 1_000, 'a list of roles', reading);
   checkUnique(items, reading.findings);
-  for (const { value: role, path } of items) {
-    if (builtIn.has(role.name)) reading.findings.problem([...path, 'name'], 'a name that no built-in role has', quote(role.name));
-  }
-  return items.map(({ value: role }) => ({
-    name: role.name,
-    builtIn: false,
-    actions: ACTIONS.filter((action) => role.actions.includes(action)),
-    models: role.models ?? null,
-  }));
+  return items.map(({ value, path }) => {
+    const role: Role = {
+      name: value.name,
+      builtIn: false,
+      actions: ACTIONS.filter((action) => value.actions.includes(action)),
+      models: value.models ?? null,
+    };
+    for (const problem of roleProblems(role)) reportField(problem, path, value, reading);
+    return role;
+  });
+}
+
+/** Problems of the access package begin with the field: `name: up to 64 …`. */
+function reportField(problem: string, path: Path, value: object, reading: Reading): void {
+  const colon = problem.indexOf(': ');
+  const field = problem.slice(0, colon);
+  reading.findings.problem(
+    [...path, field],
+    problem.slice(colon + 2),
+    describe(Object.hasOwn(value, field) ? Reflect.get(value, field) : undefined),
+  );
 }
 
 export interface IdentityContext {
@@ -85,8 +97,8 @@ function checkIssuerUrls(items: readonly Item<IssuerDocument>[], reading: Readin
 }
 
 function readIssuer({ value, path }: Item<IssuerDocument>, roles: ReadonlySet<string>, reading: Reading): Issuer {
-  checkSecureUrl(value.issuer, [...path, 'issuer'], reading);
-  checkSecureUrl(value.jwksUri, [...path, 'jwksUri'], reading);
+  checkCleanUrl(value.issuer, [...path, 'issuer'], reading);
+  checkCleanUrl(value.jwksUri, [...path, 'jwksUri'], reading);
   checkRoles(value.roles ?? [], roles, [...path, 'roles'], reading);
   for (const [claim, role] of Object.entries(value.roleMap ?? {}))
     checkName(role, roles, 'the name of a role', [...path, 'roleMap', claim], reading);
@@ -102,7 +114,7 @@ function readIssuer({ value, path }: Item<IssuerDocument>, roles: ReadonlySet<st
   if ((value.roles ?? []).length === 0 && value.roleMap === undefined) {
     reading.findings.warn(path, 'callers of this issuer get no role, so they may do nothing', 'give roles, or roleMap with claims.roles');
   }
-  return {
+  const issuer: Issuer = {
     name: value.name,
     issuer: value.issuer,
     audience: value.audience,
@@ -114,22 +126,23 @@ function readIssuer({ value, path }: Item<IssuerDocument>, roles: ReadonlySet<st
     roleMap: value.roleMap ?? {},
     clockTolerance: readDuration(value.clockTolerance, DEFAULT_CLOCK_TOLERANCE, TOLERANCE, [...path, 'clockTolerance'], reading) / 1_000,
   };
+  for (const problem of issuerProblems(issuer)) reportField(problem, path, value, reading);
+  return issuer;
 }
 
-/** Signing keys fetched over plain HTTP could be replaced by whoever is in between; on this machine nobody is. */
-function checkSecureUrl(text: string, path: Path, reading: Reading): void {
+/** The message tells what a URL is for and nothing of it: it may hold credentials. */
+function checkCleanUrl(text: string, path: Path, reading: Reading): void {
   const url = URL.parse(text);
-  const fine = url !== null && url.username === '' && url.password === '' && (url.protocol === 'https:' || isLoopback(bareHost(url)));
-  if (!fine)
-    reading.findings.problem(
-      path,
-      'an https URL without credentials (http only to this machine)',
-      url === null ? quote(text) : 'another URL',
-    );
+  if (url === null) reading.findings.problem(path, 'an https URL', quote(text));
+  else if (url.username !== '' || url.password !== '')
+    reading.findings.problem(path, 'a URL without credentials', 'a URL with credentials');
 }
 
 function readCertificate({ value, path }: Item<CertificateDocument>, roles: ReadonlySet<string>, reading: Reading): CertificateIdentity {
   checkRoles(value.roles, roles, [...path, 'roles'], reading);
+  if (value.spiffeId !== undefined && parseSpiffeId(value.spiffeId.replace(/\/\*$/, '')) === null) {
+    reading.findings.problem([...path, 'spiffeId'], 'a SPIFFE ID, exact or ending in /*', quote(value.spiffeId));
+  }
   if (value.spiffeId === undefined && value.fingerprint === undefined) {
     reading.findings.problem([...path, 'spiffeId'], 'spiffeId, fingerprint or both', 'neither');
   }

@@ -1,10 +1,11 @@
+import { parseCidr } from '@sallyport/access';
 import type { HttpSettings } from '@sallyport/core';
 import { type Config, isLoopback, type ListenAddress, type TlsSettings } from './config.ts';
 import { DEFAULT_HTTP, DEFAULT_LISTEN } from './defaults.ts';
 import { type Path, quote } from './problem.ts';
 import { type Reading, readDuration, readReference, readSection, refuseInlineSecrets } from './reading.ts';
 import { HTTP, LISTEN, TLS } from './schema.ts';
-import { parseCidr, parseListen, parseOrigin } from './units.ts';
+import { parseListen, parseOrigin } from './units.ts';
 
 const LONGEST: readonly [number, number] = [100, 3_600_000];
 
@@ -117,9 +118,13 @@ function readProxies(texts: readonly string[], reading: Reading): string[] {
   return texts.flatMap((text, index) => {
     const path = ['http', 'trustedProxies', index];
     const block = parseCidr(text);
-    if (block === null) reading.findings.problem(path, 'a CIDR block such as 10.0.0.0/8, or an IP address', quote(text));
-    else if (block.endsWith('/0'))
+    if (block === null) {
+      reading.findings.problem(path, 'a CIDR block such as 10.0.0.0/8, or an IP address', quote(text));
+      return [];
+    }
+    if (block.prefix === 0) {
       reading.findings.warn(path, 'everybody is a trusted proxy: any client can claim any address', 'name the addresses of your proxies');
-    return block === null ? [] : [block];
+    }
+    return [`${block.address}/${block.prefix}`];
   });
 }

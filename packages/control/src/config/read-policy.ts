@@ -58,7 +58,12 @@ function readWindow(value: LimitDocument, quantities: readonly LimitQuantity[], 
 function limitName(value: LimitDocument, quantity: LimitQuantity, several: boolean): string {
   if (value.name !== undefined) return several ? `${value.name}/${quantity}` : value.name;
   const parts = [quantity, value.per, ...(quantity === 'concurrency' || value.window === undefined ? [] : [value.window])];
-  return [...parts, ...(value.models === undefined ? [] : [value.models.join('+')])].join('/');
+  return [...parts, ...(value.models === undefined ? [] : [shortList(value.models)])].join('/');
+}
+
+function shortList(models: readonly string[]): string {
+  const shown = models.slice(0, 2).join('+');
+  return models.length > 2 ? `${shown}+${models.length - 2}` : shown;
 }
 
 /** Says what is wrong with the detectors and patterns, whose vocabulary belongs to the guard; paths are within the section. */

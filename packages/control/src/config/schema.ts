@@ -1,6 +1,6 @@
+import { TOKEN_ALGORITHMS } from '@sallyport/access';
 import { ACTIONS } from '@sallyport/core';
 import Type from 'typebox';
-import { JWT_ALGORITHMS } from './defaults.ts';
 import type {
   CertificateDocument,
   ConfigDocument,
@@ -193,9 +193,9 @@ const IssuerItem = Type.Object(
     issuer: Type.String({ ...Url, description: 'Exact value of the iss claim.' }),
     audience: Type.Array(Text('an audience', 512), { minItems: 1, maxItems: 32, title: 'a list of at least one audience' }),
     algorithms: Type.Optional(
-      Type.Array(Type.Enum([...JWT_ALGORITHMS], { title: `one of ${JWT_ALGORITHMS.join(', ')}` }), {
+      Type.Array(Type.Enum([...TOKEN_ALGORITHMS], { title: `one of ${[...TOKEN_ALGORITHMS].join(', ')}` }), {
         minItems: 1,
-        maxItems: JWT_ALGORITHMS.length,
+        maxItems: TOKEN_ALGORITHMS.size,
         title: 'a list of signature algorithms',
         default: ['RS256', 'PS256', 'ES256', 'EdDSA'],
       }),
@@ -261,7 +261,7 @@ const Amount = Count(1, 1_000_000_000_000);
 
 const LimitItem = Type.Object(
   {
-    name: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._:/*@+-]{0,255}$', title: 'a name without spaces' })),
+    name: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._:/*@+-]{0,511}$', title: 'a name without spaces' })),
     per: Type.Enum([...LIMIT_DIMENSIONS], { title: `one of ${LIMIT_DIMENSIONS.join(', ')}` }),
     requests: Type.Optional(Amount),
     'input-tokens': Type.Optional(Amount),

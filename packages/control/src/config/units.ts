@@ -36,17 +36,6 @@ export function parseListen(text: string): ListenAddress | null {
   return { host, port };
 }
 
-/** A CIDR block or a single address, written out as a block (`10.0.0.0/8`, `::1/128`); null where it is neither. */
-export function parseCidr(text: string): string | null {
-  const [address, prefix, ...rest] = text.split('/');
-  const family = isIP(address ?? '');
-  if (address === undefined || rest.length > 0 || family === 0) return null;
-  const bits = family === 4 ? 32 : 128;
-  if (prefix === undefined) return `${address}/${bits}`;
-  if (!/^[0-9]{1,3}$/.test(prefix) || Number(prefix) > bits) return null;
-  return `${address}/${Number(prefix)}`;
-}
-
 /** `https://chat.example.com` as a browser sends it in `Origin`; null where the text is not exactly that. */
 export function parseOrigin(text: string): string | null {
   const url = URL.parse(text);

@@ -1,10 +1,28 @@
-import { Composer, type CST, type Document, isAlias, Lexer, LineCounter, Parser, visit } from 'yaml';
+import {
+  Composer,
+  type CST,
+  type Document,
+  type DocumentOptions,
+  isAlias,
+  Lexer,
+  LineCounter,
+  Parser,
+  type SchemaOptions,
+  visit,
+} from 'yaml';
 import { ConfigError, type Path } from './problem.ts';
 
 /** Bounds on a configuration file. Hostile ones (deep nesting, alias bombs) are refused before they cost anything. */
 export const MAX_YAML_BYTES = 1_048_576;
 const MAX_DEPTH = 48;
 const MAX_ALIASES = 100;
+
+export type YamlDialect = Pick<SchemaOptions, 'schema' | 'merge'> & Pick<DocumentOptions, 'version'>;
+
+/** Ours: JSON's types and nothing more, so that `no` and `1:30` are texts. */
+const STRICT: YamlDialect = { version: '1.2', schema: 'core', merge: false };
+/** What Python programs read: YAML 1.1 with merge keys. */
+export const PYTHON_YAML: YamlDialect = { version: '1.1', schema: 'yaml-1.1', merge: true };
 
 export interface YamlText {
   /** Plain data: mappings without prototype surprises, lists, texts, numbers, booleans, null. */
@@ -18,10 +36,10 @@ export interface YamlText {
  * several documents, aliases beyond a bound, nesting deeper than 48, more than 1 MiB.
  * @throws ConfigError
  */
-export function readYaml(text: string): YamlText {
+export function readYaml(text: string, dialect: YamlDialect = STRICT): YamlText {
   if (Buffer.byteLength(text) > MAX_YAML_BYTES) throw refused('at most 1 MiB', `${Buffer.byteLength(text)} bytes`);
   const lines = new LineCounter();
-  const document = compose(text, lines);
+  const document = compose(text, lines, dialect);
   const problems = [...document.errors, ...document.warnings].map((error) => ({
     path: '',
     expected: 'a YAML 1.2 document',
@@ -53,16 +71,8 @@ function refused(expected: string, got: string, line?: number): ConfigError {
   return new ConfigError([{ path: '', expected, got, ...(line === undefined ? {} : { line }) }]);
 }
 
-function compose(text: string, lines: LineCounter): Document.Parsed {
-  const composer = new Composer({
-    version: '1.2',
-    schema: 'core',
-    strict: true,
-    uniqueKeys: true,
-    stringKeys: true,
-    merge: false,
-    logLevel: 'error',
-  });
+function compose(text: string, lines: LineCounter, dialect: YamlDialect): Document.Parsed {
+  const composer = new Composer({ ...dialect, strict: true, uniqueKeys: true, stringKeys: true, logLevel: 'error' });
   const [document, second] = [...composer.compose(boundedTokens(text, lines), true, text.length)];
   if (document === undefined) throw refused('a YAML 1.2 document', 'nothing');
   if (second !== undefined) throw refused('one YAML document', 'several', lines.linePos(second.range[0]).line);

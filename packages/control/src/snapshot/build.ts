@@ -1,6 +1,8 @@
-import { effectiveRoles } from '@sallyport/access';
-import type { KeyRecord, Role, Snapshot } from '@sallyport/core';
+import { effectiveRoles, Policy } from '@sallyport/access';
+import type { KeyRecord, Role, Route, Snapshot, Upstream } from '@sallyport/core';
+import type { User } from '@sallyport/store';
 import type { Config } from '../config/config.ts';
+import { narrowKey } from '../service/effective.ts';
 import { deepFreeze, FrozenMap } from './frozen.ts';
 
 export interface SnapshotInput {
@@ -8,6 +10,8 @@ export interface SnapshotInput {
   readonly keys: readonly KeyRecord[];
   /** Custom roles of the store. Where the configuration file has a role of the same name, the file's stands. */
   readonly roles: readonly Role[];
+  /** The users by id, so that a key is worth what its owner is worth now; null where the keys are narrowed already (those of a cached snapshot). */
+  readonly users: ReadonlyMap<string, User> | null;
   readonly version: number;
   /** Epoch milliseconds. */
   readonly builtAt: number;
@@ -25,12 +29,14 @@ export class SnapshotError extends Error {
  * @throws SnapshotError where two keys share an id, which a sound store rules out
  */
 export function buildSnapshot(input: SnapshotInput): Snapshot {
-  const { config } = input;
+  const { config, users } = input;
+  const roles = effectiveRoles([...input.roles, ...config.roles]);
+  const keys = users === null ? input.keys : narrowKeys(input.keys, users, roles);
   return freezeSnapshot({
     version: input.version,
     builtAt: input.builtAt,
-    keys: input.keys.map(copyKey),
-    roles: [...effectiveRoles([...input.roles, ...config.roles]).values()].map(copyRole),
+    keys: keys.map(copyKey),
+    roles: [...roles.values()].map(copyRole),
     issuers: structuredClone(config.identity.issuers),
     certificateIdentities: structuredClone(config.identity.certificates),
     upstreams: structuredClone(config.upstreams),
@@ -41,13 +47,18 @@ export function buildSnapshot(input: SnapshotInput): Snapshot {
   });
 }
 
+function narrowKeys(keys: readonly KeyRecord[], users: ReadonlyMap<string, User>, roles: ReadonlyMap<string, Role>): KeyRecord[] {
+  const policy = new Policy({ roles, keys: new Map(), issuers: [], certificateIdentities: [] });
+  return keys.map((key) => narrowKey(key, key.user === null ? null : (users.get(key.user) ?? null), policy));
+}
+
 /** A snapshot with its maps as lists: the form in which it is put together and stored. */
 export interface SnapshotParts
   extends Pick<Snapshot, 'version' | 'builtAt' | 'issuers' | 'certificateIdentities' | 'limits' | 'guard' | 'http'> {
   readonly keys: readonly KeyRecord[];
   readonly roles: readonly Role[];
-  readonly upstreams: readonly (Snapshot['upstreams'] extends ReadonlyMap<string, infer U> ? U : never)[];
-  readonly routes: readonly (Snapshot['routes'] extends ReadonlyMap<string, infer R> ? R : never)[];
+  readonly upstreams: readonly Upstream[];
+  readonly routes: readonly Route[];
 }
 
 /** Freezes parts that nobody else holds into a snapshot. */

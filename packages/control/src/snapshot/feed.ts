@@ -1,4 +1,5 @@
 import { type Clock, type KeyRecord, type Logger, type Role, type Snapshot, silentLogger, systemClock } from '@sallyport/core';
+import type { User } from '@sallyport/store';
 import type { Config } from '../config/config.ts';
 import { buildSnapshot, SnapshotError } from './build.ts';
 import type { SnapshotCache } from './cache.ts';
@@ -18,6 +19,8 @@ export interface SourceState {
   readonly version?: number;
   readonly keys: readonly KeyRecord[];
   readonly roles: readonly Role[];
+  /** By id; keys are narrowed to what their owners may. Absent where the source has done that. */
+  readonly users?: ReadonlyMap<string, User>;
 }
 
 export interface FeedOptions {
@@ -54,6 +57,7 @@ type Listener = (snapshot: Snapshot) => void;
 interface Held {
   readonly snapshot: Snapshot;
   readonly keys: readonly KeyRecord[];
+  readonly users: ReadonlyMap<string, User> | null;
   readonly origin: SnapshotOrigin;
   readonly from: 'source' | 'cache';
 }
@@ -154,7 +158,7 @@ export class SnapshotFeed implements AsyncDisposable {
   /** Takes up a new configuration with the keys and roles at hand. Null where there is no snapshot yet: the configuration counts once there is. */
   reload(config: Config): Snapshot | null {
     this.#config = config;
-    if (this.#held !== null) this.#adopt(this.#held.keys, this.#held.origin, this.#held.from);
+    if (this.#held !== null) this.#adopt(this.#held);
     return this.current;
   }
 
@@ -198,7 +202,7 @@ export class SnapshotFeed implements AsyncDisposable {
         if (this.#closing.signal.aborted) return;
         const origin = { id: state.id ?? null, version: state.version ?? version, roles: state.roles };
         if (this.#goesBack(origin)) return this.#fail('went-back', null);
-        this.#adopt(state.keys, origin, 'source');
+        this.#adopt({ keys: state.keys, users: state.users ?? null, origin, from: 'source' });
       }
       if (this.#reason !== null) this.#logger.info('snapshot.source-back', { version });
       this.#reason = null;
@@ -251,15 +255,17 @@ export class SnapshotFeed implements AsyncDisposable {
     }
   }
 
-  #adopt(keys: readonly KeyRecord[], origin: SnapshotOrigin, from: 'source' | 'cache'): void {
+  #adopt(material: Omit<Held, 'snapshot'>): void {
+    const { keys, users, origin } = material;
     const snapshot = buildSnapshot({
       config: this.#config,
       keys,
       roles: origin.roles,
+      users,
       version: (this.#held?.snapshot.version ?? 0) + 1,
       builtAt: this.#clock.now(),
     });
-    this.#held = { snapshot, keys, origin, from };
+    this.#held = { ...material, snapshot };
     this.#logger.info('snapshot.built', { version: snapshot.version, sourceVersion: origin.version, keys: snapshot.keys.size });
     this.#writeCache();
     for (const listener of this.#listeners) {
@@ -281,8 +287,8 @@ export class SnapshotFeed implements AsyncDisposable {
       if (stored === null) return;
       const { snapshot, origin } = stored;
       this.#confirmedAt = snapshot.builtAt;
-      this.#held = { snapshot, keys: [...snapshot.keys.values()], origin, from: 'cache' };
-      this.#adopt(this.#held.keys, origin, 'cache');
+      this.#held = { snapshot, keys: [...snapshot.keys.values()], users: null, origin, from: 'cache' };
+      this.#adopt(this.#held);
     } catch (error) {
       this.#logger.warn('snapshot.cache-unusable', { error: error instanceof SnapshotError ? error.message : 'unreadable' });
     }
