@@ -32,7 +32,10 @@ function matchPieces(set: PatternSet, pieces: readonly string[]): PatternMatch[]
 function oracle(sources: readonly string[], flags: string, text: string): Span[] {
   const out: Span[] = [];
   sources.forEach((source, pattern) => {
-    const byEnd = Array.from({ length: text.length + 1 }, (_, end) => new RegExp(`(?:${source})(?=[^]{${text.length - end}}$)`, `y${flags}`));
+    const byEnd = Array.from(
+      { length: text.length + 1 },
+      (_, end) => new RegExp(`(?:${source})(?=[^]{${text.length - end}}$)`, `y${flags}`),
+    );
     const matches = (start: number, end: number): boolean => {
       const regex = byEnd[end];
       if (regex === undefined) return false;
@@ -214,9 +217,7 @@ describe('pattern engine on streams', () => {
     const set = new PatternSet([{ source: 'ab+', urgent: true }, { source: 'b' }]);
     const matcher = set.open();
     const matches = matcher.push('xabbbb');
-    assert.deepEqual(matches, [
-      { pattern: 0, start: 1, end: 3, at: 3 },
-    ]);
+    assert.deepEqual(matches, [{ pattern: 0, start: 1, end: 3, at: 3 }]);
     assert.equal(matcher.stopped, true);
     assert.deepEqual(matcher.push('abbb'), []);
   });
@@ -303,7 +304,7 @@ describe('pattern engine work is linear in the text', () => {
     ['(x+x+)+y', (n) => 'x'.repeat(n)],
     ['\\d{1,30}-\\d{1,30}', (n) => '12-'.repeat(n / 3)],
     ['.*.*=.*', (n) => 'x'.repeat(n)],
-    ['a[ab]{12}c', (n) => Array.from({ length: n }, (_, i) => ((i * 2654435761) >>> 13) & 1 ? 'a' : 'b').join('')],
+    ['a[ab]{12}c', (n) => Array.from({ length: n }, (_, i) => (((i * 2654435761) >>> 13) & 1 ? 'a' : 'b')).join('')],
   ];
   for (const [source, make] of hostile) {
     test(source, () => {

@@ -22,6 +22,10 @@ export interface State {
 /** What one unit does to a state. Accepts are pairs of pattern and group (index before the step, or `NEW_GROUP`). */
 export interface Step {
   readonly next: State;
+  /** Row of `next`. */
+  readonly base: number;
+  /** True where there is a match, late or early. */
+  readonly accepts: boolean;
   /** Matches that end before the unit: an assertion had to see it first. */
   readonly late: Int32Array;
   /** Matches that end after the unit. */
@@ -55,13 +59,13 @@ const MAX_STEPS = 1 << 17;
 export class Automaton {
   readonly program: Program;
   readonly width: number;
-  /** Cell of row `base`, class `c`: 0 unknown · positive: quiet state at row value-1, nothing else happens · negative: step -value-1. */
+  /** Cell of row `base`, class `c`: 0 unknown · positive: go to row value-1 with the groups as they are · negative: `steps[-value - 1]`. */
   table: Int32Array;
   /** Increases when the cache is emptied: rows of an older generation are void. */
   generation = 0;
+  steps: Step[] = [];
   readonly #maxStates: number;
   #states: State[] = [];
-  #steps: Step[] = [];
   #byKey = new Map<string, State>();
   readonly #initial: Int32Array;
   /** Scratch marks, by instruction and by pattern; a value equal to `#mark` means marked in this computation. */
@@ -73,7 +77,7 @@ export class Automaton {
   /** Work done, in instructions visited: evidence of linear time for tests. */
   work = 0;
 
-  constructor(program: Program, maxStates = 4096) {
+  constructor(program: Program, maxStates = 16_384) {
     this.program = program;
     this.width = program.classCount + 1;
     this.#maxStates = Math.max(4, Math.min(maxStates, Math.floor(MAX_CELLS / this.width)));
@@ -109,21 +113,15 @@ export class Automaton {
     return this.#intern(state.groups, state.before);
   }
 
-  stepAt(cell: number): Step {
-    const step = this.#steps[-cell - 1];
-    if (step === undefined) throw new RangeError('no such step');
-    return step;
-  }
-
-  /** Computes and keeps the step of `state` on a class. The cache may be emptied meanwhile (`generation`, `table` change). */
+  /** Computes and keeps the step of `state` on a class. The cache may be emptied meanwhile (`generation`, `table` and `steps` change). */
   step(state: State, unitClass: number): Step {
-    if (this.#states.length + 2 > this.#maxStates || this.#steps.length >= MAX_STEPS) {
+    if (this.#states.length + 2 > this.#maxStates || this.steps.length >= MAX_STEPS) {
       this.#empty();
       state = this.revive(state);
     }
     const step = this.#compute(state, unitClass);
-    const quiet = state.groups.length === 0 && step.next.groups.length === 0 && step.early.length === 0 && step.late.length === 0;
-    this.table[state.base + unitClass] = quiet ? step.next.base + 1 : -this.#steps.push(step);
+    const plain = !step.accepts && step.groups.length === state.groups.length && step.groups.every((from, group) => from === group);
+    this.table[state.base + unitClass] = plain ? step.next.base + 1 : -this.steps.push(step);
     return step;
   }
 
@@ -153,7 +151,7 @@ export class Automaton {
   #empty(): void {
     this.generation++;
     this.#states = [];
-    this.#steps = [];
+    this.steps = [];
     this.#byKey = new Map();
     this.table.fill(0);
   }
@@ -202,8 +200,11 @@ export class Automaton {
         from.push(group);
       }
     });
+    const target = this.#intern(next, kind);
     return {
-      next: this.#intern(next, kind),
+      next: target,
+      base: target.base,
+      accepts: late.length > 0 || early.length > 0,
       late,
       early: early.length === 0 ? NONE : Int32Array.from(early),
       groups: from.length === 0 ? NONE : Int32Array.from(from),

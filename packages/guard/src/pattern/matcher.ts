@@ -74,24 +74,38 @@ export class Matcher {
     const origin = this.#length;
     const count = piece.length;
     let base = this.#current().base;
-    let table = automaton.table;
+    let { table, steps } = automaton;
     let index = 0;
-    while (index < count) {
-      const unitClass = classOf[piece.charCodeAt(index)] ?? 0;
-      const cell = table[base + unitClass] ?? 0;
-      if (cell > 0) {
+    while (!this.#stopped) {
+      // Where the first group reaches the cap. Up to there a positive cell needs no look at the registers.
+      const due = this.#groups > 0 ? (this.#starts[0] ?? 0) + maxMatch - origin : Number.POSITIVE_INFINITY;
+      const limit = Math.min(count, due);
+      let unitClass = 0;
+      let cell = 1;
+      while (index < limit) {
+        unitClass = classOf[piece.charCodeAt(index)] ?? 0;
+        cell = table[base + unitClass] ?? 0;
+        if (cell <= 0) break;
         base = cell - 1;
         index++;
-        continue;
       }
-      const step = cell < 0 ? automaton.stepAt(cell) : automaton.step(automaton.stateAt(base), unitClass);
-      const offset = origin + index++;
-      this.#take(step, offset, matches);
-      let next = step.next;
-      if (this.#groups > 0 && offset + 1 - (this.#starts[0] ?? 0) >= maxMatch) next = this.#overflow(next, offset + 1, matches);
-      table = automaton.table;
-      base = next.base;
-      if (this.#stopped) break;
+      if (index >= due) {
+        base = this.#overflow(automaton.stateAt(base), origin + index, matches).base;
+        ({ table, steps } = automaton);
+      } else if (index >= count) {
+        break;
+      } else {
+        let step = steps[-cell - 1];
+        if (step === undefined) {
+          step = automaton.step(automaton.stateAt(base), unitClass);
+          ({ table, steps } = automaton);
+        }
+        const offset = origin + index++;
+        if (step.accepts) this.#acceptStep(step, offset, matches);
+        this.#move(step.groups, offset);
+        if (this.#tentative.size > 0) this.#settle(offset + 1, matches);
+        base = step.base;
+      }
     }
     this.#length = origin + index;
     this.#state = automaton.stateAt(base);
@@ -120,26 +134,24 @@ export class Matcher {
     return this.#state;
   }
 
-  #take(step: Step, offset: number, matches: PatternMatch[]): void {
-    const { late, early, groups, next } = step;
+  #acceptStep({ late, early }: Step, offset: number, matches: PatternMatch[]): void {
     if (late.length > 0) this.#accept(late, offset, offset + 1, matches);
     if (early.length > 0) this.#accept(early, offset + 1, offset + 1, matches, offset);
-    this.#move(groups, offset);
-    this.#groups = next.groups.length;
-    if (this.#tentative.size > 0) this.#settle(offset + 1, matches);
   }
 
   #move(groups: Int32Array, offset: number): void {
-    const starts = this.#starts;
     const count = groups.length;
-    if (count >= starts.length) {
+    let starts = this.#starts;
+    if (count > starts.length) {
       this.#starts = new Int32Array(count * 2);
       this.#starts.set(starts);
+      starts = this.#starts;
     }
     for (let group = 0; group < count; group++) {
       const from = groups[group] ?? 0;
-      this.#starts[group] = from === NEW_GROUP ? offset : (this.#starts[from] ?? 0);
+      starts[group] = from === NEW_GROUP ? offset : (starts[from] ?? 0);
     }
+    this.#groups = count;
   }
 
   #accept(accepts: Int32Array, end: number, at: number, matches: PatternMatch[], newStart: number = end): void {
@@ -186,7 +198,6 @@ export class Matcher {
       if (overlongMatches[pattern] === 1) this.#record({ pattern, start, end, at: end }, matches);
     }
     this.#move(groups, end);
-    this.#groups = next.groups.length;
     if (this.#tentative.size > 0) this.#settle(end, matches);
     return next;
   }

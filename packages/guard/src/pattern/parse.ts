@@ -257,7 +257,9 @@ class Parser {
 
   /** Code points as units: those above U+FFFF become a high surrogate followed by a low one. Case is folded below U+10000 only. */
   #codePoints(points: readonly (readonly [number, number])[], sets: readonly UnitSet[] = []): PatternNode {
-    const units = this.#fold(union(unitSet(points.filter(([low]) => low <= 0xffff).map(([low, high]) => [low, Math.min(high, 0xffff)])), ...sets));
+    const units = this.#fold(
+      union(unitSet(points.filter(([low]) => low <= 0xffff).map(([low, high]) => [low, Math.min(high, 0xffff)])), ...sets),
+    );
     const items: PatternNode[] = units.length > 0 ? [{ type: 'set', set: units }] : [];
     for (const [low, high] of points) if (high > 0xffff) items.push(...surrogatePairs(Math.max(low, 0x10000), high));
     return items.length === 1 && items[0] !== undefined ? items[0] : { type: 'choice', items };

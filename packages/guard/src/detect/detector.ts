@@ -1,0 +1,42 @@
+import type { Severity } from '@sallyport/core';
+import type { TextContext } from '../guard.ts';
+import type { Tape } from '../window/tape.ts';
+
+/** What is done about a match, strongest first. */
+export type Action = 'block' | 'redact' | 'flag';
+
+/** A match that nothing which follows in the text can change any more. Offsets are UTF-16 units of the whole text. */
+export interface Hit {
+  readonly start: number;
+  readonly end: number;
+  /** How many units had to be read to be certain; one more than the length of the text where only its end made it so. */
+  readonly at: number;
+  readonly detector: string;
+  readonly category: string;
+  readonly severity: Severity;
+  readonly action: Action;
+  /** What a `redact` puts in its place. */
+  readonly replacement: string;
+  readonly score?: number;
+}
+
+/**
+ * Reads one text in pieces. The hits it reports, with their `at`, must not depend on the pieces; `pending` may never decrease, and no
+ * hit may start before it once it was said.
+ */
+export interface Scanner {
+  /** The smallest offset at which a hit could start that is not reported yet. */
+  readonly pending: number;
+  push(piece: string, hits: Hit[]): void;
+  end(hits: Hit[]): void;
+  /** Remembers this moment for `rewind`. */
+  mark(): void;
+  /** Goes back to the moment of the last `mark`. */
+  rewind(): void;
+}
+
+/** A compiled detector, shared by all texts. */
+export interface Detector {
+  /** Opens a scanner; `tape` gives it the text of what is still undecided. Null where the detector has nothing to say on such a text. */
+  open(tape: Tape, context: TextContext): Scanner | null;
+}

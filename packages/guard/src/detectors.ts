@@ -1,0 +1,62 @@
+import type { GuardSettings } from '@sallyport/core';
+import { CharacterDetector } from './detect/characters.ts';
+import type { Action, Detector } from './detect/detector.ts';
+import { LengthDetector } from './detect/length.ts';
+
+/** Which list of `guards` a detector is named in: `input` is also used for documents and tool results on their way to a model. */
+export type Side = 'input' | 'output';
+
+/** What a configuration may name. */
+export interface DetectorInfo {
+  readonly name: string;
+  readonly description: string;
+  readonly sides: readonly Side[];
+  /** Actions that may be given as `name:action`. */
+  readonly actions: readonly Action[];
+  /** What it does without an action. */
+  readonly defaults: Readonly<Record<Side, string>>;
+}
+
+export interface DetectorEntry extends DetectorInfo {
+  /** `action` is null where the configuration leaves it to the default. */
+  make(action: Action | null, side: Side, settings: GuardSettings): Detector;
+}
+
+export const ENTRIES: readonly DetectorEntry[] = [
+  {
+    name: 'characters',
+    description: 'control, zero-width, tag, variation-selector and bidirectional characters; text hidden in them',
+    sides: ['input', 'output'],
+    actions: ['block', 'redact', 'flag'],
+    defaults: { input: 'block hidden text, redact stray characters', output: 'redact' },
+    make: (action, side) =>
+      new CharacterDetector({ payload: action ?? (side === 'input' ? 'block' : 'redact'), stray: action ?? 'redact' }),
+  },
+  {
+    name: 'length',
+    description: 'texts longer than maxTextLength, and one character or short period repeated 2,000 times over',
+    sides: ['input', 'output'],
+    actions: ['block', 'flag'],
+    defaults: { input: 'block', output: 'flag' },
+    make: (action, side, settings) => new LengthDetector(action ?? (side === 'input' ? 'block' : 'flag'), settings.maxTextLength),
+  },
+];
+
+/** The operator's own patterns; always on where there are any, each with its own action. */
+const DENY: DetectorInfo = {
+  name: 'deny',
+  description: "the operator's patterns (guards.deny); on whenever there are any, named in the list or not",
+  sides: ['input', 'output'],
+  actions: [],
+  defaults: { input: 'as each pattern says', output: 'as each pattern says' },
+};
+
+/** Every detector that exists. */
+export const GUARD_DETECTORS: readonly DetectorInfo[] = [
+  ...ENTRIES.map(({ name, description, sides, actions, defaults }) => ({ name, description, sides, actions, defaults })),
+  DENY,
+];
+
+/** The lists of a configuration that names none. */
+export const DEFAULT_INPUT: readonly string[] = ['characters', 'length'];
+export const DEFAULT_OUTPUT: readonly string[] = ['characters', 'length'];

@@ -1,0 +1,153 @@
+import type { Finding, TextEdit } from '@sallyport/core';
+import type { Hit, Scanner } from '../detect/detector.ts';
+import type { TextWindow, WindowStep } from '../guard.ts';
+import { isHighSurrogate, isLowSurrogate, type Tape } from './tape.ts';
+
+const NOTHING: readonly never[] = [];
+
+/**
+ * Several scanners over one growing text.
+ *
+ * - Text is released up to the smallest `pending` of the scanners: no hit can still start before it.
+ * - Hits are reported in the order of the text. Overlapping redactions become one: the first (the longest of equal starts) gives the
+ *   replacement, later ones only lengthen it. A block is stronger than any of them.
+ * - A block ends the window at the unit that made it certain. What is released and reported then is what a reader of single units
+ *   would have got, so the outcome does not depend on the pieces.
+ * - A surrogate pair is never cut, neither by a release nor by an edit: a high surrogate at the end of a piece waits for the next piece.
+ */
+export class ScanWindow implements TextWindow {
+  readonly #scanners: readonly Scanner[];
+  readonly #tape: Tape;
+  readonly #mayBlock: boolean;
+  readonly #withhold: boolean;
+  /** A high surrogate that waits for its other half. */
+  #carry = '';
+  #length = 0;
+  #released = 0;
+  /** End of the last edit. */
+  #covered = 0;
+  /** Final hits beyond what is decided by all scanners. */
+  #hits: Hit[] = [];
+  #closed: 'block' | 'end' | null = null;
+
+  /**
+   * @param mayBlock false where no scanner can report a block, which spares the bookkeeping for it
+   * @param withhold false to release everything at once, for observing only; then no hit may redact or block
+   */
+  constructor(scanners: readonly Scanner[], tape: Tape, mayBlock: boolean, withhold: boolean) {
+    this.#scanners = scanners;
+    this.#tape = tape;
+    this.#mayBlock = mayBlock;
+    this.#withhold = withhold;
+  }
+
+  push(delta: string): WindowStep {
+    if (this.#closed !== null) return this.#nothing();
+    let piece = this.#carry + delta;
+    this.#carry = '';
+    if (isHighSurrogate(piece.charCodeAt(piece.length - 1))) {
+      this.#carry = piece.slice(-1);
+      piece = piece.slice(0, -1);
+    }
+    return this.#read(piece, false);
+  }
+
+  end(): WindowStep {
+    if (this.#closed !== null) return this.#nothing();
+    const piece = this.#carry;
+    this.#carry = '';
+    const step = this.#read(piece, true);
+    this.#closed ??= 'end';
+    return step;
+  }
+
+  #nothing(): WindowStep {
+    return { released: this.#released, edits: NOTHING, findings: NOTHING, effect: this.#closed === 'block' ? 'block' : 'pass' };
+  }
+
+  #read(piece: string, last: boolean): WindowStep {
+    const origin = this.#length;
+    const before = this.#hits;
+    this.#length += piece.length;
+    this.#tape.append(piece);
+    if (this.#mayBlock) for (const scanner of this.#scanners) scanner.mark();
+    const hits = [...before];
+    for (const scanner of this.#scanners) scanner.push(piece, hits);
+    if (last) for (const scanner of this.#scanners) scanner.end(hits);
+    const block = this.#mayBlock ? firstBlock(hits) : null;
+    if (block !== null) return this.#block(block, hits, before, piece.slice(0, block.at - 1 - origin));
+    this.#hits = hits;
+    const step = this.#release(last ? this.#length : this.#decided());
+    this.#tape.discard(this.#released === this.#length ? this.#length : this.#decided() - 1);
+    return step;
+  }
+
+  /** Ends the window: reads again up to the unit before the block was certain, to release what was decided then. */
+  #block(block: Hit, hits: readonly Hit[], before: readonly Hit[], harmless: string): WindowStep {
+    this.#hits = [...before];
+    this.#length = block.at - 1;
+    for (const scanner of this.#scanners) {
+      scanner.rewind();
+      scanner.push(harmless, this.#hits);
+    }
+    const decided = this.#decided();
+    const { released, edits, findings } = this.#release(decided);
+    const rest = hits.filter((hit) => hit.at <= block.at && hit.start >= decided).sort(byPlace);
+    this.#closed = 'block';
+    this.#hits = [];
+    return { released, edits, findings: [...findings, ...rest.map(toFinding)], effect: 'block' };
+  }
+
+  /** The offset before which no scanner can report anything, between code points. */
+  #decided(): number {
+    let decided = this.#length;
+    for (const scanner of this.#scanners) decided = Math.min(decided, scanner.pending);
+    return isHighSurrogate(this.#tape.unitAt(decided - 1)) && isLowSurrogate(this.#tape.unitAt(decided)) ? decided - 1 : decided;
+  }
+
+  /** Reports the hits that start before `decided` and releases up to there, or to the end of the last edit. */
+  #release(decided: number): WindowStep {
+    if (this.#hits.length === 0) {
+      this.#released = Math.max(this.#released, this.#withhold ? decided : this.#length);
+      return { released: this.#released, edits: NOTHING, findings: NOTHING, effect: 'pass' };
+    }
+    const ready = this.#hits.filter((hit) => hit.start < decided).sort(byPlace);
+    this.#hits = this.#hits.filter((hit) => hit.start >= decided);
+    const edits: TextEdit[] = [];
+    for (const hit of ready) {
+      if (hit.action !== 'redact') continue;
+      const start = this.#isPairInside(hit.start) ? hit.start - 1 : hit.start;
+      const end = this.#isPairInside(hit.end) ? hit.end + 1 : hit.end;
+      if (end <= this.#covered) continue;
+      edits.push(start < this.#covered ? { start: this.#covered, end, text: '' } : { start, end, text: hit.replacement });
+      this.#covered = end;
+    }
+    this.#released = Math.max(this.#released, this.#withhold ? decided : this.#length, this.#covered);
+    const effect = edits.length > 0 ? 'redact' : ready.length > 0 ? 'flag' : 'pass';
+    return { released: this.#released, edits, findings: ready.map(toFinding), effect };
+  }
+
+  #isPairInside(offset: number): boolean {
+    return isHighSurrogate(this.#tape.unitAt(offset - 1)) && isLowSurrogate(this.#tape.unitAt(offset));
+  }
+}
+
+function firstBlock(hits: readonly Hit[]): Hit | null {
+  let first: Hit | null = null;
+  for (const hit of hits) {
+    if (hit.action === 'block' && (first === null || hit.at < first.at || (hit.at === first.at && byPlace(hit, first) < 0))) first = hit;
+  }
+  return first;
+}
+
+function byPlace(a: Hit, b: Hit): number {
+  return a.start - b.start || b.end - a.end || compare(a.detector, b.detector) || compare(a.category, b.category);
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function toFinding({ detector, category, severity, start, end, score }: Hit): Finding {
+  return score === undefined ? { detector, category, severity, start, end } : { detector, category, severity, start, end, score };
+}

@@ -1,0 +1,40 @@
+/** The undecided end of a growing text, addressed by offsets into the whole text. */
+export class Tape {
+  #held = '';
+  #from = 0;
+
+  /** Offset just after the last unit. */
+  get length(): number {
+    return this.#from + this.#held.length;
+  }
+
+  append(piece: string): void {
+    this.#held = this.#held === '' ? piece : this.#held + piece;
+  }
+
+  /** `[start, end)`; what was discarded is left out. */
+  slice(start: number, end: number): string {
+    return this.#held.slice(Math.max(0, start - this.#from), Math.max(0, end - this.#from));
+  }
+
+  /** The code unit at `offset`, or -1 where it is not held. */
+  unitAt(offset: number): number {
+    const index = offset - this.#from;
+    return index >= 0 && index < this.#held.length ? this.#held.charCodeAt(index) : -1;
+  }
+
+  /** Forgets what lies before `offset`. */
+  discard(offset: number): void {
+    if (offset <= this.#from) return;
+    this.#held = this.#held.slice(offset - this.#from);
+    this.#from = offset;
+  }
+}
+
+export function isHighSurrogate(unit: number): boolean {
+  return unit >= 0xd800 && unit <= 0xdbff;
+}
+
+export function isLowSurrogate(unit: number): boolean {
+  return unit >= 0xdc00 && unit <= 0xdfff;
+}
