@@ -1,4 +1,3 @@
-import type { KeyDigest } from '@sallyport/core';
 import type { Selectable } from 'kysely';
 import { readDigests, readKind, readLimits, readNullableStrings, readStrings, writeNullable } from './columns.ts';
 import { decodeCursor, encodeCursor } from './cursor.ts';

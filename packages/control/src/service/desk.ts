@@ -27,6 +27,15 @@ export class Desk {
     this.ports = ports;
   }
 
+  /** Throws `forbidden` where the actor may not, and records that; a permit is recorded with what is then done. */
+  async authorise(actor: Actor, action: Action, resource: Resource): Promise<void> {
+    try {
+      permitted(await Authority.of(this.ports.store, actor, this.ports), action, resource);
+    } catch (error) {
+      throw await this.#refused(error, actor, action, resource);
+    }
+  }
+
   /** A verb that changes nothing. */
   async read<T>(actor: Actor, action: Action, resource: Resource, run: (authority: Authority) => Promise<T>): Promise<T> {
     try {

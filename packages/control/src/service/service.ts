@@ -1,3 +1,4 @@
+import type { Action, Resource } from '@sallyport/core';
 import type { Page, User } from '@sallyport/store';
 import { Desk } from './desk.ts';
 import { INSTALLATION_SETTING, initialise } from './init.ts';
@@ -35,6 +36,11 @@ export interface ControlService {
   readonly users: UserVerbs;
   readonly roles: RoleVerbs;
   readonly policy: PolicyVerbs;
+  /**
+   * Passes where `actor` may, else throws `forbidden` and records it. For what has no verb of its own (status, metrics), and for refusing
+   * a caller before anything else of a request is looked at; the verbs decide again.
+   */
+  authorise(actor: Actor, action: Action, resource: Resource): Promise<void>;
   /** Makes the installation id, the owner, the owner's key and a first inference key, once. Throws `conflict` where that was done. */
   init(installation: NewInstallation): Promise<Installation>;
   /** Whether `init` was done. */
@@ -79,6 +85,7 @@ export function createControlService(ports: ServicePorts): ControlService {
     users: new UserService(desk),
     roles: new RoleService(desk),
     policy: new PolicyService(desk),
+    authorise: (actor, action, resource) => desk.authorise(actor, action, resource),
     init: (installation) => initialise(desk, installation),
     initialised: async () => (await ports.store.settings.get(INSTALLATION_SETTING)) !== null,
   };

@@ -1,0 +1,28 @@
+import Type from 'typebox';
+import { describeRoutes } from './openapi.ts';
+import { open, type Route } from './route.ts';
+import { INSTALLATION_ROUTES } from './routes-installation.ts';
+import { KEY_ROUTES } from './routes-keys.ts';
+import { POLICY_ROUTES } from './routes-policy.ts';
+import { USER_ROUTES } from './routes-users.ts';
+
+/** Everything the admin plane serves. */
+export function adminRoutes(version: string): readonly Route[] {
+  const document = { body: '' };
+  const routes = [
+    ...INSTALLATION_ROUTES,
+    ...KEY_ROUTES,
+    ...USER_ROUTES,
+    ...POLICY_ROUTES,
+    open({
+      id: 'openapi',
+      path: '/admin/v1/openapi.json',
+      summary: 'This document.',
+      reply: Type.Object({ openapi: Type.Literal('3.1.0') }),
+      handle: async () => ({ status: 200, body: document.body }),
+    }),
+  ];
+  // The document describes its own route too, so it can only be made once the table is whole.
+  document.body = JSON.stringify(describeRoutes(routes, version));
+  return routes;
+}

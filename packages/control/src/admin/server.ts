@@ -1,0 +1,303 @@
+import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import { type SecureContextOptions, TLSSocket } from 'node:tls';
+import { AddressList, clientAddress } from '@sallyport/access';
+import { type Clock, type EntryFacts, Fault, type Logger, type Principal, type Random, type Source } from '@sallyport/core';
+import type { Store } from '@sallyport/store';
+import type { Actor, RecordEntry } from '../service/ports.ts';
+import type { ControlService } from '../service/service.ts';
+import { type Authenticate, bearerToken } from './authenticate.ts';
+import { hasBody, readBody } from './body.ts';
+import { checkOrigin, loopbackOrigins, securityHeaders } from './browser.ts';
+import { FailureBudget } from './failure-budget.ts';
+import { PROBLEM_TYPE, problemOf } from './problem.ts';
+import type { Plane, Route, SnapshotStatus } from './route.ts';
+import { MethodFault, Router } from './router.ts';
+import { adminRoutes } from './routes.ts';
+
+export interface AdminServerOptions {
+  readonly service: ControlService;
+  readonly store: Store;
+  readonly authenticate: Authenticate;
+  readonly snapshotStatus: () => SnapshotStatus | null;
+  /** Renders Prometheus text. */
+  readonly metrics: () => Promise<string>;
+  /** Lets anybody read `/metrics` where the listener is on loopback; elsewhere it has no effect. */
+  readonly metricsPublic?: boolean;
+  readonly record: RecordEntry;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly version: string;
+  /** Origins of the console, besides the listener's own on loopback: `https://sallyport.example.org`. */
+  readonly origins?: readonly string[];
+  /** CIDR blocks of proxies whose `x-forwarded-for` is believed. */
+  readonly trustedProxies?: readonly string[];
+  readonly tls?: SecureContextOptions & { readonly minVersion: 'TLSv1.2' | 'TLSv1.3' };
+  /** Failed authentications an address has a minute. */
+  readonly failuresPerMinute?: number;
+}
+
+export interface AdminServer {
+  readonly server: Server;
+  listen(host: string, port: number): Promise<AddressInfo>;
+  /** Lets requests finish for `drain` milliseconds, then ends what is left. */
+  close(drain?: number): Promise<void>;
+}
+
+const FAILURES_PER_MINUTE = 20;
+const DRAIN = 5_000;
+
+/** Times in milliseconds, sizes in bytes: an admin request is small and a client that is slow with it is not one of ours. */
+const LIMITS: ServerOptions = {
+  maxHeaderSize: 16_384,
+  headersTimeout: 10_000,
+  requestTimeout: 20_000,
+  keepAliveTimeout: 5_000,
+  connectionsCheckingInterval: 2_000,
+  insecureHTTPParser: false,
+  requireHostHeader: true,
+};
+const MAX_CONNECTIONS = 256;
+const MAX_HEADERS = 64;
+const MAX_REQUESTS_PER_SOCKET = 1_000;
+
+export function createAdminServer(options: AdminServerOptions): AdminServer {
+  return new NodeAdminServer(options);
+}
+
+class NodeAdminServer implements AdminServer {
+  readonly server: Server;
+  readonly #options: AdminServerOptions;
+  readonly #plane: Plane;
+  readonly #router: Router;
+  readonly #budget: FailureBudget;
+  readonly #proxies: AddressList;
+  readonly #headers: Readonly<Record<string, string>>;
+  #origins: ReadonlySet<string>;
+
+  constructor(options: AdminServerOptions) {
+    this.#options = options;
+    const { service, store, snapshotStatus, metrics, clock, version } = options;
+    this.#plane = { service, store, snapshotStatus, metrics, product: { version, startedAt: clock.now() }, now: () => clock.now() };
+    this.#router = new Router(adminRoutes(version));
+    this.#budget = new FailureBudget(options.failuresPerMinute ?? FAILURES_PER_MINUTE);
+    this.#proxies = new AddressList(options.trustedProxies ?? []);
+    this.#headers = securityHeaders(options.tls !== undefined);
+    this.#origins = new Set(options.origins ?? []);
+    const listener = (request: IncomingMessage, response: ServerResponse): void => void this.#serve(request, response);
+    this.server =
+      options.tls === undefined ? createHttpServer(LIMITS, listener) : createHttpsServer({ ...LIMITS, ...options.tls }, listener);
+    this.server.maxConnections = MAX_CONNECTIONS;
+    this.server.maxHeadersCount = MAX_HEADERS;
+    this.server.maxRequestsPerSocket = MAX_REQUESTS_PER_SOCKET;
+    this.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+      this.#refuse(request, response, this.#newId(), new Fault('expectation_failed', 'The only expectation that is met is 100-continue.'));
+    });
+    this.server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => this.#refuseSocket(error, socket));
+  }
+
+  async listen(host: string, port: number): Promise<AddressInfo> {
+    await new Promise<void>((resolve, reject) => {
+      this.server.once('error', reject);
+      this.server.listen(port, host, () => {
+        this.server.off('error', reject);
+        resolve();
+      });
+    });
+    const address = this.server.address();
+    if (address === null || typeof address === 'string') throw new Error('The admin listener has no TCP address');
+    const scheme = this.#options.tls === undefined ? 'http' : 'https';
+    this.#origins = new Set([...(this.#options.origins ?? []), ...loopbackOrigins(scheme, address.address, address.port)]);
+    return address;
+  }
+
+  async close(drain: number = DRAIN): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
+    this.server.closeIdleConnections();
+    const timer = setTimeout(() => this.server.closeAllConnections(), drain);
+    await closed;
+    clearTimeout(timer);
+  }
+
+  /** The straight line of an admin request: match, judge the browser, identify, authorise, read, do, answer. */
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const id = this.#newId();
+    const started = this.#options.clock.monotonic();
+    let route: Route | null = null;
+    let principal: Principal | null = null;
+    try {
+      const match = this.#router.match(request.method ?? '', request.url ?? '');
+      route = match.route;
+      checkOrigin(request.headers, this.#origins);
+      const actor = await this.#actor(request, route, id);
+      principal = actor?.principal ?? null;
+      const body = await takeBody(request, route);
+      const answer = await route.run({ plane: this.#plane, params: match.params, query: match.query, body }, actor);
+      this.#send(response, id, answer.status, route.contentType, answer.body);
+    } catch (error) {
+      this.#refuse(request, response, id, this.#faultOf(error, id));
+    }
+    this.#options.logger.info('admin.request', {
+      id,
+      route: route?.id ?? null,
+      status: response.statusCode,
+      principal: principal?.id ?? null,
+      milliseconds: Math.round(this.#options.clock.monotonic() - started),
+    });
+  }
+
+  /** Null only for what anybody may see. */
+  async #actor(request: IncomingMessage, route: Route, id: string): Promise<Actor | null> {
+    if (route.action === null || (route.id === 'metrics' && this.#metricsOpen(request))) return null;
+    const source = sourceOf(request, this.#proxies);
+    const principal = await this.#identify(request, source, id);
+    const actor: Actor = { principal, source, request: id };
+    await this.#options.service.authorise(actor, route.action, {
+      kind: RESOURCE_OF[route.action.split('.')[0] ?? ''] ?? 'config',
+      name: '*',
+    });
+    return actor;
+  }
+
+  async #identify(request: IncomingMessage, source: Source, id: string): Promise<Principal> {
+    const { clock, authenticate, record } = this.#options;
+    const wait = this.#budget.waitFor(source.ip, clock.monotonic());
+    if (wait > 0) throw new Fault('rate_limit_exceeded', 'Too many failed authentications from this address.', { retryAfter: wait });
+    try {
+      return await authenticate(bearerToken(request.rawHeaders), source);
+    } catch (error) {
+      if (error instanceof Fault && error.code === 'invalid_api_key') {
+        this.#budget.fail(source.ip, clock.monotonic());
+        await record(failedAuthentication(id, source, error));
+      }
+      throw error;
+    }
+  }
+
+  #metricsOpen(request: IncomingMessage): boolean {
+    const local = request.socket.localAddress ?? '';
+    return this.#options.metricsPublic === true && (local === '::1' || local === '::ffff:127.0.0.1' || local.startsWith('127.'));
+  }
+
+  #faultOf(error: unknown, id: string): Fault {
+    if (error instanceof Fault) {
+      if (error.status >= 500) this.#options.logger.warn('admin.fault', { id, code: error.code, detail: error.detail });
+      return error;
+    }
+    // Not the message: it may quote what the client sent. The frames say where.
+    const frames = error instanceof Error ? (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line)) : [];
+    this.#options.logger.error('admin.defect', {
+      id,
+      error: error instanceof Error ? error.name : typeof error,
+      frames: frames.slice(0, 8),
+    });
+    return new Fault('internal_error', 'Something went wrong here. The request id helps to find out what.');
+  }
+
+  #refuse(request: IncomingMessage, response: ServerResponse, id: string, fault: Fault): void {
+    if (response.headersSent || response.destroyed) {
+      response.destroy();
+      return;
+    }
+    if (fault.code === 'invalid_api_key') response.setHeader('www-authenticate', 'Bearer realm="sallyport"');
+    if (fault.retryAfter !== null) response.setHeader('retry-after', fault.retryAfter);
+    if (fault instanceof MethodFault) response.setHeader('allow', fault.allow);
+    // What is left of the body is not read: the connection ends with the answer.
+    if (!request.complete) response.setHeader('connection', 'close');
+    this.#send(response, id, fault.status, PROBLEM_TYPE, problemOf(fault, id));
+  }
+
+  #send(response: ServerResponse, id: string, status: number, contentType: string, body: unknown): void {
+    const text = typeof body === 'string' ? body : JSON.stringify(body);
+    response.writeHead(status, {
+      ...this.#headers,
+      'content-type': contentType,
+      'content-length': Buffer.byteLength(text),
+      'x-request-id': id,
+    });
+    response.end(text);
+  }
+
+  /** For what is no HTTP request, or a request that is too large or too slow: node:http has no response object for it. */
+  #refuseSocket(error: NodeJS.ErrnoException, socket: Socket): void {
+    if (!socket.writable || error.code === 'ECONNRESET') {
+      socket.destroy();
+      return;
+    }
+    const code = SOCKET_FAULTS[error.code ?? ''] ?? 'invalid_request';
+    const fault = new Fault(code, 'The request could not be read.');
+    const id = this.#newId();
+    const body = JSON.stringify(problemOf(fault, id));
+    const head = Object.entries({
+      ...this.#headers,
+      'content-type': PROBLEM_TYPE,
+      'content-length': String(Buffer.byteLength(body)),
+      'x-request-id': id,
+      connection: 'close',
+    });
+    socket.end(
+      `HTTP/1.1 ${fault.status} ${problemOf(fault, id).title}\r\n${head.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`,
+    );
+  }
+
+  #newId(): string {
+    return Buffer.from(this.#options.random.bytes(16)).toString('hex');
+  }
+}
+
+const SOCKET_FAULTS: Readonly<Record<string, 'headers_too_large' | 'request_timeout'>> = {
+  HPE_HEADER_OVERFLOW: 'headers_too_large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
+};
+
+/** What an action is about, by its first word. */
+const RESOURCE_OF: Readonly<Record<string, 'key' | 'user' | 'role' | 'policy' | 'config' | 'metrics'>> = {
+  key: 'key',
+  user: 'user',
+  role: 'role',
+  policy: 'policy',
+  config: 'config',
+  metrics: 'metrics',
+};
+
+async function takeBody(request: IncomingMessage, route: Route): Promise<unknown> {
+  if (route.schemas.body !== null) return readBody(request);
+  if (hasBody(request)) throw new Fault('invalid_request', 'This route takes no body.');
+  return null;
+}
+
+function sourceOf(request: IncomingMessage, proxies: AddressList): Source {
+  const { socket } = request;
+  const forwarded = request.headers['x-forwarded-for'];
+  const header = Array.isArray(forwarded) ? forwarded.join(',') : (forwarded ?? null);
+  return {
+    ip: clientAddress(socket.remoteAddress ?? '', header, proxies),
+    port: socket.remotePort ?? 0,
+    tls:
+      socket instanceof TLSSocket
+        ? { version: socket.getProtocol() ?? '', cipher: socket.getCipher().name, clientCertificate: null }
+        : null,
+  };
+}
+
+function failedAuthentication(id: string, source: Source, fault: Fault): EntryFacts {
+  return {
+    id,
+    kind: 'auth',
+    principal: null,
+    source: { ip: source.ip, port: source.port, tls: source.tls?.version ?? null },
+    action: 'admin.authenticate',
+    resource: null,
+    decision: null,
+    model: null,
+    usage: null,
+    latency: null,
+    verdicts: [],
+    outcome: 'refused',
+    fault: fault.code,
+    digest: { prompt: null, reply: null },
+    detail: { reason: fault.detail },
+  };
+}
