@@ -150,7 +150,8 @@ function readTgi([info]: readonly unknown[]): readonly string[] | null {
   return typeof model === 'string' && known ? [model] : null;
 }
 
-const PUBLIC_NAME = /^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,191}$/;
+/** What may be a public model name; the schema has the same. */
+export const PUBLIC_NAME: RegExp = /^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,191}$/;
 
 /** A public name for a server's own: itself, or for a path (`/models/llama.gguf`) its last part. Null where neither would do. */
 export function publicName(target: string): string | null {

@@ -1,5 +1,6 @@
 import type { UpstreamKind } from '@sallyport/core';
 import { DEFAULT_UPSTREAM } from './defaults.ts';
+import { PUBLIC_NAME } from './discovery.ts';
 import type { LimitDocument, ModelDocument, UpstreamDocument } from './document.ts';
 import { type ImportReport, isMapping, items, member, NO_COUNTERPART, pairs, variableOf, wholeNumber } from './litellm-report.ts';
 import { type Path, quote } from './problem.ts';
@@ -39,7 +40,6 @@ const KNOWN_NAMES: readonly (readonly [RegExp, string])[] = [
 const PLACEHOLDER =
   /^(|none|null|empty|fake|dummy|anything|any|x+|not-?needed|no-?key(-required)?|fake-?(api-?)?key|dummy-?(api-?)?key|sk-no-key-required|ollama|lm-studio|placeholder)$/i;
 
-const PUBLIC_NAME = /^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,191}$/;
 const MAX_RETRIES = 5;
 
 export interface ModelDefaults {
@@ -63,6 +63,7 @@ export function importModels(
 ): ImportedModels {
   const imported: ImportedModels = { upstreams: [], models: [], limits: [] };
   const upstreams = new Map<string, UpstreamDocument>();
+  const importing: Importing = { imported, upstreams, defaults, environment, inlineKeys: new Map(), report };
   for (const [index, item] of items(list, ['model_list'], report).entries()) {
     const path: Path = ['model_list', index];
     if (!isMapping(item)) {
@@ -73,7 +74,7 @@ export function importModels(
       if (key !== 'model_name' && key !== 'litellm_params')
         report.drop([...path, key], key === 'model_info' ? 'is information only' : NO_COUNTERPART);
     }
-    importModel(item, path, { imported, upstreams, defaults, environment, report });
+    importModel(item, path, importing);
   }
   imported.upstreams.push(...upstreams.values());
   return imported;
@@ -85,6 +86,8 @@ interface Importing {
   readonly upstreams: Map<string, UpstreamDocument>;
   readonly defaults: ModelDefaults;
   readonly environment: ReadonlyMap<string, string>;
+  /** Variables given to keys that are written out, by key, so that two keys never share one. */
+  readonly inlineKeys: Map<string, string>;
   readonly report: ImportReport;
 }
 
@@ -252,7 +255,7 @@ function importParameters(parameters: unknown, path: Path, model: string, import
   for (const [key, value] of pairs(parameters, path, report)) {
     const at = [...path, key];
     if (HANDLED.has(key)) continue;
-    if (key === 'api_key') credential = importCredential(value, at, model, report);
+    if (key === 'api_key') credential = importCredential(value, at, model, importing);
     else if (key === 'timeout' && typeof value === 'number' && value > 0) timeout = value;
     else if (key === 'max_retries' || key === 'num_retries') retries = importRetries(value, at, report) ?? retries;
     else report.drop(at, PARAMETER_REASONS[key] ?? 'a parameter that LiteLLM adds to requests: clients send their own');
@@ -261,19 +264,31 @@ function importParameters(parameters: unknown, path: Path, model: string, import
 }
 
 /** A reference for a key. A key that is written out is never repeated: a variable takes its place. */
-function importCredential(value: unknown, path: Path, model: string, report: ImportReport): string | null {
+function importCredential(value: unknown, path: Path, model: string, { inlineKeys, report }: Importing): string | null {
   const variable = variableOf(value);
-  if (variable !== null) return `env:${variable}`;
+  if (variable !== null) {
+    report.carry(path, `upstreams: credential env:${variable}`);
+    return `env:${variable}`;
+  }
   if (value === null || (typeof value === 'string' && PLACEHOLDER.test(value))) {
     report.drop(path, 'is a placeholder: no credential is sent');
     return null;
   }
-  const name = `LITELLM_${model
-    .toUpperCase()
-    .replace(/[^A-Z0-9]+/g, '_')
-    .slice(0, 100)}_API_KEY`;
+  const key = JSON.stringify(value);
+  const name = inlineKeys.get(key) ?? freeVariable(model, new Set(inlineKeys.values()));
+  inlineKeys.set(key, name);
   report.drop(path, `is a secret written into the file: put it into the variable ${name}, better a new one`);
   return `env:${name}`;
+}
+
+function freeVariable(model: string, taken: ReadonlySet<string>): string {
+  const base = `LITELLM_${model
+    .toUpperCase()
+    .replace(/[^A-Z0-9]+/g, '_')
+    .slice(0, 90)}_API_KEY`;
+  let name = base;
+  for (let count = 2; taken.has(name); count++) name = `${base}_${count}`;
+  return name;
 }
 
 export function importRetries(value: unknown, path: Path, report: ImportReport): number | null {

@@ -1,4 +1,5 @@
 import { DEFAULT_GUARDS } from './defaults.ts';
+import { PUBLIC_NAME } from './discovery.ts';
 import type { ConfigDocument, LimitDocument, ModelDocument } from './document.ts';
 import { importModels, importRetries } from './litellm-models.ts';
 import { type ImportNote, ImportReport, isMapping, items, member, NO_COUNTERPART, pairs, wholeNumber } from './litellm-report.ts';
@@ -31,12 +32,14 @@ export function importLiteLlm(text: string, options: ImportOptions = {}): LiteLl
   const settings = readSettings(value, report);
   const environment = knownVariables(value, options.env ?? {});
   const { upstreams, models, limits } = importModels(value['model_list'], settings, environment, report);
-  addAliases(settings.aliases, models, report);
+  const aliases = addAliases(settings.aliases, models, report);
   addFallbacks(settings, models, report);
+  const byName = new Map(models.map((model) => [model.name, model]));
+  for (const { alias, of, path } of aliases) addFallback(alias, byName.get(of)?.fallback ?? [], path, byName, report);
   const document: ConfigDocument = {
+    ...(settings.maxBodyBytes === null ? {} : { http: { maxBodyBytes: settings.maxBodyBytes } }),
     upstreams,
     models,
-    ...(settings.maxBodyBytes === null ? {} : { http: { maxBodyBytes: settings.maxBodyBytes } }),
     limits: [...withoutRepeats(limits), ...settings.limits],
   };
   const comment = 'Made from a LiteLLM configuration. What is not written here has its default: see docs/configuration.md.';
@@ -229,18 +232,26 @@ function importGuardrails(value: unknown, report: ImportReport): void {
   }
 }
 
-function addAliases(aliases: Settings['aliases'], models: ModelDocument[], report: ImportReport): void {
-  for (const { alias, model, path } of aliases) {
+interface Alias {
+  readonly alias: string;
+  readonly of: string;
+  readonly path: Path;
+}
+
+function addAliases(aliases: Settings['aliases'], models: ModelDocument[], report: ImportReport): Alias[] {
+  return aliases.flatMap(({ alias, model, path }) => {
     const name = isMapping(model) ? member(model, 'model') : model;
     const original = models.find((other) => other.name === name);
     if (original === undefined) report.drop(path, 'the model it stands for was not carried over');
     else if (models.some((other) => other.name === alias)) report.drop(path, 'a model has this name');
-    else if (!/^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,191}$/.test(alias)) report.drop(path, "is not a name of letters, digits and '._:/@+-'");
+    else if (!PUBLIC_NAME.test(alias)) report.drop(path, "is not a name of letters, digits and '._:/@+-'");
     else {
       models.push({ name: alias, upstream: original.upstream, target: original.target ?? original.name });
       report.carry(path, `models: ${quote(alias)}`);
+      return [{ alias, of: original.name, path }];
     }
-  }
+    return [];
+  });
 }
 
 function addFallbacks(settings: Settings, models: readonly ModelDocument[], report: ImportReport): void {

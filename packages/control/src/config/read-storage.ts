@@ -26,7 +26,8 @@ export function readStorage(value: unknown, reading: Reading): StorageSettings {
   }
   if (/^postgres(ql)?:/.test(url)) {
     const parsed = URL.parse(url);
-    if (parsed === null || parsed.hostname === '') findings.problem(at, 'postgres://user@host:port/database', 'a URL that cannot be read');
+    if (parsed === null || (parsed.hostname === '' && !parsed.searchParams.has('host')))
+      findings.problem(at, 'postgres://user@host:port/database', 'a URL that cannot be read');
     else if (parsed.password !== '' || parsed.searchParams.has('password')) {
       findings.problem(
         at,

@@ -384,7 +384,10 @@ const Document = Type.Object(
   { ...CLOSED, title: 'a mapping of sections', description: 'Configuration of Sallyport: sallyport.yaml.' },
 );
 
-/** The published schema (`sallyport.schema.json`). What it refuses `parseConfig` refuses; the reverse is not so: names and addresses are checked beyond it. */
+/**
+ * The published schema (`sallyport.schema.json`). What it refuses `parseConfig` refuses, but for sections left empty; the reverse is
+ * not so: that names exist, that URLs and addresses can be used and the like is checked beyond it.
+ */
 export const CONFIG_JSON_SCHEMA: JsonSchema = {
   $schema: 'https://json-schema.org/draft/2020-12/schema',
   ...Document,

@@ -22,10 +22,12 @@ export interface ResolvedSecret {
 export class SecretError extends Error {
   override readonly name: string = 'SecretError';
   readonly reference: string;
+  readonly reason: string;
 
   constructor(reference: string, reason: string, options?: ErrorOptions) {
     super(`${quote(reference)}: ${reason}`, options);
     this.reference = reference;
+    this.reason = reason;
   }
 }
 

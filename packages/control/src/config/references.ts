@@ -1,0 +1,58 @@
+import type { Config, StorageSettings } from './config.ts';
+import { type ConfigProblem, type ConfigWarning, formatPath, type Path, quote } from './problem.ts';
+import { resolveSecret, SecretError, type SecretSource } from './secret.ts';
+
+export interface ConfigReference {
+  readonly path: Path;
+  /** `env:NAME` or `file:/path`. */
+  readonly reference: string;
+}
+
+/** Every reference of a configuration, in its order. */
+export function references(config: Config): ConfigReference[] {
+  const found: ConfigReference[] = [];
+  const add = (path: Path, reference: string | null | undefined): void => {
+    if (reference !== null && reference !== undefined && /^(env|file):/.test(reference)) found.push({ path, reference });
+  };
+  for (const key of ['cert', 'key', 'clientCa'] as const) add(['tls', key], config.tls?.[key]);
+  for (const [index, upstream] of config.upstreams.entries()) {
+    add(['upstreams', index, 'credential'], upstream.credential);
+    for (const key of ['ca', 'cert', 'key'] as const) add(['upstreams', index, 'tls', key], upstream.tls?.[key]);
+  }
+  add(['storage', 'url'], config.storage.url);
+  add(['storage', 'password'], config.storage.password);
+  return found;
+}
+
+/** Tries every reference, for `config check` and the start: what cannot be read, and what others can read. Values are not kept. */
+export function checkReferences(
+  config: Config,
+  source: SecretSource = {},
+): { readonly problems: ConfigProblem[]; readonly warnings: ConfigWarning[] } {
+  const problems: ConfigProblem[] = [];
+  const warnings: ConfigWarning[] = [];
+  for (const { path, reference } of references(config)) {
+    try {
+      for (const message of resolveSecret(reference, source).warnings) {
+        warnings.push({ path: formatPath(path), message, fix: 'let only the account that runs Sallyport read it' });
+      }
+    } catch (error) {
+      if (!(error instanceof SecretError)) throw error;
+      problems.push({ path: formatPath(path), expected: `a value behind ${quote(reference)}`, got: error.reason });
+    }
+  }
+  return { problems, warnings };
+}
+
+/**
+ * What the store is opened with: `openStore(url, { postgres: { password } })`. Both may be secret: for the driver only, never for a log.
+ * @throws SecretError
+ */
+export function resolveStorage(
+  storage: StorageSettings,
+  source: SecretSource = {},
+): { readonly url: string; readonly password: string | null } {
+  const url = /^(env|file):/.test(storage.url) ? resolveSecret(storage.url, source).value : storage.url;
+  if (!/^(sqlite|postgres|postgresql):/.test(url)) throw new SecretError(storage.url, 'it does not hold a sqlite: or postgres:// URL');
+  return { url, password: storage.password === null ? null : resolveSecret(storage.password, source).value };
+}
