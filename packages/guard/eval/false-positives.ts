@@ -1,0 +1,41 @@
+import type { Guard } from '../src/guard.ts';
+import { rate, table } from './figures.ts';
+import type { Row } from './sets.ts';
+
+interface Count {
+  total: number;
+  flagged: number;
+  /** Texts by detector and category, each text once a category. */
+  readonly by: Map<string, number>;
+}
+
+/** Benign texts that the guard does not pass, by set and kind of text, and what it saw in them. */
+export function falsePositives(guard: Guard, rows: readonly Row[]): string {
+  const counts = new Map<string, Count>();
+  for (const row of rows) {
+    if (row.attack) continue;
+    for (const key of [`${row.set} · ${row.context.provenance}`, `= all · ${row.context.provenance}`]) {
+      const count = counts.get(key) ?? { total: 0, flagged: 0, by: new Map<string, number>() };
+      counts.set(key, count);
+      count.total++;
+    }
+    const verdict = guard.inspect(row.text, row.context);
+    if (verdict.effect === 'pass') continue;
+    const categories = new Set(verdict.findings.map(({ detector, category }) => `${detector}/${category}`));
+    for (const key of [`${row.set} · ${row.context.provenance}`, `= all · ${row.context.provenance}`]) {
+      const count = counts.get(key);
+      if (count === undefined) continue;
+      count.flagged++;
+      for (const category of categories) count.by.set(category, (count.by.get(category) ?? 0) + 1);
+    }
+  }
+  const lines = [...counts].map(([key, { total, flagged, by }]) => [
+    key,
+    rate(flagged, total),
+    [...by]
+      .sort((a, b) => b[1] - a[1])
+      .map(([category, count]) => `${category} ${count}`)
+      .join(', '),
+  ]);
+  return table([['benign texts not passed', 'rate [95 %]', 'by'], ...lines]);
+}

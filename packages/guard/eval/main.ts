@@ -1,0 +1,34 @@
+/**
+ * Measures the guard on labelled data: `npm run eval guard -- --data DIR`, where DIR holds one folder a set (JSON Lines with `text`,
+ * `label`, `kind`, `lang`). Nothing of the data is printed but counts.
+ */
+import { parseArgs } from 'node:util';
+import type { GuardSettings } from '@sallyport/core';
+import { compileGuard, DEFAULT_INPUT, DEFAULT_OUTPUT } from '../src/index.ts';
+import { falsePositives } from './false-positives.ts';
+import { readRows } from './sets.ts';
+
+const { values } = parseArgs({
+  allowPositionals: true,
+  options: {
+    data: { type: 'string' },
+    input: { type: 'string', default: DEFAULT_INPUT.join() },
+    output: { type: 'string', default: DEFAULT_OUTPUT.join() },
+  },
+});
+if (values.data === undefined) {
+  process.stderr.write('usage: npm run eval guard -- --data DIR [--input characters,length] [--output ...]\n');
+  process.exit(2);
+}
+
+const settings: GuardSettings = {
+  input: values.input.split(','),
+  output: values.output.split(','),
+  mode: 'transform',
+  deny: [],
+  onBlock: 'fault',
+  onUnavailable: 'block',
+  maxTextLength: 1_000_000,
+};
+const rows = readRows(values.data);
+process.stdout.write(`${falsePositives(compileGuard(settings), rows)}\n`);
