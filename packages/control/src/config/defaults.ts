@@ -1,4 +1,5 @@
 import type { GuardSettings, HttpSettings, Upstream } from '@sallyport/core';
+import { DEFAULT_INPUT, DEFAULT_OUTPUT } from '@sallyport/guard';
 
 /** What a key means when the file does not give it. docs/configuration.md repeats these and a test compares the two. */
 export const DEFAULT_LISTEN = { gateway: '127.0.0.1:7070', control: '127.0.0.1:7071' } as const;
@@ -23,8 +24,8 @@ export const DEFAULT_UPSTREAM: Pick<Upstream, 'maxConcurrency' | 'connections' |
 };
 
 export const DEFAULT_GUARDS: GuardSettings = {
-  input: ['normalise', 'injection', 'secrets', 'pii:mask'],
-  output: ['secrets', 'pii:mask', 'system-prompt', 'exfiltration'],
+  input: DEFAULT_INPUT,
+  output: DEFAULT_OUTPUT,
   mode: 'transform',
   deny: [],
   onBlock: 'fault',

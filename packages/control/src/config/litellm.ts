@@ -227,7 +227,8 @@ function importGuardrails(value: unknown, report: ImportReport): void {
     const missing = [...sides].filter((side) => side !== undefined && detector !== undefined && !DEFAULT_GUARDS[side].includes(detector));
     if (detector === undefined) report.drop(path, 'calls another service or code of yours: compare the built-in guards');
     else if (sides.size === 0) report.drop(path, 'its mode is none of pre_call, during_call, post_call');
-    else if (missing.length > 0) report.drop(path, `${detector} is not among the default guards of the ${missing.join(' and ')}`);
+    else if (missing.length > 0)
+      report.drop(path, `${detector} is not among the detectors that are on by default in this version: see guards`);
     else report.carry(path, `guards: ${detector}, which is on by default, for every model and whatever the client says`);
   }
 }

@@ -8,7 +8,7 @@ import type { ConfigDocument } from './document.ts';
 import { ConfigError, type ConfigWarning, describe, Findings, quote } from './problem.ts';
 import { readIdentity, readRoles } from './read-identity.ts';
 import { readHttp, readListen, readTls } from './read-listeners.ts';
-import { type CheckGuards, readGuards, readLimits } from './read-policy.ts';
+import { type CheckGuards, checkWithGuard, readGuards, readLimits } from './read-policy.ts';
 import { readAudit, readCounters, readStorage } from './read-storage.ts';
 import { readModels, readUpstreams } from './read-upstreams.ts';
 import type { Reading } from './reading.ts';
@@ -23,7 +23,7 @@ export interface ParseOptions {
   readonly home?: string;
   /** What serves where the file names neither `upstreams` nor `models`. */
   readonly discovered?: readonly DiscoveredUpstream[];
-  /** Checks detectors and patterns; without it any detector name is taken. */
+  /** Default: the guard package's own compiler. */
   readonly checkGuards?: CheckGuards;
 }
 
@@ -86,7 +86,7 @@ function readConfig(value: unknown, findings: Findings, options: ParseOptions): 
     identity: readIdentity(section('identity'), { roles: section('roles'), builtInRoles: builtIn, tls }, reading),
     roles: readRoles(section('roles'), reading),
     limits: readLimits(section('limits'), reading),
-    guards: readGuards(section('guards'), options.checkGuards ?? null, reading),
+    guards: readGuards(section('guards'), options.checkGuards ?? checkWithGuard, reading),
     storage: readStorage(section('storage'), reading),
     counters: readCounters(section('counters'), reading),
     audit: readAudit(section('audit'), reading),

@@ -1,4 +1,5 @@
 import type { GuardSettings, LimitQuantity, LimitRule } from '@sallyport/core';
+import { compileGuard, GuardConfigError } from '@sallyport/guard';
 import { DEFAULT_GUARDS } from './defaults.ts';
 import type { LimitDocument } from './document.ts';
 import { type Path, quote } from './problem.ts';
@@ -66,7 +67,7 @@ function shortList(models: readonly string[]): string {
   return models.length > 2 ? `${shown}+${models.length - 2}` : shown;
 }
 
-/** Says what is wrong with the detectors and patterns, whose vocabulary belongs to the guard; paths are within the section. */
+/** Says what is wrong with detectors and patterns, whose vocabulary and syntax are the guard's. Paths are within the section. */
 export type CheckGuards = (settings: GuardSettings) => readonly GuardProblem[];
 
 export interface GuardProblem {
@@ -75,14 +76,10 @@ export interface GuardProblem {
   readonly got: string;
 }
 
-export function readGuards(value: unknown, check: CheckGuards | null, reading: Reading): GuardSettings {
+export function readGuards(value: unknown, check: CheckGuards, reading: Reading): GuardSettings {
   const { findings } = reading;
   const section = readSection(GUARDS, value, ['guards'], reading) ?? {};
   const deny = section.deny ?? [];
-  checkUnique(
-    deny.map((pattern, index) => ({ value: pattern, path: ['guards', 'deny', index] })),
-    findings,
-  );
   const settings: GuardSettings = {
     input: section.input ?? DEFAULT_GUARDS.input,
     output: section.output ?? DEFAULT_GUARDS.output,
@@ -98,7 +95,7 @@ export function readGuards(value: unknown, check: CheckGuards | null, reading: R
     onUnavailable: section.onUnavailable ?? DEFAULT_GUARDS.onUnavailable,
     maxTextLength: section.maxTextLength ?? DEFAULT_GUARDS.maxTextLength,
   };
-  for (const { path, expected, got } of check?.(settings) ?? []) findings.problem(['guards', ...path], expected, got);
+  for (const { path, expected, got } of check(settings)) findings.problem(['guards', ...path], expected, got);
   if (settings.mode === 'observe')
     findings.warn(['guards', 'mode'], 'findings are recorded and nothing is stopped', 'use transform or hold');
   if (settings.onUnavailable === 'pass-unsafe')
@@ -109,4 +106,20 @@ export function readGuards(value: unknown, check: CheckGuards | null, reading: R
     }
   }
   return settings;
+}
+
+/** Asks the guard that will run. */
+export const checkWithGuard: CheckGuards = (settings) => {
+  try {
+    compileGuard(settings);
+    return [];
+  } catch (error) {
+    if (!(error instanceof GuardConfigError)) throw error;
+    return error.issues.map(({ path, expected, got }) => ({ path: parsePath(path).slice(1), expected, got }));
+  }
+};
+
+/** `guards.deny[0].pattern` in its parts. */
+function parsePath(text: string): Path {
+  return [...text.matchAll(/[^.[\]]+/g)].map(([part]) => (/^[0-9]+$/.test(part) ? Number(part) : part));
 }
