@@ -63,6 +63,8 @@ export interface ParsedRequest {
   readonly model: string;
   /** Where it stands in the body (`['model']`, or Ollama's older `['name']`), so that the upstream's own name can be put there. */
   readonly modelPath: readonly (string | number)[];
+  /** Further model names a management verb touches (`from` of create, `destination` of copy): the caller needs the permission on each. */
+  readonly otherModels?: readonly string[];
   readonly stream: boolean;
   readonly texts: readonly AddressedText[];
   readonly references: readonly Reference[];

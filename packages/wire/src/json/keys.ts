@@ -47,7 +47,8 @@ export class KeyLedger {
     }
     for (let index = base; index < this.#spans.length; index += 2) {
       const other = this.#spans[index] ?? 0;
-      if ((this.#spans[index + 1] ?? 0) - other === length && sameUnits(text, other, start, length)) return duplicate(text.slice(start, end));
+      if ((this.#spans[index + 1] ?? 0) - other === length && sameUnits(text, other, start, length))
+        return duplicate(text.slice(start, end));
     }
     this.#spans.push(start, end);
     return null;

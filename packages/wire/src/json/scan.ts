@@ -29,8 +29,8 @@ export function scanJson(text: string, limits: RequestLimits): Flaw | null {
   const outer: boolean[] = [];
   let expectsName = false;
   let values = 1;
-  let escape = text.indexOf('\\');
-  if (escape < 0) escape = end;
+  let backslash = text.indexOf('\\');
+  if (backslash < 0) backslash = end;
 
   for (let at = 0; at < end; at += 1) {
     const code = text.charCodeAt(at);
@@ -39,18 +39,18 @@ export function scanJson(text: string, limits: RequestLimits): Flaw | null {
       let close = text.indexOf('"', open + 1);
       if (close < 0) return null; // unterminated: JSON.parse says so
       let escaped = false;
-      while (escape < close) {
+      while (backslash < close) {
         // Only a backslash can hide a quote, so the two searches leapfrog and each passes over the text once.
         escaped = true;
-        const step = escapeLength(text, escape);
-        if (step < 0) return flaw(ESCAPE_FLAWS[-step - 1] ?? '', open, expectsName ? rawName(text, open, escape) : null);
-        const next = escape + step;
+        const step = escapeLength(text, backslash);
+        if (step < 0) return flaw(ESCAPE_FLAWS[-step - 1] ?? '', open, expectsName ? rawName(text, open, backslash) : null);
+        const next = backslash + step;
         if (next > close) {
           close = text.indexOf('"', next);
           if (close < 0) return null;
         }
-        escape = text.indexOf('\\', next);
-        if (escape < 0) escape = end;
+        backslash = text.indexOf('\\', next);
+        if (backslash < 0) backslash = end;
       }
       if (close - open - 1 > limits.maxStringLength && decodedLength(text, open, close, escaped) > limits.maxStringLength) {
         return tooLarge(`is longer than ${limits.maxStringLength} characters`, open);
@@ -144,8 +144,8 @@ function decodedLength(text: string, open: number, close: number, escaped: boole
 }
 
 /** The part of a name before the escape at fault. */
-function rawName(text: string, open: number, escape: number): string {
-  return text.slice(open + 1, Math.min(escape, open + 65));
+function rawName(text: string, open: number, backslash: number): string {
+  return text.slice(open + 1, Math.min(backslash, open + 65));
 }
 
 function flaw(message: string, offset: number, key: string | null): Flaw {

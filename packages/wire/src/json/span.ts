@@ -1,16 +1,6 @@
 import type { JsonEdit } from './document.ts';
 import { formatPath, type JsonPath } from './path.ts';
-import {
-  BRACE_CLOSE,
-  BRACE_OPEN,
-  BRACKET_CLOSE,
-  BRACKET_OPEN,
-  COMMA,
-  closingQuote,
-  decodeString,
-  QUOTE,
-  skipSpace,
-} from './text.ts';
+import { BRACE_CLOSE, BRACE_OPEN, BRACKET_CLOSE, BRACKET_OPEN, COMMA, closingQuote, decodeString, QUOTE, skipSpace } from './text.ts';
 
 /** Paths that are looked for, merged by their common beginnings so that one walk finds them all. */
 interface PathTree {
@@ -30,10 +20,10 @@ interface Place {
  * Byte spans `[start, end)` of the values at `paths` in a checked document, null where there is none. Throws `TypeError` (a defect
  * of the caller) where one path leads through another.
  */
-export function findSpans(bytes: Buffer, paths: readonly JsonPath[]): ((readonly [number, number]) | null)[] {
+export function findSpans(bytes: Buffer, paths: readonly JsonPath[]): (readonly [number, number] | null)[] {
   const text = bytes.toString('utf8');
   const offsets = new ByteOffsets(bytes, text);
-  const spans: ((readonly [number, number]) | null)[] = paths.map(() => null);
+  const spans: (readonly [number, number] | null)[] = paths.map(() => null);
   for (const [path, place] of findPlaces(text, paths)) {
     if (place.insertion === null) spans[path] = [offsets.at(place.start), offsets.at(place.end)];
   }
@@ -84,25 +74,36 @@ function findPlaces(text: string, paths: readonly JsonPath[]): [number, Place][]
     if (node.path >= 0 || node.children.size > 0) throw new TypeError(`paths overlap at ${formatPath(path)}`);
     node.path = index;
   }
-  const places: [number, Place][] = [];
-  if (paths.length > 0) visit(text, skipSpace(text, 0), root, places);
-  return places;
+  const search: Search = { text, wanted: paths.length, places: [] };
+  if (paths.length > 0) visit(search, skipSpace(text, 0), root);
+  return search.places;
 }
 
-/** Visits the value at `at` and returns the offset after it. Recurses along the paths looked for, never along the document. */
-function visit(text: string, at: number, node: PathTree, places: [number, Place][]): number {
+interface Search {
+  readonly text: string;
+  readonly wanted: number;
+  readonly places: [number, Place][];
+}
+
+/**
+ * Visits the value at `at` and returns the offset after it, or anything once all is found and the rest need not be read. Recurses
+ * along the paths looked for, never along the document.
+ */
+function visit(search: Search, at: number, node: PathTree): number {
+  const { text, places } = search;
   if (node.path >= 0) {
     const end = skipValue(text, at);
     places.push([node.path, { start: at, end, insertion: null }]);
     return end;
   }
   const code = text.charCodeAt(at);
-  if (code === BRACE_OPEN) return visitObject(text, at, node, places);
-  if (code === BRACKET_OPEN) return visitArray(text, at, node, places);
+  if (code === BRACE_OPEN) return visitObject(search, at, node);
+  if (code === BRACKET_OPEN) return visitArray(search, at, node);
   return skipValue(text, at);
 }
 
-function visitObject(text: string, open: number, node: PathTree, places: [number, Place][]): number {
+function visitObject(search: Search, open: number, node: PathTree): number {
+  const { text, places } = search;
   const found = new Set<string | number>();
   let at = skipSpace(text, open + 1);
   let lastEnd = open + 1;
@@ -114,7 +115,8 @@ function visitObject(text: string, open: number, node: PathTree, places: [number
     if (child === undefined) lastEnd = skipValue(text, start);
     else {
       found.add(name);
-      lastEnd = visit(text, start, child, places);
+      lastEnd = visit(search, start, child);
+      if (places.length === search.wanted) return lastEnd;
     }
     at = skipSpace(text, lastEnd);
     if (text.charCodeAt(at) === COMMA) at = skipSpace(text, at + 1);
@@ -128,11 +130,13 @@ function visitObject(text: string, open: number, node: PathTree, places: [number
   return at + 1;
 }
 
-function visitArray(text: string, open: number, node: PathTree, places: [number, Place][]): number {
+function visitArray(search: Search, open: number, node: PathTree): number {
+  const { text, places } = search;
   let at = skipSpace(text, open + 1);
   for (let index = 0; text.charCodeAt(at) !== BRACKET_CLOSE; index += 1) {
     const child = node.children.get(index);
-    const end = child === undefined ? skipValue(text, at) : visit(text, at, child, places);
+    const end = child === undefined ? skipValue(text, at) : visit(search, at, child);
+    if (places.length === search.wanted) return end;
     at = skipSpace(text, end);
     if (text.charCodeAt(at) === COMMA) at = skipSpace(text, at + 1);
   }
