@@ -4,26 +4,19 @@ import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlit
 import { type Dialect, type SqliteDatabase, SqliteDialect, type SqliteStatement } from 'kysely';
 import { sqliteFailure } from './failure.ts';
 
-const OPENING_BUSY_TIMEOUT = 10_000;
-// node:sqlite waits for a lock by blocking the whole process, streams of the data plane included. So once the file is open it
-// hardly waits at all: `write` waits in the event loop instead (see store.ts).
-const SERVING_BUSY_TIMEOUT = 10;
+/**
+ * Milliseconds. node:sqlite waits for a lock by blocking the whole process, streams of the data plane included. So it hardly waits at
+ * all, and whoever finds the file locked tries again from the event loop (see `patiently` in store.ts).
+ */
+const BUSY_TIMEOUT = 10;
 
-/** An open SQLite file behind the interface Kysely's dialect expects (it was made for better-sqlite3). */
-export interface SqliteHandle {
-  readonly dialect: Dialect;
-  /** Call once migrations are done: from here on a held lock is reported at once. */
-  serve(): void;
-}
-
-/** @param path a file path or `:memory:`. The file is made with mode 0600, a missing directory with 0700. */
-export function openSqlite(path: string): SqliteHandle {
+/**
+ * An open SQLite file behind the interface Kysely's dialect expects (it was made for better-sqlite3).
+ * @param path a file path or `:memory:`. The file is made with mode 0600, a missing directory with 0700.
+ */
+export function openSqlite(path: string): Dialect {
   if (path !== ':memory:') preparePath(resolve(path));
-  const database = open(path);
-  return {
-    dialect: new SqliteDialect({ database: new Adapter(database) }),
-    serve: () => database.exec(`pragma busy_timeout = ${SERVING_BUSY_TIMEOUT}`),
-  };
+  return new SqliteDialect({ database: new Adapter(open(path)) });
 }
 
 function preparePath(path: string): void {
@@ -34,14 +27,17 @@ function preparePath(path: string): void {
 }
 
 function open(path: string): DatabaseSync {
+  const database = attempt(
+    () =>
+      new DatabaseSync(path, {
+        timeout: BUSY_TIMEOUT,
+        enableForeignKeyConstraints: true,
+        enableDoubleQuotedStringLiterals: false,
+        allowExtension: false,
+        defensive: true,
+      }),
+  );
   try {
-    const database = new DatabaseSync(path, {
-      timeout: OPENING_BUSY_TIMEOUT,
-      enableForeignKeyConstraints: true,
-      enableDoubleQuotedStringLiterals: false,
-      allowExtension: false,
-      defensive: true,
-    });
     database.exec(`
       pragma journal_mode = wal;
       pragma synchronous = full;
@@ -51,6 +47,7 @@ function open(path: string): DatabaseSync {
     `);
     return database;
   } catch (error) {
+    database.close();
     throw sqliteFailure(error);
   }
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Clock, Fault, type Logger, silentLogger, systemClock } from '@sallyport/core';
-import { Kysely } from 'kysely';
+import { type Dialect, Kysely, type Transaction } from 'kysely';
 import { type ChangeReader, ChangeTable } from './change-table.ts';
 import { isBusy } from './failure.ts';
 import { type KeyReader, KeyTable } from './key-table.ts';
@@ -31,7 +31,7 @@ export interface Store extends AsyncDisposable {
   /**
    * Runs `change` in a transaction that no other write overlaps, on any process, and raises the version with it. What `change` reads
    * through its argument stays true until the commit; throwing rolls everything back. Inside, use the argument only: the store itself
-   * waits for the transaction to end. `change` may run again from the start where the database was briefly locked before it began.
+   * waits for the transaction to end.
    */
   write<T>(change: (tables: Tables) => Promise<T>): Promise<T>;
   /** Notes when keys were last used. Does not raise the version. */
@@ -66,23 +66,39 @@ const STATE_ATTEMPTS = 8;
  * Throws `Fault`: `invalid_request` for a URL that cannot be used, `not_ready` where the database cannot be reached; `NewerSchema`.
  */
 export async function openStore(url: string, options: StoreOptions = {}): Promise<Store> {
-  const clock = options.clock ?? systemClock;
+  const kind = url.startsWith('sqlite:') ? 'sqlite' : 'postgres';
+  const dialect = await dialectFor(url, options);
+  const store = new SqlStore(kind, new Kysely<Schema>({ dialect }), options);
+  await store.prepare((options.clock ?? systemClock).now());
+  return store;
+}
+
+async function dialectFor(url: string, options: StoreOptions): Promise<Dialect> {
   if (url.startsWith('sqlite:')) {
     const path = url.slice('sqlite:'.length);
     if (path === '') throw new Fault('invalid_request', 'storage.url names no file: write sqlite:PATH.', { param: 'storage.url' });
-    const sqlite = openSqlite(path);
-    const store = new SqlStore('sqlite', new Kysely<Schema>({ dialect: sqlite.dialect }), options);
-    await store.prepare(clock.now());
-    sqlite.serve();
-    return store;
+    return patiently(options.writeTimeout ?? WRITE_TIMEOUT, async () => openSqlite(path));
   }
   if (url.startsWith('postgres:') || url.startsWith('postgresql:')) {
-    const dialect = openPostgres(url, options.postgres ?? {}, options.logger ?? silentLogger);
-    const store = new SqlStore('postgres', new Kysely<Schema>({ dialect }), options);
-    await store.prepare(clock.now());
-    return store;
+    return openPostgres(url, options.postgres ?? {}, options.logger ?? silentLogger);
   }
   throw new Fault('invalid_request', 'storage.url must start with sqlite: or postgres://.', { param: 'storage.url' });
+}
+
+/**
+ * Runs `step` again while another connection holds the lock of the SQLite file, for `timeout` milliseconds at most. The waiting is done
+ * in the event loop. Only for what has done nothing yet when it finds the lock taken.
+ */
+async function patiently<T>(timeout: number, step: () => Promise<T>): Promise<T> {
+  const deadline = performance.now() + timeout;
+  for (let delay = 5; ; delay = Math.min(delay * 2, 100)) {
+    try {
+      return await step();
+    } catch (error) {
+      if (!isBusy(error) || performance.now() > deadline) throw error;
+      await sleep(delay);
+    }
+  }
 }
 
 class SqlStore implements Store {
@@ -108,7 +124,7 @@ class SqlStore implements Store {
 
   async prepare(now: number): Promise<void> {
     try {
-      await migrate(this.#db, this.dialect, now);
+      await patiently(this.#writeTimeout, () => migrate(this.#db, this.dialect, now));
     } catch (error) {
       await this.close();
       throw error;
@@ -132,37 +148,32 @@ class SqlStore implements Store {
     throw new Fault('not_ready', 'The configuration changes faster than it can be read. Try again.', { retryAfter: 1 });
   }
 
-  async write<T>(change: (tables: Tables) => Promise<T>): Promise<T> {
-    const deadline = performance.now() + this.#writeTimeout;
-    for (let delay = 5; ; delay = Math.min(delay * 2, 100)) {
-      let begun = false;
-      try {
-        return await this.#db.transaction().execute(async (transaction) => {
-          // Raising the version first takes the row's lock, which makes write transactions follow one another on PostgreSQL too.
-          const { version } = await transaction
-            .updateTable('revision')
-            .set((is) => ({ version: is('version', '+', 1) }))
-            .returning('version')
-            .executeTakeFirstOrThrow();
-          begun = true;
-          return await change({
-            version,
-            keys: new KeyTable(transaction),
-            users: new UserTable(transaction),
-            roles: new RoleTable(transaction),
-            settings: new SettingTable(transaction),
-            changes: new ChangeTable(transaction),
-          });
-        });
-      } catch (error) {
-        if (begun || !isBusy(error) || performance.now() > deadline) throw error;
-        await sleep(delay);
-      }
-    }
+  write<T>(change: (tables: Tables) => Promise<T>): Promise<T> {
+    return this.#transaction(async (transaction) => {
+      // Raising the version first takes the row's lock, which makes write transactions follow one another on PostgreSQL too.
+      const { version } = await transaction
+        .updateTable('revision')
+        .set((is) => ({ version: is('version', '+', 1) }))
+        .returning('version')
+        .executeTakeFirstOrThrow();
+      return change({
+        version,
+        keys: new KeyTable(transaction),
+        users: new UserTable(transaction),
+        roles: new RoleTable(transaction),
+        settings: new SettingTable(transaction),
+        changes: new ChangeTable(transaction),
+      });
+    });
   }
 
-  touchKeys(uses: ReadonlyMap<string, number>): Promise<void> {
-    return uses.size === 0 ? Promise.resolve() : this.#db.transaction().execute((transaction) => new KeyTable(transaction).touch(uses));
+  async touchKeys(uses: ReadonlyMap<string, number>): Promise<void> {
+    if (uses.size > 0) await this.#transaction((transaction) => new KeyTable(transaction).touch(uses));
+  }
+
+  /** On SQLite the lock is taken by `begin immediate`, so where it is taken already nothing has been done yet. */
+  #transaction<T>(run: (transaction: Transaction<Schema>) => Promise<T>): Promise<T> {
+    return patiently(this.#writeTimeout, () => this.#db.transaction().execute(run));
   }
 
   async close(): Promise<void> {

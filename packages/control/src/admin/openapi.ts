@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http';
 import { ProblemSchema } from './problem.ts';
 import { JSON_TYPE, type Route } from './route.ts';
 
@@ -57,7 +58,10 @@ function operation(route: Route, components: Map<string, Json>): Json {
     ...(route.action === null ? { security: [] } : { 'x-sallyport-action': route.action }),
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(body === null ? {} : { requestBody: { required: true, content: { 'application/json': { schema: plain(body) } } } }),
-    responses: { [String(route.status)]: { description: 'Done.', content }, ...problems(route) },
+    responses: {
+      ...Object.fromEntries(route.statuses.map((status) => [String(status), { description: STATUS_CODES[status] ?? '', content }])),
+      ...problems(route),
+    },
   };
 }
 
@@ -68,7 +72,7 @@ function problems(route: Route): Record<string, Json> {
 }
 
 function applies(route: Route, status: string): boolean {
-  if (route.action === null) return status === '503';
+  if (route.action === null) return false;
   if (status === '404') return route.path.includes('{');
   if (status === '409') return route.method !== 'GET';
   return status !== '413' && status !== '415' ? true : route.schemas.body !== null;

@@ -54,7 +54,8 @@ export interface Route {
   readonly summary: string;
   /** The permission it takes, decided before the body is read; null for what anybody may see. */
   readonly action: Action | null;
-  readonly status: number;
+  /** The ones it answers with when it did what was asked, first the usual one. */
+  readonly statuses: readonly number[];
   readonly contentType: string;
   readonly schemas: RouteSchemas;
   readonly run: (call: Call, actor: Actor | null) => Promise<Answer>;
@@ -104,7 +105,7 @@ export function guarded<Query extends TObject, Body extends TSchema, Reply exten
     path,
     summary,
     action,
-    status,
+    statuses: [status],
     contentType: JSON_TYPE,
     schemas: { query, body: isNone(body) ? null : body, reply },
     run: async (call, actor) => {
@@ -122,8 +123,13 @@ export function guarded<Query extends TObject, Body extends TSchema, Reply exten
   };
 }
 
+interface Open extends Pick<Route, 'id' | 'path' | 'summary'>, Partial<Pick<Route, 'statuses'>> {
+  readonly reply: TSchema;
+  readonly handle: (plane: Plane) => Promise<Answer>;
+}
+
 /** A row that anybody may see. It tells nothing of the installation's state but whether it is up. */
-export function open(route: Pick<Route, 'id' | 'path' | 'summary'> & { reply: TSchema; handle: (plane: Plane) => Promise<Answer> }): Route {
+export function open(route: Open): Route {
   const { id, path, summary, reply, handle } = route;
   return {
     id,
@@ -131,7 +137,7 @@ export function open(route: Pick<Route, 'id' | 'path' | 'summary'> & { reply: TS
     path,
     summary,
     action: null,
-    status: 200,
+    statuses: route.statuses ?? [200],
     contentType: JSON_TYPE,
     schemas: { query: null, body: null, reply },
     run: (call) => handle(call.plane),

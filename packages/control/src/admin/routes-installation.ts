@@ -67,6 +67,7 @@ export const INSTALLATION_ROUTES: readonly Route[] = [
     id: 'ready',
     path: '/health/ready',
     summary: 'Whether the database can be reached and there is a snapshot; 503 where not.',
+    statuses: [200, 503],
     reply: HealthSchema,
     handle: async (plane) => {
       const problems = await missing(plane);
@@ -106,7 +107,7 @@ export const INSTALLATION_ROUTES: readonly Route[] = [
     path: '/metrics',
     summary: 'Prometheus metrics.',
     action: 'metrics.read',
-    status: 200,
+    statuses: [200],
     contentType: METRICS_TYPE,
     schemas: { query: null, body: null, reply: Type.String() },
     run: async ({ plane }) => ({ status: 200, body: await plane.metrics() }),

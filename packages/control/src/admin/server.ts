@@ -162,7 +162,7 @@ class NodeAdminServer implements AdminServer {
   }
 
   async #identify(request: IncomingMessage, source: Source, id: string): Promise<Principal> {
-    const { clock, authenticate, record } = this.#options;
+    const { clock, authenticate, record, logger } = this.#options;
     const wait = this.#budget.waitFor(source.ip, clock.monotonic());
     if (wait > 0) throw new Fault('rate_limit_exceeded', 'Too many failed authentications from this address.', { retryAfter: wait });
     try {
@@ -170,7 +170,10 @@ class NodeAdminServer implements AdminServer {
     } catch (error) {
       if (error instanceof Fault && error.code === 'invalid_api_key') {
         this.#budget.fail(source.ip, clock.monotonic());
-        await record(failedAuthentication(id, source, error));
+        await record(failedAuthentication(id, source, error)).catch((failure: unknown) => {
+          // Refused is refused, recorded or not.
+          logger.error('admin.record_failed', { id, reason: failure instanceof Error ? failure.name : typeof failure });
+        });
       }
       throw error;
     }

@@ -2,6 +2,7 @@ import { type DecisionContext, type Grant, Policy } from '@sallyport/access';
 import type { Action, Decision, KeyRecord, Principal, Resource, Role } from '@sallyport/core';
 import type { RoleReader, Store, StoredKey, User } from '@sallyport/store';
 import { narrowKey } from './effective.ts';
+import { checkLabel } from './fields.ts';
 import type { Actor, ServicePorts } from './ports.ts';
 import { forbidden } from './refusal.ts';
 
@@ -109,6 +110,7 @@ export async function ownerOf(registry: Pick<Registry, 'users'>, key: StoredKey)
 /** The tenant a list is kept to, or null for all. Client's data: `asked`. */
 export function tenantScope(authority: Authority, asked: string | undefined): string | null {
   if (asked === undefined) return authority.everyTenant ? null : authority.principal.tenant;
+  checkLabel('tenant', asked);
   if (!authority.sees(asked)) throw forbidden('You can look into your own tenant only.', 'tenant');
   return asked;
 }

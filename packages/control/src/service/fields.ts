@@ -39,6 +39,18 @@ export function checkReason(text: string): string {
   return checkName('reason', text);
 }
 
+const KEY_ID = /^[0-9a-z]{12}$/;
+const USER_ID = /^u_[0-9a-f]{24}$/;
+
+/** What is not of this form was never given out; it is neither looked up nor written to the ledger. */
+export function isKeyId(text: string): boolean {
+  return KEY_ID.test(text);
+}
+
+export function isUserId(text: string): boolean {
+  return USER_ID.test(text);
+}
+
 /** At least one role, each once. Whether they exist and may be given is decided by policy. */
 export function checkRoles(roles: readonly string[]): readonly string[] {
   if (roles.length === 0 || roles.length > MAX_LIST) throw invalid('roles', `roles must name 1 to ${MAX_LIST} roles.`);

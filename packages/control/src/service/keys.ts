@@ -14,6 +14,8 @@ import {
   checkPage,
   checkReason,
   checkRoles,
+  isKeyId,
+  isUserId,
 } from './fields.ts';
 import type { Actor, ServicePorts } from './ports.ts';
 import { absent, forbidden, invalid } from './refusal.ts';
@@ -21,7 +23,6 @@ import { newSecret, renewedSecret, type Secret } from './secret.ts';
 import type { KeyVerbs } from './service.ts';
 import type { IssuedKey, KeyListQuery, KeyStatus, KeyView, NewKey, Rotation } from './views.ts';
 
-const KEY_ID = /^[0-9a-z]{12}$/;
 const ANY_KEY: Resource = { kind: 'key', name: '*' };
 
 export class KeyService implements KeyVerbs {
@@ -52,6 +53,7 @@ export class KeyService implements KeyVerbs {
   list(actor: Actor, query: KeyListQuery): Promise<Page<KeyView>> {
     return this.#desk.read(actor, 'key.list', ANY_KEY, async (authority) => {
       const tenant = tenantScope(authority, query.tenant);
+      if (query.user !== undefined && !isUserId(query.user)) throw invalid('user', 'There is no such user.');
       const page = await this.#desk.ports.store.keys.list({
         limit: checkPage(query.limit),
         ...(query.cursor === undefined ? {} : { cursor: query.cursor }),
@@ -178,8 +180,7 @@ function renewal(
 
 function keyResource(id: string): Resource {
   const resource: Resource = { kind: 'key', name: id };
-  // Client's data: only what has the form of an id is looked up, and written to the ledger.
-  if (!KEY_ID.test(id)) throw absent(ANY_KEY, 'absent');
+  if (!isKeyId(id)) throw absent(ANY_KEY, 'absent');
   return resource;
 }
 
@@ -190,7 +191,7 @@ function visible(key: StoredKey | null, authority: Authority, resource: Resource
 }
 
 async function userOf(tables: Tables, authority: Authority, id: string): Promise<User> {
-  const user = await tables.users.get(id);
+  const user = isUserId(id) ? await tables.users.get(id) : null;
   if (user === null || !authority.sees(user.tenant)) throw invalid('user', 'There is no such user.');
   return user;
 }

@@ -3,7 +3,7 @@ import type { KeyRecord, Resource, Role } from '@sallyport/core';
 import { type Authority, knownRoles, ownerOf, policyFor, principalOf } from './authority.ts';
 import type { Desk } from './desk.ts';
 import { narrowKey } from './effective.ts';
-import { checkRoles } from './fields.ts';
+import { checkRoles, isKeyId, isUserId } from './fields.ts';
 import type { Actor } from './ports.ts';
 import { invalid } from './refusal.ts';
 import type { PolicyVerbs } from './service.ts';
@@ -51,12 +51,12 @@ export class PolicyService implements PolicyVerbs {
       throw invalid('key', 'Ask about exactly one of key, user and roles.');
     }
     if (question.key !== undefined) {
-      const key = await store.keys.get(question.key);
+      const key = isKeyId(question.key) ? await store.keys.get(question.key) : null;
       if (key === null || !authority.sees(key.tenant)) throw invalid('key', 'There is no such key.');
       return narrowKey(key, await ownerOf(store, key), policyFor(roles, []));
     }
     if (question.user !== undefined) {
-      const user = await store.users.get(question.user);
+      const user = isUserId(question.user) ? await store.users.get(question.user) : null;
       if (user === null || !authority.sees(user.tenant)) throw invalid('user', 'There is no such user.');
       return supposedKey(user.roles, user.tenant, user.disabledAt);
     }

@@ -2,13 +2,12 @@ import { Fault, type Resource } from '@sallyport/core';
 import type { Page, StoredKey, Tables, User } from '@sallyport/store';
 import { type Authority, tenantScope } from './authority.ts';
 import type { Alteration, Desk } from './desk.ts';
-import { checkEmail, checkLabel, checkName, checkPage, checkRoles } from './fields.ts';
+import { checkEmail, checkLabel, checkName, checkPage, checkRoles, isUserId } from './fields.ts';
 import type { Actor, ServicePorts } from './ports.ts';
 import { absent, forbidden } from './refusal.ts';
 import type { UserVerbs } from './service.ts';
 import type { DisabledUser, ListQuery, NewUser } from './views.ts';
 
-const USER_ID = /^u_[0-9a-f]{24}$/;
 const ID_BYTES = 12;
 const ANY_USER: Resource = { kind: 'user', name: '*' };
 
@@ -110,8 +109,7 @@ function ended(key: StoredKey, now: number): Alteration {
 }
 
 function userResource(id: string): Resource {
-  // Client's data: only what has the form of an id is looked up, and written to the ledger.
-  if (!USER_ID.test(id)) throw absent(ANY_USER, 'absent');
+  if (!isUserId(id)) throw absent(ANY_USER, 'absent');
   return { kind: 'user', name: id };
 }
 
