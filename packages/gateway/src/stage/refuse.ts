@@ -60,10 +60,10 @@ function outcomeOf(fault: Fault): Outcome {
   return fault.status >= 500 ? 'failed' : 'refused';
 }
 
-function answerAsAssistant({ incoming, model, stream }: Refusal): boolean {
+function answerAsAssistant({ incoming, compiled, model, stream }: Refusal): boolean {
   const endpoint = endpointOf(incoming);
   if (endpoint === null || model === null) return false;
-  const filtered = contentFilterReply(endpoint.id, { model, stream, id: incoming.id, created: Math.floor(Date.now() / 1000) });
+  const filtered = contentFilterReply(endpoint.id, model, stream, incoming.id, Math.floor(compiled.clock.now() / 1000));
   if (filtered === null) return false;
   incoming.reply.send(200, filtered.contentType, [], Buffer.from(filtered.body));
   return true;

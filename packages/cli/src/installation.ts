@@ -1,0 +1,151 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import {
+  type CheckGuards,
+  type Config,
+  type ConfigWarning,
+  type ControlService,
+  createControlService,
+  defaultConfig,
+  discoverUpstreams,
+  type Home,
+  KEY_LIFETIME,
+  loadConfig,
+  openHome,
+  resolveSecret,
+} from '@sallyport/control';
+import { type Clock, type EntryFacts, type Logger, type Random, systemClock } from '@sallyport/core';
+import { compileGuard, GuardConfigError } from '@sallyport/guard';
+import { type Ledger, LogLocked, loadLedgerKeys, openLedger } from '@sallyport/ledger';
+import { openStore, type Store } from '@sallyport/store';
+
+export const systemRandom: Random = { bytes: (length) => randomBytes(length) };
+
+/** Where configuration and data are, from options, environment and defaults, in this order. */
+export interface Place {
+  /** Null where there is no file: defaults, and what runs on this machine. */
+  readonly configFile: string | null;
+  readonly home: string;
+}
+
+export function findPlace(options: { readonly config?: string }, env: NodeJS.ProcessEnv = process.env): Place {
+  const named = options.config ?? env['SALLYPORT_CONFIG'];
+  const found = existsSync('sallyport.yaml') ? 'sallyport.yaml' : null;
+  return { configFile: named ?? found, home: resolve(env['SALLYPORT_HOME'] ?? '.sallyport') };
+}
+
+export interface ReadyConfig {
+  readonly config: Config;
+  readonly warnings: readonly ConfigWarning[];
+}
+
+/** Reads the configuration file, or makes one up from the inference servers found on this machine. Throws `ConfigError`. */
+export async function readConfig(place: Place, discover: boolean): Promise<ReadyConfig> {
+  const discovered = discover ? await discoverUpstreams() : [];
+  const options = { home: place.home, discovered, checkGuards };
+  return place.configFile === null ? { config: defaultConfig(discovered, options), warnings: [] } : loadConfig(place.configFile, options);
+}
+
+/** The guard package knows its vocabulary; the configuration reports what it says with everything else. */
+function checkGuards(settings: Config['guards']): ReturnType<CheckGuards> {
+  try {
+    compileGuard(settings);
+    return [];
+  } catch (error) {
+    if (!(error instanceof GuardConfigError)) throw error;
+    return error.issues.map(({ path, expected, got }) => ({ path: guardPath(path), expected, got }));
+  }
+}
+
+/** `input[2]` or `deny[0].pattern`, as a path within `guards`. */
+function guardPath(text: string): (string | number)[] {
+  const parts = text.replace(/^guards\.?/, '').split(/[.[\]]+/);
+  return parts.filter((part) => part !== '').map((part) => (/^\d+$/.test(part) ? Number(part) : part));
+}
+
+/** An installation opened for use by one process. */
+export interface Installation extends AsyncDisposable {
+  readonly config: Config;
+  readonly home: Home;
+  readonly ledger: Ledger;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  record(facts: EntryFacts): Promise<void>;
+}
+
+/** Opens home and ledger. `writer` names this process's log; a log another process holds is waited for as long as `patience` (ms). */
+export async function openInstallation(options: {
+  readonly place: Place;
+  readonly config: Config;
+  readonly writer: string;
+  readonly logger: Logger;
+  readonly patience: number;
+}): Promise<Installation> {
+  const home = openHome(options.place.home);
+  for (const warning of home.warnings) options.logger.warn('home.weak', { reason: warning });
+  const keys = await loadLedgerKeys(join(home.directory, 'keys'), systemRandom);
+  const open = (): Promise<Ledger> =>
+    openLedger({
+      directory: options.config.audit.directory,
+      writer: options.writer,
+      clock: systemClock,
+      random: systemRandom,
+      signer: keys.signer,
+      digestKey: keys.digestKey,
+    });
+  const ledger = await patiently(open, options.patience);
+  return {
+    config: options.config,
+    home,
+    ledger,
+    clock: systemClock,
+    random: systemRandom,
+    logger: options.logger,
+    record: async (facts) => {
+      await ledger.append(facts);
+    },
+    [Symbol.asyncDispose]: () => ledger.close(),
+  };
+}
+
+async function patiently<T>(open: () => Promise<T>, patience: number): Promise<T> {
+  const until = performance.now() + patience;
+  for (;;) {
+    try {
+      return await open();
+    } catch (error) {
+      if (!(error instanceof LogLocked) || performance.now() >= until) throw error;
+      await new Promise((done) => setTimeout(done, 50));
+    }
+  }
+}
+
+/** Opens the database the configuration names. Throws `Fault('not_ready')` while it is away. */
+export function openConfiguredStore(config: Config, logger: Logger): Promise<Store> {
+  const { url, password } = config.storage;
+  const resolved = /^(env|file):/.test(url) ? resolveSecret(url).value : url;
+  return openStore(password === null ? resolved : withPassword(resolved, resolveSecret(password).value), { logger });
+}
+
+function withPassword(url: string, password: string): string {
+  const parsed = new URL(url);
+  parsed.password = encodeURIComponent(password);
+  return parsed.href;
+}
+
+/** The control plane's verbs over this installation. */
+export function openService(installation: Installation, store: Store, config: () => Config): ControlService {
+  return createControlService({
+    store,
+    pepper: installation.home.pepper,
+    random: installation.random,
+    clock: installation.clock,
+    logger: installation.logger,
+    record: (facts) => installation.record(facts),
+    configuredRoles: () => config().roles,
+    environment: 'live',
+    keyLifetime: KEY_LIFETIME,
+  });
+}

@@ -1,0 +1,14 @@
+import { buildProgram } from './program.ts';
+import { describeError, EXIT, tell } from './terminal.ts';
+
+/** The `sallyport` command. Exit status: 0 done, 1 a refusal or negative finding, 2 wrong use or could not run. */
+try {
+  await buildProgram().parseAsync(process.argv);
+} catch (error) {
+  const { text, exit } = describeError(error);
+  tell(text);
+  process.exitCode = exit;
+}
+
+// Written by commander for `--help` (0) and wrong use; anything it does not know is wrong use.
+if (process.exitCode !== undefined && Number(process.exitCode) > EXIT.unusable) process.exitCode = EXIT.unusable;

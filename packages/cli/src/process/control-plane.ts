@@ -1,0 +1,59 @@
+import {
+  type AdminServer,
+  type AdminServerOptions,
+  type ControlService,
+  createAdminServer,
+  keyAuthenticator,
+  resolveSecret,
+} from '@sallyport/control';
+import { Fault } from '@sallyport/core';
+import type { Store } from '@sallyport/store';
+import type { Installation } from '../installation.ts';
+import { VERSION } from '../version.ts';
+import type { DataPlane } from './data-plane.ts';
+
+/** The control plane of a process, running. */
+export interface ControlPlane extends AsyncDisposable {
+  readonly server: AdminServer;
+  readonly address: { readonly host: string; readonly port: number };
+}
+
+/** Starts the admin API. `data` is the data plane of the same process, whose snapshot and counters it shows, or null. */
+export async function startControlPlane(
+  installation: Installation,
+  service: ControlService,
+  store: Store,
+  data: DataPlane | null,
+): Promise<ControlPlane> {
+  const { config, home, clock, random, logger } = installation;
+  const server = createAdminServer({
+    service,
+    store,
+    authenticate: keyAuthenticator(store.keys, home.pepper, clock),
+    snapshotStatus: () => {
+      const snapshot = data?.feed.current ?? null;
+      if (data === null || snapshot === null) return null;
+      const { sourceVersion, staleSince } = data.feed.status;
+      return { version: snapshot.version, builtAt: snapshot.builtAt, sourceVersion, staleSince };
+    },
+    metrics: () => {
+      if (data === null) throw new Fault('not_found', 'This process runs no gateway; ask a process that does.');
+      return data.meter.render();
+    },
+    metricsPublic: true,
+    record: (facts) => installation.record(facts),
+    logger,
+    clock,
+    random,
+    version: VERSION,
+    trustedProxies: config.http.trustedProxies,
+    ...adminTls(installation),
+  });
+  const { address, port } = await server.listen(config.listen.control.host, config.listen.control.port);
+  return { server, address: { host: address, port }, [Symbol.asyncDispose]: () => server.close() };
+}
+
+function adminTls({ config: { tls } }: Installation): Pick<AdminServerOptions, 'tls'> {
+  if (tls === null) return {};
+  return { tls: { cert: resolveSecret(tls.cert).value, key: resolveSecret(tls.key).value, minVersion: tls.minVersion } };
+}

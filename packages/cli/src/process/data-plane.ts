@@ -1,0 +1,100 @@
+import { join } from 'node:path';
+import { type Config, PrometheusMeter, resolveSecret, SNAPSHOT_FILE, SnapshotCache, SnapshotFeed, storeSource } from '@sallyport/control';
+import type { Snapshot } from '@sallyport/core';
+import { Gateway, HttpJwksSource, type TlsMaterial } from '@sallyport/gateway';
+import type { Store } from '@sallyport/store';
+import type { Installation } from '../installation.ts';
+import { VERSION } from '../version.ts';
+import { LateStoreSource } from './store-source.ts';
+
+/** The data plane of a process, running. */
+export interface DataPlane extends AsyncDisposable {
+  readonly gateway: Gateway;
+  readonly feed: SnapshotFeed;
+  readonly meter: PrometheusMeter;
+  readonly address: { readonly host: string; readonly port: number };
+  /** Takes up a new configuration, certificates and credentials without dropping a stream (SIGHUP). */
+  reload(config: Config): Promise<void>;
+}
+
+/** Starts feed and gateway. `store` is null where the gateway runs apart and opens the database itself, when it is there. */
+export async function startDataPlane(installation: Installation, store: Store | null): Promise<DataPlane> {
+  const { home, ledger, clock, random, logger } = installation;
+  const { config } = installation;
+  const late = new LateStoreSource(config, logger, clock);
+  const source = store === null ? late : storeSource(store, clock);
+  const feed = await SnapshotFeed.start({
+    source,
+    config,
+    cache: new SnapshotCache(join(home.directory, SNAPSHOT_FILE), home.pepper),
+    clock,
+    logger,
+  });
+  const meter = new PrometheusMeter({
+    snapshot: () => {
+      const snapshot = feed.current;
+      const { staleSince } = feed.status;
+      if (snapshot === null) return null;
+      const now = clock.now();
+      return {
+        version: snapshot.version,
+        ageSeconds: (now - snapshot.builtAt) / 1000,
+        staleSeconds: staleSince === null ? 0 : (now - staleSince) / 1000,
+      };
+    },
+    ledger: () => {
+      const { entries, pending, state } = ledger.health();
+      return { entries, pending, failing: state === 'failing' };
+    },
+    upstreams: () => gateway.health().upstreams,
+  });
+  const jwks = new HttpJwksSource();
+  const gateway = new Gateway({
+    listen: config.listen.gateway,
+    tls: readTls(config),
+    snapshots: {
+      current: (): Snapshot | null => feed.current,
+      subscribe: (listener) => feed.subscribe(listener),
+      staleSince: () => feed.status.staleSince,
+    },
+    pepper: home.pepper,
+    jwks,
+    ledger,
+    resolveSecret: (reference) => resolveSecret(reference).value,
+    meter,
+    logger,
+    clock,
+    random,
+    version: VERSION,
+  });
+  const { address, port } = await gateway.start();
+  return {
+    gateway,
+    feed,
+    meter,
+    address: { host: address, port },
+    reload: async (next) => {
+      feed.reload(next);
+      await feed.refresh();
+      gateway.reload(readTls(next));
+    },
+    [Symbol.asyncDispose]: async () => {
+      await gateway[Symbol.asyncDispose]();
+      await feed.close();
+      await jwks[Symbol.asyncDispose]();
+      await late[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Throws `SecretError` where a certificate cannot be read; on a reload the old one then stays. */
+function readTls({ tls }: Config): TlsMaterial | null {
+  if (tls === null) return null;
+  return {
+    cert: resolveSecret(tls.cert).value,
+    key: resolveSecret(tls.key).value,
+    clientCa: tls.clientCa === null ? null : resolveSecret(tls.clientCa).value,
+    clientAuth: tls.clientAuth,
+    minVersion: tls.minVersion,
+  };
+}

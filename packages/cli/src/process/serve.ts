@@ -1,0 +1,121 @@
+import { type Config, type ControlService, formatListen, type Installation as NewInstallation } from '@sallyport/control';
+import type { Logger } from '@sallyport/core';
+import type { Store } from '@sallyport/store';
+import { type Installation, openConfiguredStore, openInstallation, openService, type Place, readConfig } from '../installation.ts';
+import { describeError, tell } from '../terminal.ts';
+import { VERSION } from '../version.ts';
+import { startControlPlane } from './control-plane.ts';
+import { startDataPlane } from './data-plane.ts';
+import { summary, weaknesses, welcome } from './welcome.ts';
+
+/** Which halves this process runs. */
+export type Half = 'both' | 'gateway' | 'control';
+
+export interface ServeOptions {
+  readonly place: Place;
+  readonly half: Half;
+  readonly logger: Logger;
+  /** Name of this process's ledger log. */
+  readonly writer: string;
+}
+
+/** Runs until SIGINT or SIGTERM; SIGHUP takes up configuration and certificates again. Resolves when everything is closed. */
+export async function serve(options: ServeOptions): Promise<void> {
+  const { place, half, logger } = options;
+  const discover = place.configFile === null;
+  const { config, warnings } = await readConfig(place, discover);
+  await using installation = await openInstallation({ place, config, writer: options.writer, logger, patience: 10_000 });
+  // A gateway on its own must start while the database is away; a control plane cannot do anything without it.
+  await using store = half === 'gateway' ? null : new OpenStore(await openConfiguredStore(config, logger));
+  let current: Config = config;
+  const service = store === null ? null : openService(installation, store.store, () => current);
+  const made = half === 'both' && service !== null ? await setUpOnce(service) : null;
+  await using data = half === 'control' ? null : await startDataPlane(installation, store?.store ?? null);
+  await using admin = service === null || store === null ? null : await startControlPlane(installation, service, store.store, data);
+
+  const scheme = config.tls === null ? 'http' : 'https';
+  const gatewayUrl = data === null ? '' : `${scheme}://${formatListen(data.address)}`;
+  if (made !== null) tell(welcome(made, gatewayUrl, config.models[0]?.name ?? 'demo'));
+  tell(summary(config, gatewayUrl, admin === null ? null : `http://${formatListen(admin.address)}`));
+  const weak = weaknesses(config, warnings);
+  if (weak !== '') tell(weak);
+  await installation.record(systemEntry(installation, 'process.start', { version: VERSION, half }));
+
+  await untilStopped(async () => {
+    try {
+      const next = await readConfig(place, discover);
+      current = next.config;
+      await data?.reload(next.config);
+      await installation.record(systemEntry(installation, 'configuration.reload', { half }));
+      logger.info('configuration.reloaded', { models: next.config.models.length });
+    } catch (error) {
+      // A configuration that cannot be used changes nothing: the one in force stays.
+      logger.error('configuration.refused', { reason: describeError(error).text });
+    }
+  });
+  await data?.gateway.drain();
+  await installation.record(systemEntry(installation, 'process.stop', { half }));
+}
+
+class OpenStore implements AsyncDisposable {
+  readonly store: Store;
+
+  constructor(store: Store) {
+    this.store = store;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.store.close();
+  }
+}
+
+/** Makes owner and keys where there are none. Two processes that start at once make one installation. */
+async function setUpOnce(service: ControlService): Promise<NewInstallation | null> {
+  return (await service.initialised()) ? null : service.init({ owner: 'owner' });
+}
+
+function systemEntry(
+  { random }: Installation,
+  action: string,
+  detail: Record<string, string | number>,
+): Parameters<Installation['record']>[0] {
+  return {
+    id: Buffer.from(random.bytes(12)).toString('base64url'),
+    kind: 'system',
+    principal: null,
+    source: null,
+    action,
+    resource: null,
+    decision: null,
+    model: null,
+    usage: null,
+    latency: null,
+    verdicts: [],
+    outcome: 'done',
+    fault: null,
+    digest: { prompt: null, reply: null },
+    detail,
+  };
+}
+
+/** Resolves at the first SIGINT or SIGTERM; a second one ends the process at once. */
+async function untilStopped(onHangup: () => Promise<void>): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let stopping = false;
+  const stop = (): void => {
+    if (stopping) process.exit(130);
+    stopping = true;
+    tell('Stopping: running requests may end, new ones are refused. Press again to stop at once.');
+    resolve();
+  };
+  let reloading = Promise.resolve();
+  const hangup = (): void => {
+    reloading = reloading.then(onHangup);
+  };
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+  process.on('SIGHUP', hangup);
+  await promise;
+  process.removeListener('SIGHUP', hangup);
+  await reloading;
+}

@@ -1,0 +1,61 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { CONFIG_JSON_SCHEMA, ConfigError, formatProblem, importLiteLlm, printConfig } from '@sallyport/control';
+import { Command } from 'commander';
+import { readConfig } from '../installation.ts';
+import { EXIT, print, result, tell } from '../terminal.ts';
+import { globalOptions } from './options.ts';
+
+export function configCommand(): Command {
+  const config = new Command('config').description('the configuration file: check, print, schema, import');
+  config
+    .command('check')
+    .description('report every problem at once. Exits with 1 where there is one')
+    .option('--json', 'print one JSON object')
+    .addHelpText('after', '\nExample:\n  $ sallyport config check --config sallyport.yaml')
+    .action(async (options: { json?: boolean }, command: Command) => {
+      try {
+        const { warnings } = await readConfig(globalOptions(command).place, false);
+        result(options.json === true, { ok: true, problems: [], warnings }, () =>
+          [
+            'The configuration is sound.',
+            ...warnings.map((warning) => `warning: ${warning.path}: ${warning.message}: ${warning.fix}`),
+          ].join('\n'),
+        );
+      } catch (error) {
+        if (!(error instanceof ConfigError)) throw error;
+        process.exitCode = EXIT.refused;
+        result(options.json === true, { ok: false, problems: error.problems, warnings: [] }, () =>
+          error.problems.map(formatProblem).join('\n'),
+        );
+      }
+    });
+  config
+    .command('print')
+    .description('the effective configuration with every default; secrets stay references')
+    .addHelpText('after', '\nExample:\n  $ sallyport config print > effective.yaml')
+    .action(async (_options: unknown, command: Command) => {
+      const { place } = globalOptions(command);
+      const { config: effective } = await readConfig(place, place.configFile === null);
+      process.stdout.write(printConfig(effective));
+    });
+  config
+    .command('schema')
+    .description('the JSON Schema of the file, for editors')
+    .addHelpText('after', '\nExample:\n  $ sallyport config schema > sallyport.schema.json')
+    .action(() => print(JSON.stringify(CONFIG_JSON_SCHEMA, null, 2)));
+  const imports = config.command('import').description("make a configuration from another product's");
+  imports
+    .command('litellm')
+    .description('from a LiteLLM config.yaml; what could not be carried over is listed')
+    .argument('<file>', 'the LiteLLM configuration')
+    .option('-o, --output <file>', 'write here instead of to stdout; never overwrites')
+    .addHelpText('after', '\nExample:\n  $ sallyport config import litellm config.yaml -o sallyport.yaml')
+    .action((file: string, options: { output?: string }) => {
+      const imported = importLiteLlm(readFileSync(file, 'utf8'));
+      if (options.output === undefined) process.stdout.write(imported.yaml);
+      else writeFileSync(options.output, imported.yaml, { flag: 'wx', mode: 0o600 });
+      tell(`Carried over: ${imported.carried.length}. Not carried over: ${imported.dropped.length}.`);
+      for (const { path, note } of imported.dropped) tell(`  ${path}: ${note}`);
+    });
+  return config;
+}

@@ -1,0 +1,60 @@
+import { userInfo } from 'node:os';
+import { type Actor, type ControlService, localActor } from '@sallyport/control';
+import type { Logger } from '@sallyport/core';
+import type { Command } from 'commander';
+import { findPlace, openConfiguredStore, openInstallation, openService, type Place, readConfig, systemRandom } from '../installation.ts';
+import { createLogger, isLevel } from '../log.ts';
+import { UsageError } from '../terminal.ts';
+
+/** Options every verb has. */
+export interface GlobalOptions {
+  readonly place: Place;
+  readonly logger: Logger;
+}
+
+export function globalOptions(command: Command): GlobalOptions {
+  const options = command.optsWithGlobals<{ config?: string; logLevel: string }>();
+  if (!isLevel(options.logLevel)) throw new UsageError(`--log-level: expected debug, info, warn or error, got ${options.logLevel}`);
+  return { place: findPlace(options), logger: createLogger(options.logLevel) };
+}
+
+/** A verb's hands: the control plane's service, and who acts. Whoever may run this may read the pepper and the database anyway. */
+export interface Hands {
+  readonly service: ControlService;
+  readonly actor: Actor;
+}
+
+/** Opens the installation, runs a verb on it, and closes it. Works beside a running server: the database and the ledger are shared. */
+export async function withService<T>(command: Command, act: (hands: Hands) => Promise<T>): Promise<T> {
+  const { place, logger } = globalOptions(command);
+  const { config } = await readConfig(place, false);
+  await using installation = await openInstallation({ place, config, writer: 'cli', logger, patience: 10_000 });
+  const store = await openConfiguredStore(config, logger);
+  try {
+    const actor = localActor(Buffer.from(systemRandom.bytes(12)).toString('base64url'), userInfo().username);
+    return await act({ service: openService(installation, store, () => config), actor });
+  } finally {
+    await store.close();
+  }
+}
+
+const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** `90d`, `12h`, `30m`, `10s` in milliseconds. Throws `UsageError` naming the option. */
+export function parseDuration(text: string, option: string): number {
+  const match = /^(\d{1,6})([smhd])$/.exec(text);
+  const unit = match?.[2] === undefined ? undefined : UNITS[match[2]];
+  if (match?.[1] === undefined || unit === undefined)
+    throw new UsageError(`${option}: expected a duration such as 90d, 12h, 30m or 10s, got ${text}`);
+  return Number(match[1]) * unit;
+}
+
+/** For options that may be given several times. */
+export function collect(value: string, earlier: readonly string[] | undefined): string[] {
+  return [...(earlier ?? []), value];
+}
+
+/** `2027-01-31 12:00` in UTC, or a dash. */
+export function formatTime(time: number | null): string {
+  return time === null ? '-' : new Date(time).toISOString().slice(0, 16).replace('T', ' ');
+}

@@ -1,0 +1,61 @@
+import type { Question } from '@sallyport/control';
+import { Command } from 'commander';
+import { EXIT, result, table, UsageError } from '../terminal.ts';
+import { collect, withService } from './options.ts';
+
+interface ExplainOptions {
+  readonly key?: string;
+  readonly user?: string;
+  readonly role?: string[];
+  readonly action: string;
+  readonly model?: string;
+  readonly resource?: string;
+  readonly address?: string;
+  readonly json?: boolean;
+}
+
+export function policyCommand(): Command {
+  const policy = new Command('policy').description('why a call is permitted or denied');
+  policy
+    .command('explain')
+    .description('which rule decides, and every rule that was looked at. Exits with 1 where the call is denied')
+    .option('--key <id>', 'as this key')
+    .option('--user <id>', 'as this user')
+    .option('--role <role>', 'as somebody with this role (again for more)', collect)
+    .requiredOption('--action <action>', 'what is asked for, for instance model.infer')
+    .option('--model <name>', 'of which model')
+    .option('--resource <kind:name>', 'or of what else, for instance key:4f7k2m9x1c3d')
+    .option('--address <ip>', 'from where')
+    .option('--json', 'print one JSON object')
+    .addHelpText('after', '\nExample:\n  $ sallyport policy explain --role inference-only --action model.manage --model llama3.2')
+    .action(async (options: ExplainOptions, command: Command) => {
+      const explanation = await withService(command, ({ service, actor }) => service.policy.explain(actor, question(options)));
+      const { decision, considered } = explanation;
+      process.exitCode = decision.effect === 'permit' ? EXIT.done : EXIT.refused;
+      result(options.json === true, explanation, () =>
+        [
+          `${decision.effect} by ${decision.rule}${decision.effect === 'deny' ? `: ${decision.reason}` : ''}`,
+          '',
+          table(
+            ['', 'RULE', 'SAYS', 'WHY'],
+            considered.map((rule) => [rule.decides ? '>' : '', rule.rule, rule.effect, rule.reason]),
+          ),
+        ].join('\n'),
+      );
+    });
+  return policy;
+}
+
+function question(options: ExplainOptions): Question {
+  const subjects = [options.key, options.user, options.role].filter((subject) => subject !== undefined);
+  if (subjects.length !== 1) throw new UsageError('policy explain: give exactly one of --key, --user and --role');
+  const [kind = 'model', name = options.model ?? '*'] = options.resource?.split(':', 2) ?? [];
+  return {
+    ...(options.key === undefined ? {} : { key: options.key }),
+    ...(options.user === undefined ? {} : { user: options.user }),
+    ...(options.role === undefined ? {} : { roles: options.role }),
+    ...(options.address === undefined ? {} : { address: options.address }),
+    action: options.action,
+    resource: { kind, name },
+  };
+}
