@@ -1,4 +1,11 @@
 export type * from './endpoint.ts';
 export { DEFAULT_REQUEST_LIMITS } from './endpoint.ts';
+export { ENDPOINTS, type EndpointMatch, findEndpoint } from './endpoints.ts';
+export { errorType, renderFault } from './fault.ts';
 export type * from './json/document.ts';
+export { parseJson } from './json/parse.ts';
+export { formatPath, type JsonPath } from './json/path.ts';
+export { type ComposedReply, contentFilterReply, REFUSAL } from './refusal.ts';
+export { composeModel, composeModels, composePs, composeTags, composeVersion } from './reply/compose.ts';
+export { type EncodableReply, type EncodedReply, encodeRanking, encodeReply, encodeTokenCount, encodeVectors } from './reply/encode.ts';
 export type * from './reply/format.ts';

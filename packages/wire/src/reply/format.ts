@@ -5,30 +5,47 @@ export type ReplyTextKind = 'text' | 'reasoning' | 'refusal' | 'tool-name' | 'to
 
 /**
  * One piece of model output in an event (or in a whole reply).
- * Pieces of one `channel` are parts of one growing text: `delta` appends, `whole` repeats or gives the full text at once.
- * `index` addresses the piece inside its event for `rewrite`.
+ * Pieces of one `channel` are parts of one growing text: `delta` appends, `whole` repeats or gives the full text at once. A `whole` text
+ * may come on a channel that deltas came on before (it then repeats them), also after that channel was closed, and more than once.
+ * In a whole reply texts are `whole`, but for a text that is split over content parts: those are `delta`s of one channel.
+ * `index` addresses the piece inside its event for `rewrite`; it is the position in `texts`.
  */
 export interface ReplyText {
   readonly index: number;
-  /** Stable name of the window, for instance `choice:0/text`, `choice:1/tool:0/arguments`, `output:2/content:0/text`. */
+  /** Stable name of the window, for instance `choice:0/text`, `choice:1/tool:0/arguments`, `output:2/content:0/text`, `block:0/thinking`. */
   readonly channel: string;
   readonly kind: ReplyTextKind;
   readonly mode: 'delta' | 'whole';
+  /** May begin or end with half of a surrogate pair: some servers split one over two events. */
   readonly text: string;
 }
 
 /** One event of a reply stream. Concatenating `raw` of all events of a stream gives exactly the bytes that were pushed in. */
 export interface ReplyEvent {
   readonly raw: Buffer;
-  /** `data` carries payload; `done` ends the stream in its dialect; `comment` is keep-alive noise; `error` is the upstream's error; `malformed` could not be read. */
+  /**
+   * - `data` carries payload. The last event of a dialect that carries some is `data` too (Ollama's `done` line, `response.completed`);
+   *   `ReplyStream.finished` tells.
+   * - `done` is a bare end marker (`[DONE]`, `message_stop`).
+   * - `comment` has no payload. Its words, and those of odd frame lines beside a payload, are in `texts` like any other.
+   * - `error` is the upstream's error; its words are not for the client.
+   * - `malformed` could not be read with certainty (not JSON, not UTF-8, duplicate members, too deep, a text after the end of its
+   *   channel, ...). It must not be forwarded: a client may read in it what was not inspected.
+   */
   readonly kind: 'data' | 'done' | 'comment' | 'error' | 'malformed';
   readonly texts: readonly ReplyText[];
+  /** Tokens of the exchange up to this event, or null where the event tells none. */
   readonly usage: Usage | null;
-  /** True where the event ends its channel(s): no later delta may follow for them. */
+  /** Channels that end with this event, after its texts: each is one on which a `delta` came before. No later delta can come for them. */
   readonly closes: readonly string[];
-  /** The upstream's model name(s) in this event, to be replaced by the public one. */
+  /** The upstream's model name in this event, to be replaced by the public one; empty where only an address of the upstream must go; else null. */
   readonly model: string | null;
-  /** The event's bytes with the texts at the given indexes replaced and, if `model` is given, the model name replaced. Framing and everything else stay byte for byte. */
+  /**
+   * The event's bytes with the texts at the given indexes replaced and, if `model` is given, the model name replaced (and the upstream's
+   * addresses emptied). Framing and everything else stay byte for byte; with nothing to change it is `raw` itself. Where a text changes,
+   * what repeats it in another form goes: log-probabilities and token ids beside it, and token ids in any later event of the stream
+   * (Ollama's `context`), so call it on every event once a text of the stream was changed.
+   */
   rewrite(texts: ReadonlyMap<number, string>, model: string | null): Buffer;
 }
 
@@ -43,11 +60,11 @@ export interface ReplyStream {
 
 /** How an endpoint's reply is framed and read. */
 export interface ReplyFormat {
-  /** Media types accepted for a stream and for a whole reply; anything else from the upstream is an `upstream_error`. */
+  /** Media type of a stream; null where the endpoint does not stream. A whole reply is `application/json`. Anything else from the upstream is an `upstream_error`. */
   readonly streamType: 'text/event-stream' | 'application/x-ndjson' | null;
   openStream(options: { readonly maxEventBytes: number }): ReplyStream;
-  /** Reads a whole JSON reply as one event. Never throws for upstream garbage: returns `malformed`. */
+  /** Reads a whole JSON reply as one event. Never throws for upstream garbage: returns `malformed`. An empty body is a `comment`. */
   readWhole(body: Buffer): ReplyEvent;
-  /** Extra event that carries text the guard held back or replaced, so that it can be sent on `channel` in this dialect; used when a window is released late. */
+  /** The dialect's error inside a stream. The gateway closes after it, without an end marker, so that clients see the truncation. */
   errorEvent(error: { readonly message: string; readonly code: string; readonly type: string }): Buffer;
 }
