@@ -42,6 +42,8 @@ export interface GatewayOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly version: string;
+  /** Milliseconds between two probes of an upstream; 0 probes none. Default 10 s. */
+  readonly probeInterval?: number;
 }
 
 /** The data plane: a port, the upstreams behind it, and the snapshot between. */
@@ -60,7 +62,12 @@ export class Gateway implements AsyncDisposable {
   constructor(options: GatewayOptions) {
     this.#options = options;
     const { clock, random, logger, ledger, meter } = options;
-    this.#upstreams = new UpstreamRegistry({ resolveSecret: options.resolveSecret, clock, logger });
+    this.#upstreams = new UpstreamRegistry({
+      resolveSecret: options.resolveSecret,
+      clock,
+      logger,
+      probeInterval: options.probeInterval ?? PROBE_INTERVAL,
+    });
     this.#strangers = new Strangers({ ledger, logger, clock, random });
     this.#jwks = new JwksCache(options.jwks, clock);
     this.#limiter = new Limiter(clock);
@@ -81,7 +88,7 @@ export class Gateway implements AsyncDisposable {
       logger: this.#options.logger,
       handler: (request, writer, socket) => this.#handle(request, writer, socket),
     });
-    void this.#upstreams.probeAll();
+    if (this.#options.probeInterval !== 0) void this.#upstreams.probeAll();
     return await this.#listener.listen();
   }
 
@@ -185,6 +192,9 @@ export class Gateway implements AsyncDisposable {
     if (!reply.finished) reply.cut();
   }
 }
+
+/** Milliseconds between two active probes of an upstream. */
+const PROBE_INTERVAL = 10_000;
 
 /** Until the first snapshot only health is answered, so only the listener's own bounds matter. */
 const DEFAULTS: Pick<Snapshot, 'http'> = {

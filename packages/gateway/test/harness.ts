@@ -169,6 +169,8 @@ export async function startHarness(setup: HarnessOptions): Promise<Harness> {
     clock: systemClock,
     random: { bytes: (length) => randomBytes(length) },
     version: '0.0.0',
+    // A probe would take what a test has queued for its own request.
+    probeInterval: 0,
     ...setup.options,
   });
   const { port } = await gateway.start();

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { Route } from '@sallyport/core';
-import { encodeReply } from '@sallyport/wire';
+import { Fault, type Route, type Usage } from '@sallyport/core';
+import { type EncodedReply, encodeRanking, encodeReply, encodeTokenCount, encodeVectors } from '@sallyport/wire';
 import type { Door } from '../door.ts';
 import type { Cleared } from '../stage/facts.ts';
 import type { UpstreamCall } from './call.ts';
@@ -10,6 +10,8 @@ import { StaticCall } from './static-call.ts';
 const PACE = 15;
 /** Dimensions of a demo embedding. */
 const DIMENSIONS = 64;
+/** Bytes of a request that the demo counts as a token. */
+const BYTES_PER_TOKEN = 4;
 /** Characters of the question that are repeated. */
 const QUOTED = 200;
 
@@ -18,28 +20,49 @@ const QUOTED = 200;
  * ledger can be tried end to end. It is no language model and says so; every reply's `model` field is the route's name (`demo`).
  */
 export function answerDemo(cleared: Cleared, route: Route, door: Door): UpstreamCall {
-  const { endpoint, request, incoming } = cleared;
-  const stream = request?.stream ?? false;
+  const stream = cleared.request?.stream ?? false;
+  const { contentType, chunks } = encode(cleared, route.name, stream, door.clock.now());
+  return new StaticCall(contentType, chunks, stream ? PACE : 0);
+}
+
+function encode(cleared: Cleared, model: string, stream: boolean, created: number): EncodedReply {
+  const { endpoint, incoming, request } = cleared;
   const texts = shownTexts(cleared);
-  const text = `This is Sallyport's built-in demo model; no inference server is connected. You said: ${texts.at(-1)?.slice(0, QUOTED) ?? '(nothing)'}`;
-  const pieces = text.match(/\S+\s*/g) ?? [text];
-  const input = Math.ceil((request?.json.bytes.length ?? 0) / 4);
-  const encoded = encodeReply(
-    endpoint.id,
-    {
-      id: incoming.id,
-      model: route.name,
-      created: Math.floor(door.clock.now() / 1000),
-      text,
-      usage: { input, output: pieces.length, cached: 0, exact: true },
-      includeUsage: true,
-      vectors: texts.map(embed),
-      scores: scores(texts),
-    },
-    stream,
-    pieces,
-  );
-  return new StaticCall(encoded.contentType, encoded.chunks, stream ? PACE : 0);
+  const id = incoming.id.replace(/[^A-Za-z0-9]/g, '');
+  const input = Math.ceil((request?.json.bytes.length ?? 0) / BYTES_PER_TOKEN);
+  const usage = (output: number): Usage => ({ input, output, cached: 0, exact: true });
+  switch (endpoint.id) {
+    case 'openai.embeddings':
+    case 'ollama.embed':
+    case 'ollama.embeddings': {
+      if (texts.length === 0) throw new Fault('invalid_request', 'The demo model embeds texts, not token ids.', { param: 'input' });
+      const encoding = request?.json.value['encoding_format'] === 'base64' ? 'base64' : 'float';
+      return encodeVectors(endpoint.id, { model, vectors: texts.map(embed), usage: usage(0), encoding });
+    }
+    case 'openai.rerank':
+      return encodeRanking({ id, model, results: rank(texts, topOf(request?.json.value['top_n'])), usage: usage(0) });
+    case 'anthropic.count-tokens':
+      return encodeTokenCount(input);
+    case 'openai.chat':
+    case 'openai.completions':
+    case 'openai.responses':
+    case 'anthropic.messages':
+    case 'ollama.chat':
+    case 'ollama.generate': {
+      const text = `This is Sallyport's built-in demo model; no inference server is connected. You said: ${texts.at(-1)?.slice(0, QUOTED) ?? '(nothing)'}`;
+      const pieces = text.match(/\s*\S+/g) ?? [text];
+      const options = request?.json.value['stream_options'];
+      const includeUsage = typeof options === 'object' && options !== null && !Array.isArray(options) && options['include_usage'] === true;
+      return encodeReply(
+        endpoint.id,
+        { id, model, created, text: pieces.join(''), usage: usage(pieces.length), includeUsage },
+        stream,
+        pieces,
+      );
+    }
+    default:
+      throw new Fault('invalid_request', 'The demo model does not offer this endpoint.', { param: 'model' });
+  }
 }
 
 /** What the model is shown: the user's texts (for rerank: the query, then the documents), with the guard's edits made. */
@@ -62,8 +85,17 @@ function embed(text: string): number[] {
   return vector.map((value) => value / length);
 }
 
-/** Cosine of each document with the query, for rerank. */
-function scores(texts: readonly string[]): number[] {
-  const [query, ...documents] = texts.map(embed);
-  return documents.map((document) => document.reduce((sum, value, at) => sum + value * (query?.[at] ?? 0), 0));
+/** The documents by their cosine with the query, best first. */
+function rank([query, ...documents]: readonly string[], top: number): { index: number; score: number; document: null }[] {
+  const wanted = embed(query ?? '');
+  const scored = documents.map((document, index) => ({
+    index,
+    score: embed(document).reduce((sum, value, at) => sum + value * (wanted[at] ?? 0), 0),
+    document: null,
+  }));
+  return scored.sort((a, b) => b.score - a.score || a.index - b.index).slice(0, top);
+}
+
+function topOf(value: unknown): number {
+  return typeof value === 'number' ? value : Number.POSITIVE_INFINITY;
 }

@@ -4,9 +4,6 @@ import type { ResolveSecret } from './pinning.ts';
 import { probe } from './probe.ts';
 import { ConnectedUpstream } from './upstream.ts';
 
-/** Milliseconds between two active probes of an upstream. */
-const PROBE_INTERVAL = 10_000;
-
 /** The connected upstreams of the current snapshot. A changed one is replaced; calls that run on the old one end in peace. */
 export class UpstreamRegistry implements AsyncDisposable {
   readonly #resolve: ResolveSecret;
@@ -14,7 +11,7 @@ export class UpstreamRegistry implements AsyncDisposable {
   readonly #logger: Logger;
   readonly #connected = new Map<string, ConnectedUpstream>();
   readonly #closing = new Set<Promise<void>>();
-  readonly #timer: NodeJS.Timeout;
+  readonly #timer: NodeJS.Timeout | null;
 
   constructor(options: {
     readonly resolveSecret: ResolveSecret;
@@ -25,8 +22,8 @@ export class UpstreamRegistry implements AsyncDisposable {
     this.#resolve = options.resolveSecret;
     this.#clock = options.clock;
     this.#logger = options.logger;
-    this.#timer = setInterval(() => void this.probeAll(), options.probeInterval ?? PROBE_INTERVAL);
-    this.#timer.unref();
+    this.#timer = options.probeInterval === 0 ? null : setInterval(() => void this.probeAll(), options.probeInterval);
+    this.#timer?.unref();
   }
 
   /** Brings the connections in line with a snapshot. Certificates and credentials of unchanged upstreams are kept; `reload` re-reads them. */
@@ -67,7 +64,7 @@ export class UpstreamRegistry implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    clearInterval(this.#timer);
+    if (this.#timer !== null) clearInterval(this.#timer);
     for (const [name, upstream] of this.#connected) {
       this.#connected.delete(name);
       this.#closing.add(upstream.destroy());
