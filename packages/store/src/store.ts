@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Clock, Fault, type Logger, silentLogger, systemClock } from '@sallyport/core';
-import { type Dialect, Kysely, type Transaction } from 'kysely';
+import { type Dialect, Kysely, sql, type Transaction } from 'kysely';
 import { type ChangeReader, ChangeTable } from './change-table.ts';
 import { isBusy } from './failure.ts';
 import { type KeyReader, KeyTable } from './key-table.ts';
@@ -8,7 +8,7 @@ import { migrate } from './migrations.ts';
 import { openPostgres, type PostgresOptions } from './postgres.ts';
 import type { StoredState } from './records.ts';
 import { type RoleReader, RoleTable } from './role-table.ts';
-import type { Schema } from './schema.ts';
+import type { Executor, Schema } from './schema.ts';
 import { type SettingReader, SettingTable } from './setting-table.ts';
 import { openSqlite } from './sqlite.ts';
 import { type UserReader, UserTable } from './user-table.ts';
@@ -59,7 +59,6 @@ export interface StoreOptions {
 
 const WRITE_TIMEOUT = 5_000;
 const STATE_PAGE = 500;
-const STATE_ATTEMPTS = 8;
 
 /**
  * Opens `sqlite:PATH`, `sqlite::memory:` or `postgres://…` and brings its schema up to date.
@@ -136,16 +135,14 @@ class SqlStore implements Store {
     return version;
   }
 
-  async state(endedSince: number): Promise<StoredState> {
-    for (let attempt = 0; attempt < STATE_ATTEMPTS; attempt++) {
-      const version = await this.version();
-      const keys = await readAll((id) => this.keys.after(id, STATE_PAGE, endedSince));
-      const users = await readAll((id) => this.users.after(id, STATE_PAGE));
-      const roles = await this.roles.list();
-      // Pages are separate statements; only if no write came between are they one state.
-      if ((await this.version()) === version) return { version, keys, users, roles };
-    }
-    throw new Fault('not_ready', 'The configuration changes faster than it can be read. Try again.', { retryAfter: 1 });
+  state(endedSince: number): Promise<StoredState> {
+    return this.#view(async (view) => {
+      const { version } = await view.selectFrom('revision').select('version').executeTakeFirstOrThrow();
+      const keys = await readAll((id) => new KeyTable(view).after(id, STATE_PAGE, endedSince));
+      const users = await readAll((id) => new UserTable(view).after(id, STATE_PAGE));
+      const roles = await new RoleTable(view).list();
+      return { version, keys, users, roles };
+    });
   }
 
   write<T>(change: (tables: Tables) => Promise<T>): Promise<T> {
@@ -174,6 +171,21 @@ class SqlStore implements Store {
   /** On SQLite the lock is taken by `begin immediate`, so where it is taken already nothing has been done yet. */
   #transaction<T>(run: (transaction: Transaction<Schema>) => Promise<T>): Promise<T> {
     return patiently(this.#writeTimeout, () => this.#db.transaction().execute(run));
+  }
+
+  /** Several reads that all see the database as it was at the first of them. Other processes go on writing meanwhile. */
+  async #view<T>(run: (view: Executor) => Promise<T>): Promise<T> {
+    if (this.dialect === 'postgres') {
+      return this.#db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only').execute(run);
+    }
+    return this.#db.connection().execute(async (connection) => {
+      await sql`begin deferred`.execute(connection);
+      try {
+        return await run(connection);
+      } finally {
+        await sql`rollback`.execute(connection);
+      }
+    });
   }
 
   async close(): Promise<void> {

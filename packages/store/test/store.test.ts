@@ -79,7 +79,6 @@ for (const kind of DATABASES) {
         '%',
         '_',
         '\\',
-        '${1}',
         '$1',
         '?',
       );
