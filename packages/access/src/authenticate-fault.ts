@@ -1,10 +1,13 @@
 import { Fault } from '@sallyport/core';
 
 /**
- * Why a caller was not identified: the whole vocabulary of `Fault.detail` for `invalid_api_key`, so that it can label a metric and an
- * audit entry. A client sees less (`refuse`).
+ * Why a caller was not identified: the whole vocabulary of `Fault.detail` of what this package throws meanwhile, so that it can label a
+ * metric and an audit entry. A client sees less (docs/api-keys.md).
  */
 export const AUTHENTICATION_REASONS = [
+  'repeated-header',
+  'two-credentials',
+  'hop-by-hop-credential',
   'missing',
   'oversize',
   'scheme',
@@ -35,6 +38,11 @@ export type AuthenticationReason = (typeof AUTHENTICATION_REASONS)[number];
 /** One message for every key that is well formed and not accepted, so that it cannot be learnt whether an id exists. */
 const KEY_NOT_ACCEPTED = 'The API key is not valid.';
 const TOKEN_NOT_ACCEPTED = 'The bearer token is not accepted.';
+
+/** A request that says in two ways who sends it. `header` is its lower-case name. */
+export function refuseRequest(reason: AuthenticationReason, header: string, message: string): Fault {
+  return new Fault('invalid_request', message, { param: header, detail: reason });
+}
 
 /** A refusal whose message may say what is wrong, because it is seen from the credential alone or tells nobody anything new. */
 export function refuse(reason: AuthenticationReason, message: string, cause?: unknown): Fault {

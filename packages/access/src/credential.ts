@@ -1,5 +1,4 @@
-import { Fault } from '@sallyport/core';
-import { refuse } from './authenticate-fault.ts';
+import { refuse, refuseRequest } from './authenticate-fault.ts';
 
 /** A credential as presented: attacker's data of bounded length, its shape recognised and nothing else checked. */
 export interface PresentedCredential {
@@ -40,15 +39,12 @@ export function extractCredential(rawHeaders: readonly string[]): PresentedCrede
     const which = CREDENTIAL_HEADERS.indexOf(lower);
     if (which === -1) continue;
     if ((seen & (1 << which)) !== 0) {
-      throw new Fault('invalid_request', `Send the ${lower} header once.`, { param: lower, detail: 'repeated-header' });
+      throw refuseRequest('repeated-header', lower, `Send the ${lower} header once.`);
     }
     seen |= 1 << which;
     const value = readValue(lower, text.trim());
     if (found !== null && found !== value) {
-      throw new Fault('invalid_request', 'Two different credentials were sent; send one, in one header.', {
-        param: lower,
-        detail: 'two-credentials',
-      });
+      throw refuseRequest('two-credentials', lower, 'Two different credentials were sent; send one, in one header.');
     }
     found = value;
   }
@@ -74,10 +70,7 @@ function checkConnection(text: string): void {
   for (const option of text.toLowerCase().split(',')) {
     const name = option.trim();
     if (CREDENTIAL_HEADERS.includes(name)) {
-      throw new Fault('invalid_request', `The connection header must not list ${name}.`, {
-        param: 'connection',
-        detail: 'hop-by-hop-credential',
-      });
+      throw refuseRequest('hop-by-hop-credential', 'connection', `The connection header must not list ${name}.`);
     }
   }
 }

@@ -192,6 +192,30 @@ describe('classifyHost', () => {
     );
   });
 
+  it('A15: takes no spelling of the metadata address for a public host (CVE-2026-31943)', () => {
+    const hosts = [
+      '169.254.169.254',
+      '[::ffff:a9fe:a9fe]',
+      '[::ffff:169.254.169.254]',
+      '[0:0:0:0:0:FFFF:A9FE:A9FE]',
+      '[64:ff9b::a9fe:a9fe]',
+      '[2002:a9fe:a9fe::]',
+      '[::a9fe:a9fe]',
+      '2852039166',
+      '0xa9fea9fe',
+      '0xa9.0xfe.0xa9.0xfe',
+      '025177524776',
+      '0251.0376.0251.0376',
+      '169.254.43518',
+      '169.16689662',
+      '１６９.254.169.254',
+      '169。254。169。254',
+      '169.254.169.254.',
+      'metadata.google.internal.',
+    ];
+    for (const host of hosts) assert.equal(classifyHost(`http://${host}/latest/meta-data/`), 'private', host);
+  });
+
   it('never throws and never finds a public host in arbitrary text without a scheme', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 60 }), (text) => {

@@ -103,7 +103,7 @@ describe('API key authentication', () => {
     assert.equal(await reasonOf(() => auth.authenticate(byKey(old.key), elsewhere)), 'expired');
   });
 
-  it('A1: text of an attack is refused by its shape, before anything is looked up', async () => {
+  it('A1: text of an attack is refused by its shape, before anything is looked up (CVE-2026-42208)', async () => {
     const { record, key } = mintKey();
     const lookedUp: string[] = [];
     const keys = new Map([[record.id, record]]);

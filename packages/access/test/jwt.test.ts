@@ -277,9 +277,17 @@ describe('what a token says of its caller', () => {
     ]);
   });
 
-  it('is not read from a claim named __proto__', async () => {
-    const issuer = new TestIssuer(main, [issuerRow({ claims: { ...nested, roles: '__proto__.roles', tenant: null } })]);
-    assert.deepEqual((await issuer.authenticate(issuer.token())).roles, ['user']);
+  it('is not read from what every object inherits', async () => {
+    const claims = { ...nested, tenant: null, roles: '__proto__.roles', team: 'constructor.name' };
+    const issuer = new TestIssuer(main, [issuerRow({ claims })]);
+    const { roles, team } = await issuer.authenticate(issuer.token());
+    assert.deepEqual({ roles, team }, { roles: ['user'], team: null });
+  });
+
+  it('names the caller by another claim where the issuer says so, and still wants a subject', async () => {
+    const issuer = new TestIssuer(main, [issuerRow({ claims: { ...nested, tenant: null, subject: 'email' } })]);
+    assert.equal((await issuer.authenticate(issuer.token({ email: 'alice@corp.example' }))).id, 'corp:alice@corp.example');
+    assert.equal(await reasonOf(() => issuer.authenticate(issuer.token({ email: 'alice@corp.example', sub: undefined }))), 'claims');
   });
 
   it('marks a client that acts for itself as an application', async () => {

@@ -121,6 +121,16 @@ describe('API key verification', () => {
     }
   });
 
+  it('does not match the beginning of a digest, not even where the missing byte would be zero', () => {
+    const keys = Array.from({ length: 3_000 }, (_, seed) => {
+      return createApiKey({ bytes: (length) => new Uint8Array(length).fill(seed).fill(seed >> 8, 1, 9) }, 'live').key;
+    });
+    const unlucky = keys.find((candidate) => Buffer.from(digestApiKey(pepper, candidate), 'base64url').at(-1) === 0);
+    if (unlucky === undefined) assert.fail('one of these keys has such a digest');
+    const hmac = Buffer.from(digestApiKey(pepper, unlucky), 'base64url').subarray(0, 31).toString('base64url');
+    assert.equal(verifyApiKey(pepper, unlucky, [{ hmac, until: null }], 0), 'mismatch');
+  });
+
   it('does not look at a third digest', () => {
     const unrelated = { hmac: digestApiKey(pepper, createApiKey(random, 'live').key), until: null };
     assert.equal(verifyApiKey(pepper, key, [unrelated, unrelated, current], 0), 'mismatch');
