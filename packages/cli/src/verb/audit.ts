@@ -1,0 +1,66 @@
+import { type LedgerReport, type LogReport, verifyLedger } from '@sallyport/ledger';
+import { Command } from 'commander';
+import { readConfig } from '../installation.ts';
+import { EXIT, result, table, tell } from '../terminal.ts';
+import { collect, globalOptions } from './options.ts';
+
+export function auditCommand(): Command {
+  const audit = new Command('audit').description('the ledger: verify it');
+  audit
+    .command('verify')
+    .description('check every entry, chain, tree and checkpoint on the files alone. Exits with 1 where anything is wrong')
+    .argument('[directory]', "the ledger's directory; default: the configured one")
+    .option('--public-key <key>', 'verifier key from elsewhere, so that a replaced directory is found too (again for more)', collect)
+    .option('--known <checkpoint>', 'signed checkpoint seen earlier, to find a rollback (again for more)', collect)
+    .option('--json', 'print one JSON object')
+    .addHelpText('after', '\nExample:\n  $ sallyport audit verify')
+    .action(
+      async (directory: string | undefined, options: { publicKey?: string[]; known?: string[]; json?: boolean }, command: Command) => {
+        const where = directory ?? (await readConfig(globalOptions(command).place, false)).config.audit.directory;
+        const report = await verifyLedger(where, {
+          ...(options.publicKey === undefined ? {} : { publicKeys: options.publicKey }),
+          ...(options.known === undefined ? {} : { known: options.known }),
+          ...(process.stderr.isTTY ? { onProgress: showProgress() } : {}),
+        });
+        process.exitCode = report.ok ? EXIT.done : EXIT.refused;
+        result(options.json === true, report, () => describe(report));
+      },
+    );
+  return audit;
+}
+
+/** Rewrites one line of the terminal at most ten times a second. */
+function showProgress(): (entries: number) => void {
+  let next = 0;
+  return (entries) => {
+    const now = performance.now();
+    if (now < next) return;
+    next = now + 100;
+    process.stderr.write(`\r${entries} entries`);
+  };
+}
+
+function describe(report: LedgerReport): string {
+  if (process.stderr.isTTY) tell('');
+  const problems = report.logs.flatMap((log) => log.problems);
+  return [
+    report.ok
+      ? `The ledger is intact: ${report.entries} entries in ${report.logs.length} logs.`
+      : `The ledger is NOT intact: ${problems.length} problems.`,
+    '',
+    table(['LOG', 'ENTRIES', 'SEALED', 'FROM', 'TO', 'KEYS'], report.logs.map(row)),
+    ...(problems.length === 0
+      ? []
+      : [
+          '',
+          table(
+            ['LOG', 'ENTRY', 'WHAT', 'FILE', ''],
+            problems.map((one) => [one.log, one.seq === null ? '-' : String(one.seq), one.code, one.file, one.message]),
+          ),
+        ]),
+  ].join('\n');
+}
+
+function row(log: LogReport): string[] {
+  return [log.log, String(log.entries), String(log.checkpoint?.size ?? 0), log.from ?? '-', log.to ?? '-', log.keys];
+}
