@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { arch, cpus, release, totalmem, type } from 'node:os';
+import { arch, cpus, loadavg, release, totalmem, type } from 'node:os';
 
 /** The middle value; the mean of the middle two for an even count; NaN for none. */
 export function median(values: readonly number[]): number {
@@ -62,26 +62,27 @@ function statOf(pid: number): string[] | null {
 }
 
 /** Which cores the proxy under test and everything else are bound to; null where there is only one. */
-export interface Cores {
-  readonly proxy: string;
-  readonly load: string;
-}
+export type Placement = Readonly<Record<'proxy' | 'load', string>> | null;
 
 /** The last core for the proxy, the others for load generator and upstream. */
-export function divideCores(): Cores | null {
+export function placement(): Placement {
   const count = cpus().length;
-  if (count < 2) return null;
-  return { proxy: String(count - 1), load: count === 2 ? '0' : `0-${count - 2}` };
+  return count < 2 ? null : { proxy: String(count - 1), load: count === 2 ? '0' : `0-${count - 2}` };
 }
 
-/** `command` with `args`, bound to `cores` by taskset(1). */
-export function pinned(cores: string | null, command: string, args: readonly string[]): [command: string, args: string[]] {
-  return cores === null ? [command, [...args]] : ['taskset', ['-c', cores, command, ...args]];
+/** `command` with `args`, bound to the cores of its side by taskset(1). */
+export function placed(
+  cores: Placement,
+  side: 'proxy' | 'load',
+  command: string,
+  args: readonly string[],
+): [command: string, args: string[]] {
+  return cores === null ? [command, [...args]] : ['taskset', ['-c', cores[side], command, ...args]];
 }
 
 /** One line on the machine, for every table that is published. */
 export function describeMachine(): string {
   const processors = cpus();
   const memory = Math.round(totalmem() / 2 ** 30);
-  return `${processors.length} × ${processors[0]?.model.trim() ?? 'unknown processor'}, ${memory} GiB, ${type()} ${release()} ${arch()}, Node ${process.version}`;
+  return `${processors.length} × ${processors[0]?.model.trim() ?? 'unknown processor'}, ${memory} GiB, ${type()} ${release()} ${arch()}, Node ${process.version}, load average at start ${loadavg()[0]?.toFixed(2)}`;
 }

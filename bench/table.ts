@@ -7,7 +7,7 @@ export function markdownTable(header: readonly string[], rows: readonly (readonl
   return [line(header), rule, ...rows.map(line)].join('\n');
 }
 
-/** A number with thousands separators and as many decimals as three significant digits need. */
+/** A number with thousands separators and as many decimals as three significant digits need, at most three. */
 export function figure(value: number): string {
   if (!Number.isFinite(value)) return '-';
   const magnitude = Math.abs(value);

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '@sallyport/testkit';
-import { pinned } from '../measure.ts';
+import { placed } from '../measure.ts';
 import type { Bench } from './peers.ts';
 
 /** What one run of wrk measured. Latencies are microseconds. */
@@ -51,7 +51,7 @@ export async function offer(bench: Bench, load: Load): Promise<LoadResult> {
   const script = join(bench.directory, 'load.lua');
   await writeFile(script, luaScript(load));
   const args = ['-t', '1', '-c', String(load.connections), '-d', `${load.seconds}s`, '--timeout', '20s', '-s', script];
-  const [command, all] = pinned(bench.cores?.load ?? null, 'wrk', [...args, `http://127.0.0.1:${load.port}/v1/chat/completions`]);
+  const [command, all] = placed(bench.placement, 'load', 'wrk', [...args, `http://127.0.0.1:${load.port}/v1/chat/completions`]);
   const { stdout, stderr } = await run(command, all, { timeoutMs: (load.seconds + 60) * 1000 });
   const line = stdout.match(/^RESULT (.*)$/m)?.[1];
   if (line === undefined) throw new Error(`wrk printed no result: ${(stderr || stdout).slice(-500)}`);

@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { freePort, installPeer, Launched, type LaunchOptions } from '@sallyport/testkit';
-import { type Cores, pinned } from '../measure.ts';
+import { type Placement, placed } from '../measure.ts';
 import { startSallyport } from './sallyport.ts';
 import { MODSECURITY_FILES, writeHaproxy, writeModSecurityProxy, writeNginxProxy } from './servers.ts';
 
 /** What a peer needs to know to start. */
 export interface Bench {
-  readonly cores: Cores | null;
+  readonly placement: Placement;
   /** For configuration and data; each start gets a directory of its own below it. */
   readonly directory: string;
   /** Command line of Sallyport up to the verb: `node packages/cli/src/main.ts` unless told otherwise. */
@@ -100,7 +100,7 @@ export interface StartOptions {
 export async function startPeer(bench: Bench, command: string, args: readonly string[], options: StartOptions): Promise<RunningPeer> {
   const { port, readyPath = '/health/ready', headers = {}, launch = {} } = options;
   const begun = performance.now();
-  const [program, programArgs] = pinned(bench.cores?.proxy ?? null, command, args);
+  const [program, programArgs] = placed(bench.placement, 'proxy', command, args);
   const child = await Launched.launch(program, programArgs, launch);
   try {
     while (!(await answers(`http://127.0.0.1:${port}${readyPath}`))) {

@@ -16,6 +16,10 @@ export interface StreamResult {
   readonly p50: number;
   readonly p99: number;
   readonly firstByteP50: number;
+  /** From the first connection to the last end. */
+  readonly wall: number;
+  /** Processor time of this client. */
+  readonly clientCpu: number;
 }
 
 const [port = '0', streams = '1', headersText = '{}'] = process.argv.slice(2);
@@ -82,6 +86,7 @@ function openStream(): Promise<void> {
   });
 }
 
+const startedAt = monotonicMicroseconds();
 const all: Promise<void>[] = [];
 for (let index = 0; index < Number(streams); index++) {
   all.push(openStream());
@@ -89,6 +94,8 @@ for (let index = 0; index < Number(streams); index++) {
   await new Promise((resolve) => setTimeout(resolve, OPENING_GAP_MS));
 }
 await Promise.all(all);
+const wall = monotonicMicroseconds() - startedAt;
+const { user, system } = process.cpuUsage();
 const result: StreamResult = {
   chunks: ages.length,
   completed,
@@ -96,5 +103,7 @@ const result: StreamResult = {
   p50: quantile(ages, 0.5),
   p99: quantile(ages, 0.99),
   firstByteP50: quantile(firstBytes, 0.5),
+  wall,
+  clientCpu: user + system,
 };
 process.stdout.write(`RESULT ${JSON.stringify(result)}\n`);

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { freePort, Launched } from '@sallyport/testkit';
-import { median, pinned, usageOf } from '../measure.ts';
+import { median, placed, usageOf } from '../measure.ts';
 import { chatRequest } from './load.ts';
 import type { Bench, BenchPeer, RunningPeer } from './peers.ts';
 import type { StreamResult } from './stream-client.ts';
@@ -25,14 +25,18 @@ export interface StreamRow {
   /** Resident memory per open stream, bytes. */
   readonly bytesPerStream: number;
   readonly firstByteP50: number;
+  /** How much of one core the upstream and the client used; near 1 they, not the proxy, make the delays. */
+  readonly loadBusy: number;
   readonly problem: string | null;
 }
 
 interface Sample extends StreamResult {
   readonly cpu: number;
+  readonly loadBusy: number;
   readonly rssGrowth: number;
 }
 
+const MOST_LOAD = 0.85;
 const OPEN_TIMEOUT_MS = 60_000;
 
 /** Measures going direct and every peer in turn, `rounds` times, each round in fresh processes. */
@@ -61,6 +65,7 @@ export async function measureStreams(
     const p50 = middle(peer, (sample) => sample.p50);
     const p99 = middle(peer, (sample) => sample.p99);
     const failed = middle(peer, (sample) => sample.failed);
+    const loadBusy = middle(peer, (sample) => sample.loadBusy);
     return {
       peer,
       chunks: middle(peer, (sample) => sample.chunks),
@@ -72,9 +77,15 @@ export async function measureStreams(
       cpuPerChunk: middle(peer, (sample) => sample.cpu / sample.chunks),
       bytesPerStream: middle(peer, (sample) => sample.rssGrowth / options.streams),
       firstByteP50: middle(peer, (sample) => sample.firstByteP50),
-      problem: problems.get(peer) ?? (failed > 0 ? `${failed} of ${options.streams} streams failed` : null),
+      loadBusy,
+      problem: problems.get(peer) ?? problemOf(failed, options.streams, loadBusy),
     };
   });
+}
+
+function problemOf(failed: number, streams: number, loadBusy: number): string | null {
+  if (failed > 0) return `${failed} of ${streams} streams failed`;
+  return loadBusy > MOST_LOAD ? `the load itself took ${Math.round(loadBusy * 100)} % of a core: delays are not the proxy's alone` : null;
 }
 
 async function measureOnce(bench: Bench, peer: BenchPeer | null, options: StreamOptions): Promise<Sample> {
@@ -86,12 +97,14 @@ async function measureOnce(bench: Bench, peer: BenchPeer | null, options: Stream
   const proxy: RunningPeer | null = peer === null ? null : stack.use(await peer.start(bench, upstreamPort));
   if (proxy !== null) await runClient(bench, proxy.port, Math.ceil(options.streams / 20), proxy.headers, null); // compile and connect
   const before = proxy === null ? { cpu: 0, rss: 0 } : usageOf(proxy.pid);
+  const upstreamBefore = usageOf(upstream.pid).cpu;
   let open = before;
   const result = await runClient(bench, proxy?.port ?? upstreamPort, options.streams, proxy?.headers ?? {}, () => {
     if (proxy !== null) open = usageOf(proxy.pid);
   });
   const after = proxy === null ? before : usageOf(proxy.pid);
-  return { ...result, cpu: after.cpu - before.cpu, rssGrowth: Math.max(open.rss, after.rss) - before.rss };
+  const loadBusy = (usageOf(upstream.pid).cpu - upstreamBefore + result.clientCpu) / result.wall;
+  return { ...result, loadBusy, cpu: after.cpu - before.cpu, rssGrowth: Math.max(open.rss, after.rss) - before.rss };
 }
 
 /** Runs the client to its end; `whenOpen` is called when every stream has begun. */
@@ -117,5 +130,5 @@ async function runClient(
 
 function launch(bench: Bench, program: string, args: readonly (string | number)[]): Promise<Launched> {
   const file = fileURLToPath(new URL(program, import.meta.url));
-  return Launched.launch(...pinned(bench.cores?.load ?? null, process.execPath, [file, ...args.map(String)]));
+  return Launched.launch(...placed(bench.placement, 'load', process.execPath, [file, ...args.map(String)]));
 }
