@@ -15,3 +15,5 @@ export { LogLocked } from './lock.ts';
 export { MalformedNote } from './note.ts';
 export { LogDamaged } from './recovery.ts';
 export type { SegmentFile, SegmentStore, SyncMode } from './segment.ts';
+export type { LedgerReport, LogReport, Problem, ProblemCode } from './verify/report.ts';
+export { type VerifyOptions, verifyLedger } from './verify/verify.ts';

@@ -47,8 +47,10 @@ const NOTHING = Buffer.alloc(0);
 
 /** Reads a segment in blocks of about a mebibyte. The bytes are as trustworthy as the disk. */
 export async function* readSegment(segment: Segment): AsyncGenerator<LineBlock> {
-  const file = createReadStream(segment.path, { highWaterMark: 1 << 20 });
-  const chunks: AsyncIterable<Buffer> = segment.compressed ? decompressed(file) : file;
+  // Opened first: once open, a segment that is compressed meanwhile stays readable.
+  const { handle, compressed } = await openSegment(segment);
+  const file = handle.createReadStream({ highWaterMark: 1 << 20 });
+  const chunks: AsyncIterable<Buffer> = compressed ? decompressed(file) : file;
   let rest: Buffer = NOTHING;
   for await (const chunk of chunks) {
     const end = chunk.lastIndexOf(NEWLINE);
@@ -60,6 +62,15 @@ export async function* readSegment(segment: Segment): AsyncGenerator<LineBlock> 
     rest = Buffer.from(chunk.subarray(end + 1));
   }
   if (rest.length > 0) yield { lines: [], rest };
+}
+
+async function openSegment({ path, compressed }: Segment): Promise<{ handle: FileHandle; compressed: boolean }> {
+  try {
+    return { handle: await open(path, 'r'), compressed };
+  } catch (error) {
+    if (compressed || !isCode(error, 'ENOENT')) throw error;
+    return { handle: await open(`${path}.zst`, 'r'), compressed: true };
+  }
 }
 
 async function* decompressed(file: NodeJS.ReadableStream & AsyncIterable<Buffer>): AsyncGenerator<Buffer> {

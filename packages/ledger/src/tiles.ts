@@ -46,6 +46,13 @@ export class TreeEdge {
     }
   }
 
+  /** Hash (hex) of leaf `index` where it lies in the unfinished tile, else null. */
+  recent(index: number): string | null {
+    if (index >= this.#size || Math.floor(index / TILE_WIDTH) !== Math.floor(this.#size / TILE_WIDTH)) return null;
+    const offset = (index % TILE_WIDTH) * HASH_SIZE;
+    return this.#level(0).toString('hex', offset, offset + HASH_SIZE);
+  }
+
   /** The partial tiles of the present size, lowest first; their bytes are copies. */
   partial(): Tile[] {
     const tiles: Tile[] = [];
@@ -124,12 +131,14 @@ export async function writeTile(log: string, tile: Tile): Promise<void> {
  * The bytes are as trustworthy as the disk: whoever relies on them compares a root.
  */
 export async function readTile(log: string, level: number, index: number, width: number): Promise<Buffer | null> {
-  const length = width * HASH_SIZE;
-  const full = await readIfPresent(join(log, tilePath(level, index)));
-  if (full !== null && full.length === TILE_BYTES) return full.subarray(0, length);
-  if (width === TILE_WIDTH) return null;
-  const partial = await readIfPresent(join(log, tilePath(level, index, width)));
-  return partial !== null && partial.length === length ? partial : null;
+  const cut = (bytes: Buffer | null, length: number): Buffer | null =>
+    bytes?.length === length ? bytes.subarray(0, width * HASH_SIZE) : null;
+  const full = join(log, tilePath(level, index));
+  const found = cut(await readIfPresent(full), TILE_BYTES);
+  if (found !== null || width === TILE_WIDTH) return found;
+  const partial = cut(await readIfPresent(join(log, tilePath(level, index, width))), width * HASH_SIZE);
+  // A running log may have replaced the partial tile by the full one between the two reads.
+  return partial ?? cut(await readIfPresent(full), TILE_BYTES);
 }
 
 /** Subtree hashes of a tree of `size` leaves out of its tiles, which are kept after the first read. */

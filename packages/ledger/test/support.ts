@@ -37,16 +37,16 @@ export class ManualClock implements Clock {
 }
 
 let keys: Promise<LedgerKeys> | null = null;
-const keyDirectory: Promise<string> = mkdtemp(join(tmpdir(), 'sallyport-ledger-keys-'));
 
 /** The same keys for all tests of a file. */
-export async function testKeys(): Promise<LedgerKeys> {
-  keys ??= keyDirectory.then(async (directory) => {
-    const loaded = await loadLedgerKeys(directory, random);
-    await rm(directory, { recursive: true });
-    return loaded;
-  });
+export function testKeys(): Promise<LedgerKeys> {
+  keys ??= createKeys();
   return keys;
+}
+
+async function createKeys(): Promise<LedgerKeys> {
+  await using directory = await TemporaryDirectory.create();
+  return await loadLedgerKeys(directory.path, random);
 }
 
 export async function openTestLedger(directory: string, options: Partial<LedgerOptions> = {}): Promise<Ledger> {

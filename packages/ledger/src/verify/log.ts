@@ -1,0 +1,347 @@
+import { readdir } from 'node:fs/promises';
+import { basename, join, relative } from 'node:path';
+import { type Checkpoint, openCheckpoint, type SignedCheckpoint, type VerifierKey } from '../checkpoint.ts';
+import { isCode, readIfPresent } from '../files.ts';
+import { MalformedNote } from '../note.ts';
+import { listSegments, readSegment, type Segment } from '../segment.ts';
+import { readTile, TILE_WIDTH, type Tile, TreeEdge, tilePath } from '../tiles.ts';
+import { type LogReport, Problems } from './report.ts';
+import { TrustedTiles } from './tiles.ts';
+import { Walk } from './walk.ts';
+
+export interface LogKeys {
+  /** Keys of the log itself, and of witnesses. */
+  readonly log: readonly VerifierKey[];
+  readonly witnesses: readonly VerifierKey[];
+  /** Witnesses that have to have cosigned the newest checkpoint. */
+  readonly quorum: number;
+  readonly trust: LogReport['keys'];
+}
+
+export interface LogChecks {
+  readonly origin: string;
+  readonly keys: LogKeys;
+  /** Signed checkpoints (notes) seen earlier, of any log. */
+  readonly known: readonly string[];
+  /** Epoch milliseconds; entries dated later are wrong. */
+  readonly now: number;
+  /** Milliseconds. */
+  readonly clockTolerance: number;
+  progress(entries: number): void;
+}
+
+/** A signed root that the log has to have at that size. */
+interface Target {
+  readonly signed: SignedCheckpoint;
+  readonly file: string;
+}
+
+/** Verifies one log from its files alone. Imports nothing that writes one. */
+export async function verifyLog(directory: string, checks: LogChecks): Promise<LogReport> {
+  const problems = new Problems(basename(directory));
+  const targets = await collectTargets(directory, checks, problems);
+  const newest = targets.at(-1)?.signed ?? null;
+  const segments = await listSegments(directory);
+  const start = segments[0]?.first ?? 0;
+  const tiles = newest === null ? null : await TrustedTiles.open(directory, newest.checkpoint);
+  const edge = await startingEdge(directory, start, problems);
+  const { walk, unfinished } = await walkSegments(directory, segments, edge, tiles, targets, checks, problems);
+  if (tiles !== null && walk.rooted) await compareUnfinished(walk, tiles, problems);
+  await reportEnd(directory, walk, newest, checks, problems);
+  const holds = newest !== null && !problems.list.some(({ code }) => code === 'forked' || code === 'cut');
+  return {
+    log: basename(directory),
+    origin: checks.origin,
+    entries: walk.lines,
+    first: start,
+    from: walk.from,
+    to: walk.to,
+    checkpoint: holds ? describe(newest, checks.keys) : null,
+    unsealed: Math.max(0, walk.next - (newest?.checkpoint.size ?? 0)),
+    unfinished,
+    keys: checks.keys.trust,
+    problems: problems.list,
+  };
+}
+
+function describe({ checkpoint, signatures }: SignedCheckpoint, keys: LogKeys): LogReport['checkpoint'] {
+  const witnesses = signatures.filter(({ key }) => keys.witnesses.includes(key)).map(({ key }) => key.name);
+  return { size: checkpoint.size, root: checkpoint.root.toString('base64'), time: timeOf(signatures), witnesses: [...new Set(witnesses)] };
+}
+
+/** Epoch milliseconds of the latest signature that carries a time. */
+function timeOf(signatures: SignedCheckpoint['signatures']): number | null {
+  const times = signatures.flatMap(({ seconds }) => (seconds === null ? [] : [seconds * 1000]));
+  return times.length === 0 ? null : Math.max(...times);
+}
+
+/** The checkpoints that hold, by size; what is wrong with the others is reported. */
+async function collectTargets(directory: string, checks: LogChecks, problems: Problems): Promise<Target[]> {
+  const targets: Target[] = [];
+  const current = await readIfPresent(join(directory, 'checkpoint'));
+  const take = (bytes: Buffer, file: string): SignedCheckpoint | null => {
+    const signed = openSigned(bytes.toString(), checks, problems, file);
+    if (signed !== null) targets.push({ signed, file });
+    return signed;
+  };
+  const newest = current === null ? null : take(current, 'checkpoint');
+  if (current === null) problems.add('no-checkpoint', 'the log has no checkpoint: nothing vouches for its entries', { file: 'checkpoint' });
+  for (const name of await namesIn(join(directory, 'checkpoints'))) {
+    const file = join('checkpoints', name);
+    const bytes = await readIfPresent(join(directory, file));
+    const kept = bytes === null ? null : take(bytes, file);
+    if (kept !== null && newest !== null && kept.checkpoint.size > newest.checkpoint.size) {
+      problems.add(
+        'old-checkpoint',
+        `the checkpoint of size ${newest.checkpoint.size} is older than the kept one of size ${kept.checkpoint.size}`,
+        {
+          seq: newest.checkpoint.size,
+          file: 'checkpoint',
+        },
+      );
+    }
+  }
+  checkQuorum(newest, checks.keys, problems);
+  for (const [i, note] of checks.known.entries()) {
+    // Known checkpoints may be of other logs, and are given by the caller: one of this log has to hold.
+    if (note.startsWith(`${checks.origin}\n`)) take(Buffer.from(note), `known checkpoint ${i + 1}`);
+  }
+  targets.sort((a, b) => a.signed.checkpoint.size - b.signed.checkpoint.size);
+  checkPairs(targets, problems);
+  return targets;
+}
+
+/** Two checkpoints of one size with different roots are a fork whatever the files say; an earlier tree signed later is a clock set back. */
+function checkPairs(targets: readonly Target[], problems: Problems): void {
+  for (const [i, { signed, file }] of targets.entries()) {
+    const before = targets[i - 1];
+    if (before === undefined) continue;
+    const { size, root } = signed.checkpoint;
+    if (before.signed.checkpoint.size === size && !before.signed.checkpoint.root.equals(root)) {
+      problems.add('forked', `two signed checkpoints of size ${size} differ: the log was shown in two versions (${before.file})`, {
+        file,
+        until: size,
+      });
+    }
+    const [earlier, later] = [timeOf(before.signed.signatures), timeOf(signed.signatures)];
+    if (earlier !== null && later !== null && later < earlier && before.signed.checkpoint.size < size) {
+      problems.add('clock', `the checkpoint of size ${size} was signed before the smaller one of size ${before.signed.checkpoint.size}`, {
+        file,
+      });
+    }
+  }
+}
+
+function checkQuorum(newest: SignedCheckpoint | null, { witnesses, quorum }: LogKeys, problems: Problems): void {
+  if (quorum === 0 || newest === null) return;
+  const names = new Set(newest.signatures.filter(({ key }) => witnesses.includes(key)).map(({ key }) => key.name));
+  if (names.size < quorum) {
+    problems.add('witness', `${names.size} of the ${quorum} required witnesses cosigned the checkpoint`, { file: 'checkpoint' });
+  }
+}
+
+/** The checkpoint, or null where it does not hold. */
+function openSigned(note: string, { keys, origin }: LogChecks, problems: Problems, file: string): SignedCheckpoint | null {
+  try {
+    const signed = openCheckpoint(note, [...keys.log, ...keys.witnesses]);
+    if (signed.checkpoint.origin !== origin) throw new MalformedNote('it is of another log');
+    const types = new Set(signed.signatures.filter(({ key }) => keys.log.includes(key)).map(({ key }) => key.type));
+    // One signature of each type there is a key for: breaking one algorithm, or dropping its line, must not be enough.
+    if (keys.log.length > 0 && keys.log.every(({ type }) => types.has(type))) return signed;
+    problems.add(
+      'unknown-key',
+      types.size === 0 ? 'the checkpoint is not signed by a trusted key' : 'the checkpoint lacks the signature of a trusted key',
+      { file },
+    );
+  } catch (error) {
+    if (!(error instanceof MalformedNote)) throw error;
+    problems.add('bad-checkpoint', `the checkpoint does not hold: ${error.message}`, { file });
+  }
+  return null;
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  try {
+    return (await readdir(directory)).filter((name) => /^[0-9]{16}$/.test(name)).sort();
+  } catch (error) {
+    if (isCode(error, 'ENOENT')) return [];
+    throw error;
+  }
+}
+
+/** The tree before the first segment: empty, or after retention what the tiles hold. */
+async function startingEdge(directory: string, start: number, problems: Problems): Promise<TreeEdge | null> {
+  try {
+    return await TreeEdge.load(start, (level, index, width) => readTile(directory, level, index, width));
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    problems.add('tile', `the tiles over the entries before ${start} are missing: ${error.message}`, { file: 'tile' });
+    return null;
+  }
+}
+
+async function walkSegments(
+  directory: string,
+  segments: readonly Segment[],
+  edge: TreeEdge | null,
+  tiles: TrustedTiles | null,
+  targets: readonly Target[],
+  checks: LogChecks,
+  problems: Problems,
+): Promise<{ walk: Walk; unfinished: number }> {
+  const last = segments.at(-1);
+  let unfinished = 0;
+  const start = segments[0]?.first ?? 0;
+  const filled: Tile[] = [];
+  const covered = targets.at(-1)?.signed.checkpoint.size ?? 0;
+  let due = targets.findIndex(({ signed }) => signed.checkpoint.size >= start);
+  let held = start;
+  const walk: Walk = new Walk(start, edge ?? new TreeEdge(), tiles, problems, {
+    filled: (tile) => filled.push(tile),
+    grown: (size) => {
+      for (let target = targets[due]; target !== undefined && target.signed.checkpoint.size === size; target = targets[++due]) {
+        if (checkTarget(target, walk, held, checks, problems)) held = size;
+      }
+    },
+  });
+  if (edge === null) walk.rooted = false;
+  while (due >= 0 && targets[due]?.signed.checkpoint.size === start) {
+    const target = targets[due++];
+    if (target !== undefined && start > 0) checkTarget(target, walk, 0, checks, problems);
+  }
+  for (const segment of segments) {
+    const file = relative(directory, segment.path);
+    let line = 0;
+    try {
+      for await (const { lines, rest } of readSegment(segment)) {
+        for (const text of lines) {
+          const judged = walk.take(text, file, ++line);
+          if (judged !== null) await judged;
+        }
+        if (rest.length > 0 && segment === last && !segment.compressed) unfinished = rest.length;
+        else if (rest.length > 0)
+          problems.add('altered', `${rest.length} bytes after the last line of a closed segment`, { file, line: line + 1 });
+        await compareTiles(directory, filled.splice(0), covered, tiles, problems);
+        checks.progress(lines.length);
+      }
+    } catch (error) {
+      if (!isDecompression(error)) throw error;
+      problems.add('unreadable', `the segment cannot be decompressed after line ${line}`, { seq: walk.next, file, line: line + 1 });
+    }
+  }
+  await walk.end();
+  await compareTiles(directory, filled.splice(0), covered, tiles, problems);
+  return { walk, unfinished };
+}
+
+function isDecompression(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' && /^(ZSTD|Z|ERR_ZLIB)_/.test(error.code);
+}
+
+/** Whether the tree rebuilt so far has the signed root; `held` is the largest size at which it was known to. */
+function checkTarget({ signed, file }: Target, walk: Walk, held: number, checks: LogChecks, problems: Problems): boolean {
+  const { checkpoint, signatures } = signed;
+  if (!walk.rooted) return false;
+  if (!walk.edge.root().equals(checkpoint.root)) {
+    problems.add('forked', `entries ${held} to ${checkpoint.size - 1} are not those that were signed`, {
+      seq: held,
+      until: checkpoint.size,
+      file,
+    });
+    return false;
+  }
+  const time = timeOf(signatures);
+  // A checkpoint is signed within the second that its time states.
+  if (time !== null && walk.to !== null && Date.parse(walk.to) > time + 1000 + checks.clockTolerance) {
+    problems.add('clock', `entry ${checkpoint.size - 1} is dated ${walk.to}, after it was signed`, { seq: checkpoint.size - 1, file });
+  }
+  return true;
+}
+
+/**
+ * Tiles on the disk against those of the rebuilt tree, as far as a checkpoint covers them (a running log writes the others later).
+ * Where the signed tiles differ, they name the entry.
+ */
+async function compareTiles(
+  directory: string,
+  rebuilt: readonly Tile[],
+  covered: number,
+  trusted: TrustedTiles | null,
+  problems: Problems,
+): Promise<void> {
+  for (const { level, index, bytes } of rebuilt) {
+    if ((index + 1) * TILE_WIDTH ** (level + 1) > covered) continue;
+    const stored = await readTile(directory, level, index, TILE_WIDTH);
+    if (stored?.equals(bytes) === true) continue;
+    const file = tilePath(level, index);
+    const signed = await trusted?.tile(level, index);
+    if (signed == null) {
+      problems.add('tile', stored === null ? 'the tile is missing' : 'the tile is not that of the entries', { file });
+    } else if (level === 0) {
+      let at = 0;
+      while (signed.subarray(at * 32, at * 32 + 32).equals(bytes.subarray(at * 32, at * 32 + 32))) at++;
+      const seq = index * TILE_WIDTH + at;
+      reportFork(seq, file, problems);
+    }
+  }
+}
+
+function reportFork(seq: number, file: string, problems: Problems): void {
+  problems.add('forked', `entry ${seq} is the first of its tile that is not as it was signed; the chain after it was computed anew`, {
+    seq,
+    file,
+  });
+}
+
+/** The same for the unfinished tile at the end of the log. */
+async function compareUnfinished(walk: Walk, trusted: TrustedTiles, problems: Problems): Promise<void> {
+  const end = Math.min(walk.edge.size, trusted.size);
+  for (let seq = Math.floor(end / TILE_WIDTH) * TILE_WIDTH; seq < end; seq++) {
+    const [found, signed] = [walk.edge.recent(seq), await trusted.leaf(seq)];
+    if (found === null || signed === null || found === signed) continue;
+    reportFork(seq, tilePath(0, Math.floor(seq / TILE_WIDTH), trusted.size % TILE_WIDTH), problems);
+    return;
+  }
+}
+
+async function reportEnd(
+  directory: string,
+  walk: Walk,
+  newest: SignedCheckpoint | null,
+  checks: LogChecks,
+  problems: Problems,
+): Promise<void> {
+  const segments = await listSegments(directory);
+  const last = segments.at(-1);
+  const file = last === undefined ? 'segments' : relative(directory, last.path);
+  if (newest !== null && newest.checkpoint.size > walk.next) {
+    const known = await readIfPresent(join(directory, 'checkpoint'));
+    const own = known === null ? null : sizeOf(known.toString(), checks);
+    const size = newest.checkpoint.size;
+    const code = own === null || own <= walk.next ? 'rolled-back' : 'cut';
+    const message =
+      code === 'cut'
+        ? `entries ${walk.next} to ${size - 1} are cut off: the checkpoint covers ${size}`
+        : `the log ends at ${walk.next}, and ${size} entries were signed: an older state was put in its place`;
+    problems.add(code, message, { seq: walk.next, until: size, file });
+  }
+  if (walk.to !== null && Date.parse(walk.to) > checks.now + checks.clockTolerance) {
+    problems.add('clock', `entry ${walk.next - 1} is dated ${walk.to}, which is yet to come`, { seq: walk.next - 1, file });
+  }
+  if (newest !== null && newest.checkpoint.size <= walk.next) await checkPartialTiles(directory, newest.checkpoint, problems);
+}
+
+/** The size that the log's own checkpoint states, or null where it does not parse. */
+function sizeOf(note: string, { keys }: LogChecks): number | null {
+  try {
+    return openCheckpoint(note, keys.log).checkpoint.size;
+  } catch (error) {
+    if (error instanceof MalformedNote) return null;
+    throw error;
+  }
+}
+
+async function checkPartialTiles(directory: string, checkpoint: Checkpoint, problems: Problems): Promise<void> {
+  if ((await TrustedTiles.open(directory, checkpoint)) !== null) return;
+  problems.add('tile', `the unfinished tiles of the checkpoint of size ${checkpoint.size} are missing or altered`, { file: 'tile' });
+}

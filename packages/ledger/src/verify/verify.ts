@@ -1,0 +1,100 @@
+import { basename } from 'node:path';
+import { parseVerifierKey, type VerifierKey } from '../checkpoint.ts';
+import { MalformedNote } from '../note.ts';
+import { LogDamaged, listLogs, readDescription } from '../recovery.ts';
+import { type LogKeys, verifyLog } from './log.ts';
+import { type LedgerReport, type LogReport, Problems } from './report.ts';
+
+export interface VerifyOptions {
+  /**
+   * Verifier keys (`name+id+base64`) of the logs, obtained from somewhere else than the ledger's own directory. Without them the keys
+   * beside each log are used, and the report says `self-asserted`: who can replace the whole directory can replace those too.
+   */
+  readonly publicKeys?: readonly string[];
+  /** Signed checkpoints seen earlier: exported ones, a witness's. They uncover a rollback, which files alone cannot. */
+  readonly known?: readonly string[];
+  readonly witnesses?: readonly string[];
+  /** Witnesses that have to have cosigned each log's checkpoint; 0 where not given. */
+  readonly quorum?: number;
+  /** Names of the logs to verify; all where not given. A named log that is not there is a problem. */
+  readonly logs?: readonly string[];
+  /** Epoch milliseconds. */
+  readonly now?: number;
+  /** Milliseconds that clocks may differ, 5000 where not given. */
+  readonly clockTolerance?: number;
+  /** Called with the number of entries read so far. */
+  readonly onProgress?: (entries: number) => void;
+}
+
+/**
+ * Verifies the logs of a ledger offline: every entry, the chain, the tree, the checkpoints and their signatures.
+ * @throws {MalformedNote} where a key of `options` is not a verifier key
+ */
+export async function verifyLedger(directory: string, options: VerifyOptions = {}): Promise<LedgerReport> {
+  const trusted = options.publicKeys?.map(parseVerifierKey) ?? null;
+  const witnesses = (options.witnesses ?? []).map(parseVerifierKey);
+  let entries = 0;
+  const logs: LogReport[] = [];
+  const found = (await listLogs(directory)).filter((log) => options.logs?.includes(basename(log)) ?? true);
+  for (const log of found) {
+    const described = await describe(log);
+    if ('problem' in described) {
+      logs.push(described.problem);
+      continue;
+    }
+    const { origin, keys } = described;
+    const report = await verifyLog(log, {
+      origin,
+      keys: {
+        log: trusted?.filter(({ name }) => name === origin) ?? keys,
+        witnesses,
+        quorum: options.quorum ?? 0,
+        trust: trusted === null ? 'self-asserted' : 'trusted',
+      } satisfies LogKeys,
+      known: options.known ?? [],
+      now: options.now ?? Date.now(),
+      clockTolerance: options.clockTolerance ?? 5000,
+      progress: (more) => {
+        entries += more;
+        options.onProgress?.(entries);
+      },
+    });
+    logs.push(report);
+  }
+  if (options.logs === undefined) {
+    const missing = new Set((trusted ?? []).map(({ name }) => name)).difference(new Set(logs.map(({ origin }) => origin ?? '')));
+    for (const origin of missing) logs.push(absent(origin, 'a log of this name is trusted, and is not there'));
+  }
+  for (const name of options.logs ?? []) if (!found.some((log) => basename(log) === name)) logs.push(absent(name, 'there is no such log'));
+  return { ok: logs.every(({ problems }) => problems.length === 0), entries: logs.reduce((sum, log) => sum + log.entries, 0), logs };
+}
+
+/** `log.json` names the log; what it says is the attacker's as much as anything else in the directory. */
+async function describe(log: string): Promise<{ origin: string; keys: VerifierKey[] } | { problem: LogReport }> {
+  try {
+    const description = await readDescription(log);
+    if (description === null) return { problem: absent(basename(log), 'log.json is missing') };
+    return { origin: description.origin, keys: description.keys.map(parseVerifierKey) };
+  } catch (error) {
+    if (error instanceof LogDamaged || error instanceof MalformedNote) return { problem: absent(basename(log), error.message) };
+    throw error;
+  }
+}
+
+function absent(log: string, message: string): LogReport {
+  const problems = new Problems(log);
+  problems.add('unreadable', message, { file: 'log.json' });
+  return {
+    log,
+    origin: null,
+    entries: 0,
+    first: 0,
+    from: null,
+    to: null,
+    checkpoint: null,
+    unsealed: 0,
+    unfinished: 0,
+    keys: 'self-asserted',
+    problems: problems.list,
+  };
+}
