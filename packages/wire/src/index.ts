@@ -7,6 +7,16 @@ export { parseJson } from './json/parse.ts';
 export { formatPath, type JsonPath } from './json/path.ts';
 export { type ComposedReply, contentFilterReply, REFUSAL } from './refusal.ts';
 export { composeModel, composeModels, composePs, composeTags, composeVersion } from './reply/compose.ts';
-export { type EncodableReply, type EncodedReply, encodeReply, type FinishReason } from './reply/encode.ts';
+export {
+  type EncodableRanking,
+  type EncodableReply,
+  type EncodableVectors,
+  type EncodedReply,
+  encodeRanking,
+  encodeReply,
+  encodeTokenCount,
+  encodeVectors,
+  type FinishReason,
+} from './reply/encode.ts';
 export type * from './reply/format.ts';
 export { REPLY_FORMATS } from './reply/formats.ts';

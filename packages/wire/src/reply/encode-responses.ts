@@ -48,7 +48,7 @@ function response(reply: EncodableReply, output: readonly object[], isFinal: boo
   return {
     id: `resp_${reply.id}`,
     object: 'response',
-    created_at: reply.created,
+    created_at: Math.floor(reply.created / 1000),
     status: isFinal ? (isComplete(reply) ? 'completed' : 'incomplete') : 'in_progress',
     background: false,
     error: null,

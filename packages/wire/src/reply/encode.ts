@@ -2,15 +2,12 @@ import type { Usage } from '@sallyport/core';
 import type { EndpointId } from '../endpoint.ts';
 import { encodeResponse, encodeResponseEvents } from './encode-responses.ts';
 
-/**
- * A reply that Sallyport gives itself: the built-in model's, or an assistant turn in the place of what a guard stopped. Each endpoint
- * takes what it needs of it.
- */
+/** A text reply that Sallyport gives itself: the built-in model's, or an assistant turn in the place of what a guard stopped. */
 export interface EncodableReply {
   /** Letters, digits and dashes; each dialect puts its own prefix before it. */
   readonly id: string;
   readonly model: string;
-  /** Epoch seconds. */
+  /** Epoch milliseconds. */
   readonly created: number;
   readonly text: string;
   readonly usage: Usage;
@@ -18,14 +15,6 @@ export interface EncodableReply {
   readonly includeUsage?: boolean;
   /** Why the text ends; `stop` unless given. */
   readonly finish?: FinishReason;
-  /** Embeddings, one for each input. */
-  readonly vectors?: readonly (readonly number[])[];
-  /** OpenAI's `encoding_format` for them; `float` unless given. Base64 is of little-endian 32-bit floats. */
-  readonly encoding?: 'float' | 'base64';
-  /** Rerank: the score of each document, in the order of the request. */
-  readonly scores?: readonly number[];
-  /** Rerank: the documents, where the client asked to have them back. */
-  readonly documents?: readonly string[];
 }
 
 export type FinishReason = 'stop' | 'length' | 'content_filter';
@@ -42,22 +31,86 @@ interface StreamEncoder {
   events(reply: EncodableReply, pieces: readonly string[]): string[];
 }
 
-interface Encoder {
+interface TextEncoder {
   whole(reply: EncodableReply): object;
-  readonly stream?: StreamEncoder;
+  readonly stream: StreamEncoder;
 }
 
-/**
- * Encodes a reply in the dialect of `endpoint`. `pieces`, joined, are the text; an endpoint that does not stream ignores them and
- * `stream`. Throws `TypeError` for an endpoint that no model answers.
- */
+/** Encodes a text reply in the dialect of `endpoint`. `pieces`, joined, are the text. Throws `TypeError` for an endpoint that answers no text. */
 export function encodeReply(endpoint: EndpointId, reply: EncodableReply, stream: boolean, pieces: readonly string[]): EncodedReply {
-  const encoder = ENCODERS[endpoint];
-  if (encoder === undefined) throw new TypeError(`${endpoint} is not answered by a model`);
-  if (!stream || encoder.stream === undefined) {
-    return { contentType: 'application/json', chunks: [Buffer.from(JSON.stringify(encoder.whole(reply)))] };
-  }
+  const encoder = TEXT_ENCODERS[endpoint];
+  if (encoder === undefined) throw new TypeError(`${endpoint} does not answer with a text`);
+  if (!stream) return json(encoder.whole(reply));
   return { contentType: encoder.stream.type, chunks: encoder.stream.events(reply, pieces).map((event) => Buffer.from(event)) };
+}
+
+export interface EncodableVectors {
+  readonly model: string;
+  /** One for each input. */
+  readonly vectors: readonly (readonly number[])[];
+  readonly usage: Usage;
+  /** OpenAI's `encoding_format`; `float` unless given. Base64 is of little-endian 32-bit floats. Ollama knows `float` only. */
+  readonly encoding?: 'float' | 'base64';
+}
+
+/** Encodes embeddings for `openai.embeddings`, `ollama.embed` or `ollama.embeddings` (one vector). Throws `TypeError` for another endpoint. */
+export function encodeVectors(endpoint: EndpointId, { model, vectors, usage, encoding }: EncodableVectors): EncodedReply {
+  switch (endpoint) {
+    case 'openai.embeddings':
+      return json({
+        object: 'list',
+        data: vectors.map((vector, index) => ({
+          object: 'embedding',
+          index,
+          embedding: encoding === 'base64' ? floatBytes(vector).toString('base64') : vector,
+        })),
+        model,
+        usage: { prompt_tokens: usage.input, total_tokens: usage.input },
+      });
+    case 'ollama.embed':
+      return json({ model, embeddings: vectors, total_duration: 0, load_duration: 0, prompt_eval_count: usage.input });
+    case 'ollama.embeddings':
+      return json({ embedding: vectors[0] ?? [] });
+    default:
+      throw new TypeError(`${endpoint} does not answer with vectors`);
+  }
+}
+
+function floatBytes(vector: readonly number[]): Buffer {
+  const bytes = Buffer.alloc(vector.length * 4);
+  for (const [index, value] of vector.entries()) bytes.writeFloatLE(value, index * 4);
+  return bytes;
+}
+
+export interface EncodableRanking {
+  readonly id: string;
+  readonly model: string;
+  /** Best first. `index` is the document's position in the request; `document` its text where the client asked to have it back. */
+  readonly results: readonly { readonly index: number; readonly score: number; readonly document: string | null }[];
+  readonly usage: Usage;
+}
+
+/** Encodes a ranking for `openai.rerank`. */
+export function encodeRanking({ id, model, results, usage }: EncodableRanking): EncodedReply {
+  return json({
+    id: `rerank-${id}`,
+    model,
+    results: results.map(({ index, score, document }) => ({
+      index,
+      ...(document === null ? {} : { document: { text: document } }),
+      relevance_score: score,
+    })),
+    usage: { prompt_tokens: usage.input, total_tokens: usage.input },
+  });
+}
+
+/** Encodes a count for `anthropic.count-tokens`. */
+export function encodeTokenCount(tokens: number): EncodedReply {
+  return json({ input_tokens: tokens });
+}
+
+function json(body: object): EncodedReply {
+  return { contentType: 'application/json', chunks: [Buffer.from(JSON.stringify(body))] };
 }
 
 function sse(data: object): string {
@@ -86,11 +139,11 @@ function completionEncoder(names: {
   readonly opening: object | null;
   readonly piece: (text: string) => object;
   readonly closing: object;
-}): Encoder {
+}): TextEncoder {
   const envelope = (reply: EncodableReply, object: string): object => ({
     id: `${names.prefix}-${reply.id}`,
     object,
-    created: reply.created,
+    created: Math.floor(reply.created / 1000),
     model: reply.model,
   });
   const choice = (part: object, finish: FinishReason | null): object => ({ index: 0, ...part, logprobs: null, finish_reason: finish });
@@ -136,7 +189,7 @@ const completions = completionEncoder({
   closing: { text: '' },
 });
 
-const responses: Encoder = {
+const responses: TextEncoder = {
   whole: encodeResponse,
   stream: { type: 'text/event-stream', events: (reply, pieces) => encodeResponseEvents(reply, pieces).map(namedSse) },
 };
@@ -173,16 +226,16 @@ function messageEvents(reply: EncodableReply, pieces: readonly string[]): string
   ].map(namedSse);
 }
 
-const messages: Encoder = {
+const messages: TextEncoder = {
   whole: (reply) => message(reply, [{ type: 'text', text: reply.text }], ANTHROPIC_STOP[reply.finish ?? 'stop'], reply.usage.output),
   stream: { type: 'text/event-stream', events: messageEvents },
 };
 
 /** Ollama's chat and generate differ in where the text stands. Durations are not measured here and said to be 0. */
-function ollamaEncoder(place: (text: string) => object): Encoder {
+function ollamaEncoder(place: (text: string) => object): TextEncoder {
   const line = (reply: EncodableReply, text: string): object => ({
     model: reply.model,
-    created_at: new Date(reply.created * 1000).toISOString(),
+    created_at: new Date(reply.created).toISOString(),
     ...place(text),
   });
   const last = (reply: EncodableReply, text: string): object => ({
@@ -203,57 +256,11 @@ function ollamaEncoder(place: (text: string) => object): Encoder {
   return { whole: (reply) => last(reply, reply.text), stream: { type: 'application/x-ndjson', events } };
 }
 
-function embeddings(reply: EncodableReply): object {
-  return {
-    object: 'list',
-    data: (reply.vectors ?? []).map((vector, index) => ({
-      object: 'embedding',
-      index,
-      embedding: reply.encoding === 'base64' ? floatBytes(vector).toString('base64') : vector,
-    })),
-    model: reply.model,
-    usage: { prompt_tokens: reply.usage.input, total_tokens: reply.usage.input },
-  };
-}
-
-function floatBytes(vector: readonly number[]): Buffer {
-  const bytes = Buffer.alloc(vector.length * 4);
-  for (const [index, value] of vector.entries()) bytes.writeFloatLE(value, index * 4);
-  return bytes;
-}
-
-function ranking(reply: EncodableReply): object {
-  const results = (reply.scores ?? []).map((score, index) => ({
-    index,
-    ...(reply.documents === undefined ? {} : { document: { text: reply.documents[index] ?? '' } }),
-    relevance_score: score,
-  }));
-  return {
-    id: `rerank-${reply.id}`,
-    model: reply.model,
-    results: results.sort((a, b) => b.relevance_score - a.relevance_score),
-    usage: { prompt_tokens: reply.usage.input, total_tokens: reply.usage.input },
-  };
-}
-
-const ENCODERS: Partial<Readonly<Record<EndpointId, Encoder>>> = {
+const TEXT_ENCODERS: Partial<Readonly<Record<EndpointId, TextEncoder>>> = {
   'openai.chat': chat,
   'openai.completions': completions,
   'openai.responses': responses,
-  'openai.embeddings': { whole: embeddings },
-  'openai.rerank': { whole: ranking },
   'anthropic.messages': messages,
-  'anthropic.count-tokens': { whole: (reply) => ({ input_tokens: reply.usage.input }) },
   'ollama.chat': ollamaEncoder((text) => ({ message: { role: 'assistant', content: text } })),
   'ollama.generate': ollamaEncoder((text) => ({ response: text })),
-  'ollama.embed': {
-    whole: ({ model, vectors, usage }) => ({
-      model,
-      embeddings: vectors ?? [],
-      total_duration: 0,
-      load_duration: 0,
-      prompt_eval_count: usage.input,
-    }),
-  },
-  'ollama.embeddings': { whole: ({ vectors }) => ({ embedding: vectors?.[0] ?? [] }) },
 };
