@@ -4,6 +4,7 @@ import { PatternDetector, type PatternRule } from './detect/pattern-detector.ts'
 import { type DetectorEntry, ENTRIES, GUARD_DETECTORS, type Side } from './detectors.ts';
 import { GuardConfigError, type GuardConfigIssue } from './error.ts';
 import type { Guard, Stage, TextContext, TextWindow } from './guard.ts';
+import { FoldedDetector } from './normalise/folded-detector.ts';
 import { PatternError } from './pattern/parse.ts';
 import { DEFAULT_MAX_MATCH, PatternSet } from './pattern/pattern-set.ts';
 import { ScanWindow } from './window/scan-window.ts';
@@ -59,7 +60,7 @@ function compilePack(side: Side, settings: GuardSettings, maxHold: number, issue
       const allowed = info.actions.map((known) => `${name}:${known}`);
       issues.push({
         path,
-        expected: allowed.length === 0 ? `${name} without an action: each pattern has its own` : allowed.join(', '),
+        expected: allowed.length === 0 ? `${name} without an action` : allowed.join(', '),
         got,
       });
       return;
@@ -77,6 +78,8 @@ function compilePack(side: Side, settings: GuardSettings, maxHold: number, issue
       ),
     );
   }
+  if (seen.has('normalise'))
+    detectors.push(...detectors.filter((detector) => detector.foldable).map((detector) => new FoldedDetector(detector)));
   return { detectors, mayBlock: !observe };
 }
 

@@ -34,13 +34,21 @@ export const ENTRIES: readonly DetectorEntry[] = [
   },
   {
     name: 'length',
-    description: 'texts longer than maxTextLength, and one character or short period repeated 2,000 times over',
+    description: 'texts longer than maxTextLength, and one character or short period repeated over more than 2,000 units',
     sides: ['input', 'output'],
     actions: ['block', 'flag'],
     defaults: { input: 'block', output: 'flag' },
     make: (action, side, settings) => new LengthDetector(action ?? (side === 'input' ? 'block' : 'flag'), settings.maxTextLength),
   },
 ];
+
+const NORMALISE: DetectorInfo = {
+  name: 'normalise',
+  description: 'no finding of its own: the detectors that look for patterns also see the text in plain letters, behind disguises',
+  sides: ['input', 'output'],
+  actions: [],
+  defaults: { input: 'look behind disguises', output: 'look behind disguises' },
+};
 
 /** The operator's own patterns; always on where there are any, each with its own action. */
 const DENY: DetectorInfo = {
@@ -54,9 +62,10 @@ const DENY: DetectorInfo = {
 /** Every detector that exists. */
 export const GUARD_DETECTORS: readonly DetectorInfo[] = [
   ...ENTRIES.map(({ name, description, sides, actions, defaults }) => ({ name, description, sides, actions, defaults })),
+  NORMALISE,
   DENY,
 ];
 
 /** The lists of a configuration that names none. */
-export const DEFAULT_INPUT: readonly string[] = ['characters', 'length'];
-export const DEFAULT_OUTPUT: readonly string[] = ['characters', 'length'];
+export const DEFAULT_INPUT: readonly string[] = ['normalise', 'characters', 'length'];
+export const DEFAULT_OUTPUT: readonly string[] = ['normalise', 'characters', 'length'];

@@ -37,6 +37,8 @@ export interface Scanner {
 
 /** A compiled detector, shared by all texts. */
 export interface Detector {
+  /** Whether it is worth running on the text in plain letters too (`normalise`). */
+  readonly foldable: boolean;
   /** Opens a scanner; `tape` gives it the text of what is still undecided. Null where the detector has nothing to say on such a text. */
   open(tape: Tape, context: TextContext): Scanner | null;
 }

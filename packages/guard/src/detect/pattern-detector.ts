@@ -15,6 +15,7 @@ export interface PatternRule {
 
 /** Reports the matches of patterns. A rule that blocks does so at the first unit at which a match is certain. */
 export class PatternDetector implements Detector {
+  readonly foldable: boolean = true;
   readonly #name: string;
   readonly #rules: readonly PatternRule[];
   readonly #set: PatternSet;

@@ -31,7 +31,7 @@ export class ScanWindow implements TextWindow {
   #closed: 'block' | 'end' | null = null;
 
   /**
-   * @param mayBlock false where no scanner can report a block, which spares the bookkeeping for it
+   * @param mayBlock false where no scanner can report a block, which spares looking for one
    * @param withhold false to release everything at once, for observing only; then no hit may redact or block
    */
   constructor(scanners: readonly Scanner[], tape: Tape, mayBlock: boolean, withhold: boolean) {
@@ -70,7 +70,7 @@ export class ScanWindow implements TextWindow {
     const before = this.#hits;
     this.#length += piece.length;
     this.#tape.append(piece);
-    if (this.#mayBlock) for (const scanner of this.#scanners) scanner.mark();
+    for (const scanner of this.#scanners) scanner.mark();
     const hits = [...before];
     for (const scanner of this.#scanners) scanner.push(piece, hits);
     if (last) for (const scanner of this.#scanners) scanner.end(hits);

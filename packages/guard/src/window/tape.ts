@@ -29,6 +29,11 @@ export class Tape {
     this.#held = this.#held.slice(offset - this.#from);
     this.#from = offset;
   }
+
+  /** Takes back what lies from `offset` on. */
+  truncate(offset: number): void {
+    this.#held = this.#held.slice(0, Math.max(0, offset - this.#from));
+  }
 }
 
 export function isHighSurrogate(unit: number): boolean {
