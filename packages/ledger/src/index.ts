@@ -13,6 +13,17 @@ export {
 } from './ledger.ts';
 export { LogLocked } from './lock.ts';
 export { MalformedNote } from './note.ts';
+export {
+  type Comparison,
+  compareCheckpoints,
+  type EntryProof,
+  NoProof,
+  type ProvenEntry,
+  proveConsistency,
+  proveInclusion,
+  verifyEntryProof,
+} from './proof.ts';
+export { type EntryFilter, type ReadEntry, readEntries, UnreadableEntry } from './read.ts';
 export { LogDamaged } from './recovery.ts';
 export type { SegmentFile, SegmentStore, SyncMode } from './segment.ts';
 export type { LedgerReport, LogReport, Problem, ProblemCode } from './verify/report.ts';

@@ -1,0 +1,168 @@
+import { basename } from 'node:path';
+import type { EntryKind, Outcome } from '@sallyport/core';
+import type { Entry } from './entry.ts';
+import { parseLine } from './line.ts';
+import { listLogs } from './recovery.ts';
+import { listSegments, readSegment, type Segment } from './segment.ts';
+
+/** Which entries to read; every given condition has to hold. Names are compared exactly. */
+export interface EntryFilter {
+  /** Names of logs (writers); all where not given. */
+  readonly logs?: readonly string[];
+  /** RFC 3339 UTC with milliseconds, as in entries: from `since` on, before `until`. */
+  readonly since?: string;
+  readonly until?: string;
+  readonly kind?: EntryKind;
+  /** The request id. */
+  readonly id?: string;
+  readonly principal?: string;
+  readonly tenant?: string;
+  readonly credential?: string;
+  readonly ip?: string;
+  readonly action?: string;
+  readonly resource?: string;
+  readonly model?: string;
+  readonly outcome?: Outcome;
+  readonly fault?: string;
+  /** A detector or category among the verdicts. */
+  readonly finding?: string;
+  /** A digest of `Ledger.digest`, of a prompt or a reply. */
+  readonly digest?: string;
+  /** Only the last so many that match. */
+  readonly last?: number;
+}
+
+/** An entry and the log it stands in. */
+export interface ReadEntry {
+  readonly log: string;
+  readonly entry: Entry;
+}
+
+/** A line of a log that is not an entry: the log is damaged, and `verifyLedger` says how. */
+export class UnreadableEntry extends Error {
+  override readonly name: string = 'UnreadableEntry';
+}
+
+/**
+ * Entries of all logs, merged by time; entries of one log keep their order whatever their clock did. Reading follows a log that is
+ * being written up to the moment of the call, and does not verify: `verifyLedger` does.
+ * @throws {UnreadableEntry}
+ */
+export async function* readEntries(directory: string, filter: EntryFilter = {}): AsyncGenerator<ReadEntry> {
+  const logs = (await listLogs(directory)).filter((log) => filter.logs?.includes(basename(log)) ?? true);
+  if (filter.last === undefined) yield* merge(logs.map((log) => readLog(log, filter)));
+  else yield* lastOf(logs, filter, filter.last);
+}
+
+async function* merge(logs: readonly AsyncGenerator<ReadEntry>[]): AsyncGenerator<ReadEntry> {
+  const heads: { source: AsyncGenerator<ReadEntry>; next: ReadEntry }[] = [];
+  try {
+    for (const source of logs) {
+      const { value, done } = await source.next();
+      if (done !== true) heads.push({ source, next: value });
+    }
+    while (heads.length > 0) {
+      const first = heads.reduce((earliest, head) => (head.next.entry.time < earliest.next.entry.time ? head : earliest));
+      yield first.next;
+      const { value, done } = await first.source.next();
+      if (done === true) heads.splice(heads.indexOf(first), 1);
+      else first.next = value;
+    }
+  } finally {
+    for (const source of logs) await source.return(undefined);
+  }
+}
+
+/** From the newest segments backwards, so that a `tail` of a large ledger reads little of it. */
+async function* lastOf(logs: readonly string[], filter: EntryFilter, count: number): AsyncGenerator<ReadEntry> {
+  const found: ReadEntry[] = [];
+  for (const log of logs) {
+    let tail: ReadEntry[] = [];
+    for (const segment of (await listSegments(log)).reverse()) {
+      if (tail.length >= count) break;
+      const part: ReadEntry[] = [];
+      for await (const entry of readSegments(log, [segment], filter)) part.push(entry);
+      tail = [...part.slice(-count), ...tail].slice(-count);
+    }
+    found.push(...tail);
+  }
+  // A stable sort keeps the order of each log where times are equal.
+  found.sort((a, b) => (a.entry.time < b.entry.time ? -1 : a.entry.time > b.entry.time ? 1 : 0));
+  yield* found.slice(-count);
+}
+
+async function* readLog(log: string, filter: EntryFilter): AsyncGenerator<ReadEntry> {
+  yield* readSegments(log, await listSegments(log), filter);
+}
+
+async function* readSegments(log: string, segments: readonly Segment[], filter: EntryFilter): AsyncGenerator<ReadEntry> {
+  const name = basename(log);
+  const needles = needlesOf(filter);
+  for (const segment of segments) {
+    let number = 0;
+    for await (const { lines } of readSegment(segment)) {
+      for (const line of lines) {
+        number++;
+        // Most lines of a query do not match, and a search in the text is a tenth of parsing it.
+        if (!needles.every((needle) => line.includes(needle))) continue;
+        const entry = parseEntry(line);
+        if (entry === null) throw new UnreadableEntry(`${name}: line ${number} of the segment from ${segment.first} is not an entry`);
+        if (matches(entry, filter)) yield { log: name, entry };
+      }
+    }
+  }
+}
+
+/** The line as an entry, or null where it is not one. */
+export function parseEntry(line: string): Entry | null {
+  if (parseLine(line) === null) return null;
+  // The grammar of a line admits nothing but an entry, so what JSON makes of it is one.
+  const entry: Entry = JSON.parse(line);
+  return entry;
+}
+
+/** Text that every matching line holds. Canonical JSON has one way to write a member. */
+function needlesOf(filter: EntryFilter): string[] {
+  const exact: [string, string | undefined][] = [
+    ['id', filter.id],
+    ['kind', filter.kind],
+    ['id', filter.principal],
+    ['tenant', filter.tenant],
+    ['credential', filter.credential],
+    ['ip', filter.ip],
+    ['action', filter.action],
+    ['resource', filter.resource],
+    ['name', filter.model],
+    ['outcome', filter.outcome],
+    ['fault', filter.fault],
+  ];
+  const needles = exact.flatMap(([name, value]) => (value === undefined ? [] : [`"${name}":${JSON.stringify(value)}`]));
+  for (const value of [filter.finding, filter.digest]) if (value !== undefined) needles.push(JSON.stringify(value));
+  return needles;
+}
+
+function matches(entry: Entry, filter: EntryFilter): boolean {
+  const { principal, source, model, verdicts, digest } = entry;
+  return (
+    is(filter.id, entry.id) &&
+    is(filter.kind, entry.kind) &&
+    is(filter.principal, principal?.id) &&
+    is(filter.tenant, principal?.tenant) &&
+    is(filter.credential, principal?.credential) &&
+    is(filter.ip, source?.ip) &&
+    is(filter.action, entry.action) &&
+    is(filter.resource, entry.resource) &&
+    is(filter.model, model?.name) &&
+    is(filter.outcome, entry.outcome) &&
+    is(filter.fault, entry.fault) &&
+    (filter.since === undefined || entry.time >= filter.since) &&
+    (filter.until === undefined || entry.time < filter.until) &&
+    (filter.finding === undefined ||
+      verdicts.some(({ detector, category }) => detector === filter.finding || category === filter.finding)) &&
+    (filter.digest === undefined || digest.prompt === filter.digest || digest.reply === filter.digest)
+  );
+}
+
+function is(wanted: string | undefined, value: string | null | undefined): boolean {
+  return wanted === undefined || wanted === value;
+}
