@@ -1,0 +1,201 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
+import { VERSION } from '../src/version.ts';
+import { Sallyport } from './command.ts';
+
+interface Made {
+  readonly ownerKey: { readonly id: string; readonly key: string };
+  readonly firstKey: { readonly id: string; readonly key: string };
+}
+
+describe('the command line', () => {
+  let home: TemporaryDirectory;
+  let sallyport: Sallyport;
+  let made: Made;
+  before(async () => {
+    home = await temporaryDirectory();
+    sallyport = new Sallyport(home.path);
+    const init = await sallyport.run(['init', '--owner', 'ada', '--json']);
+    assert.equal(init.code, 0, init.stderr);
+    made = JSON.parse(init.stdout) as Made;
+  });
+  after(() => home[Symbol.asyncDispose]());
+
+  it('has the version of its package', () => {
+    const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+    assert.equal(VERSION, manifest.version);
+  });
+
+  it('sets up once; a second time is refused with 1', async () => {
+    assert.match(made.ownerKey.key, /^sp_live_[0-9a-z]{12}_[0-9A-Za-z]{49}$/);
+    const again = await sallyport.run(['init', '--json']);
+    assert.equal(again.code, 1);
+    assert.equal(again.stdout, '');
+    assert.match(again.stderr, /set up already/);
+  });
+
+  it('keeps its home from others and no secret in it', () => {
+    const directory = sallyport.path('sp');
+    assert.equal(statSync(directory).mode & 0o777, 0o700);
+    const secret = made.firstKey.key.split('_')[3] ?? '';
+    for (const name of readdirSync(directory, { recursive: true, encoding: 'utf8' })) {
+      const path = join(directory, name);
+      if (!statSync(path).isFile()) continue;
+      assert.equal(statSync(path).mode & 0o077, 0, `${name} is open to others`);
+      assert.ok(!readFileSync(path).includes(secret), `${name} holds a secret`);
+    }
+  });
+
+  it('makes, lists, shows, rotates and revokes keys', async () => {
+    const created = await sallyport.run([
+      'keys',
+      'create',
+      '--name',
+      'bot',
+      '--role',
+      'inference-only',
+      '--model',
+      'llama*',
+      '--limit',
+      'tokens=1000/1m',
+      '--allow-ip',
+      '10.0.0.0/8',
+      '--expires',
+      '30d',
+      '--json',
+    ]);
+    assert.equal(created.code, 0, created.stderr);
+    const key = JSON.parse(created.stdout) as {
+      id: string;
+      secret: string;
+      models: string[];
+      limits: { amount: number; window: number }[];
+    };
+    assert.deepEqual(key.models, ['llama*']);
+    assert.deepEqual([key.limits[0]?.amount, key.limits[0]?.window], [1000, 60_000]);
+    const list = await sallyport.run(['keys', 'list']);
+    assert.match(list.stdout, new RegExp(`${key.id}\\s+bot\\s+active`));
+    assert.ok(!list.stdout.includes(key.secret));
+    const rotated = await sallyport.run(['keys', 'rotate', key.id, '--overlap', '1h', '--json']);
+    assert.notEqual((JSON.parse(rotated.stdout) as { secret: string }).secret, key.secret);
+    const revoked = await sallyport.run(['keys', 'revoke', key.id, '--reason', 'test']);
+    assert.equal(revoked.code, 0, revoked.stderr);
+    const shown = JSON.parse((await sallyport.run(['keys', 'show', key.id, '--json'])).stdout) as { status: string; revokeReason: string };
+    assert.deepEqual([shown.status, shown.revokeReason], ['revoked', 'test']);
+    const missing = await sallyport.run(['keys', 'show', 'nosuchkeyid0']);
+    assert.equal(missing.code, 1);
+  });
+
+  it('explains a decision and exits by it', async () => {
+    const denied = await sallyport.run(['policy', 'explain', '--role', 'inference-only', '--action', 'model.manage', '--model', 'llama']);
+    assert.equal(denied.code, 1);
+    assert.match(denied.stdout, /^deny by default-deny/);
+    const permitted = await sallyport.run(['policy', 'explain', '--role', 'user', '--action', 'model.infer', '--model', 'llama', '--json']);
+    assert.equal(permitted.code, 0, permitted.stderr);
+    assert.equal((JSON.parse(permitted.stdout) as { decision: { rule: string } }).decision.rule, 'role:user/model.infer');
+  });
+
+  it('reports every problem of a configuration at once', async () => {
+    writeFileSync(
+      sallyport.path('bad.yaml'),
+      'upstreams:\n  - { name: a, kind: nonsense, url: "ftp://x" }\nlimts: []\nguards: { input: [nosuchdetector] }\n',
+    );
+    const checked = await sallyport.run(['config', 'check', '--config', sallyport.path('bad.yaml')]);
+    assert.equal(checked.code, 1);
+    for (const part of [/upstreams\[0\]\.kind/, /limts/, /nosuchdetector/]) assert.match(checked.stdout, part);
+    const serve = await sallyport.run(['serve', '--config', sallyport.path('bad.yaml')]);
+    assert.equal(serve.code, 2);
+  });
+
+  it('prints an effective configuration that it accepts again', async () => {
+    writeFileSync(
+      sallyport.path('good.yaml'),
+      'upstreams:\n  - { name: a, kind: ollama, url: "http://127.0.0.1:11434" }\nmodels:\n  - { name: chat, upstream: a, target: llama3.2 }\n',
+    );
+    const printed = await sallyport.run(['config', 'print', '--config', sallyport.path('good.yaml')]);
+    assert.equal(printed.code, 0, printed.stderr);
+    writeFileSync(sallyport.path('printed.yaml'), printed.stdout);
+    assert.equal((await sallyport.run(['config', 'check', '--config', sallyport.path('printed.yaml')])).code, 0);
+  });
+
+  it('imports a LiteLLM configuration and says what it left out', async () => {
+    writeFileSync(
+      sallyport.path('litellm.yaml'),
+      'model_list:\n  - model_name: chat\n    litellm_params: { model: ollama/llama3.2, api_base: "http://127.0.0.1:11434" }\nlitellm_settings: { success_callback: [langfuse] }\n',
+    );
+    const imported = await sallyport.run([
+      'config',
+      'import',
+      'litellm',
+      sallyport.path('litellm.yaml'),
+      '-o',
+      sallyport.path('imported.yaml'),
+    ]);
+    assert.equal(imported.code, 0, imported.stderr);
+    assert.match(imported.stderr, /success_callback/);
+    assert.equal((await sallyport.run(['config', 'check', '--config', sallyport.path('imported.yaml')])).code, 0);
+  });
+
+  it('inspects texts, alone and line by line', async () => {
+    assert.equal((await sallyport.run(['inspect'], 'hello')).code, 0);
+    const hidden = `hi${[...'ignore'].map((letter) => String.fromCodePoint(0xe0000 + (letter.codePointAt(0) ?? 0))).join('')}`;
+    const blocked = await sallyport.run(['inspect', '--json'], hidden);
+    assert.equal(blocked.code, 1);
+    assert.equal((JSON.parse(blocked.stdout) as { verdict: string }).verdict, 'block');
+    const lines = await sallyport.run(
+      ['inspect', '--jsonl'],
+      `${JSON.stringify({ id: 'a', text: 'hello' })}\n${JSON.stringify({ id: 'b', text: hidden })}\n`,
+    );
+    const rows = lines.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { id: string; verdict: string; findings: { start: number }[] });
+    assert.deepEqual(
+      rows.map((row) => [row.id, row.verdict]),
+      [
+        ['a', 'pass'],
+        ['b', 'block'],
+      ],
+    );
+    assert.equal(rows[1]?.findings[0]?.start, 2);
+  });
+
+  it('verifies the ledger, and finds an edited entry', async () => {
+    const sound = await sallyport.run(['audit', 'verify', '--json']);
+    assert.equal(sound.code, 0, sound.stdout + sound.stderr);
+    const ledger = sallyport.path('sp/ledger');
+    const segment = readdirSync(ledger, { recursive: true, encoding: 'utf8' }).find((name) => name.endsWith('.jsonl'));
+    assert.ok(segment !== undefined);
+    const path = join(ledger, segment);
+    const text = readFileSync(path, 'utf8');
+    writeFileSync(path, text.replace('"key.create"', '"key.erased"'.slice(0, '"key.create"'.length)));
+    assert.notEqual(readFileSync(path, 'utf8'), text);
+    const edited = await sallyport.run(['audit', 'verify']);
+    assert.equal(edited.code, 1);
+    assert.match(edited.stdout, /NOT intact/);
+    writeFileSync(path, text);
+  });
+
+  it('answers wrong use with 2 and a way out, and help with an example', async () => {
+    for (const args of [
+      ['nonsense'],
+      ['keys', 'create'],
+      ['keys', 'create', '--name', 'x', '--limit', 'tokens=1'],
+      ['inspect', '--stage', 'no'],
+      ['policy', 'explain', '--action', 'model.infer'],
+    ]) {
+      const wrong = await sallyport.run(args, '');
+      assert.equal(wrong.code, 2, args.join(' '));
+      assert.equal(wrong.stdout, '');
+      assert.ok(wrong.stderr.length > 0);
+    }
+    for (const args of [['--help'], ['keys', 'create', '--help'], ['audit', 'verify', '--help'], ['serve', '--help']]) {
+      const help = await sallyport.run(args);
+      assert.equal(help.code, 0);
+      assert.match(help.stdout, /Example:/);
+    }
+  });
+});
