@@ -65,12 +65,13 @@ export async function run(args: string[]): Promise<void> {
 function throughputTable(bodyBytes: number, connections: number, rows: readonly ThroughputRow[]): Table {
   return {
     title: `${bodyBytes}-byte requests, ${connections} connections, as fast as they go`,
-    header: ['proxy', 'req/s', 'of nginx', 'CPU µs/request', 'p50 ms', 'p99 ms', 'RSS MB'],
+    header: ['proxy', 'req/s', 'of nginx', 'CPU µs/request', 'of nginx by CPU', 'p50 ms', 'p99 ms', 'RSS MB'],
     rows: rows.map((row) => [
       row.peer,
       figure(row.requestsPerSecond),
       Number.isFinite(row.ratio) ? row.ratio.toFixed(3) : '-',
       figure(row.cpuPerRequest),
+      Number.isFinite(row.cpuRatio) ? row.cpuRatio.toFixed(3) : '-',
       ms(row.p50),
       ms(row.p99),
       figure(row.rss / 1e6),

@@ -16,6 +16,8 @@ export interface ThroughputRow {
   readonly requestsPerSecond: number;
   readonly ratio: number;
   readonly cpuPerRequest: number;
+  /** nginx's processor time a request over this peer's: the ratio as it would be on a quiet machine, since other programs do not count in it. */
+  readonly cpuRatio: number;
   readonly p50: number;
   readonly p99: number;
   readonly rss: number;
@@ -68,6 +70,8 @@ export async function measureThroughput(
     rounds.push(samples);
   }
   const rate = (sample: Sample | undefined): number => (sample === undefined ? Number.NaN : sample.requests / sample.seconds);
+  const cpuPerRequest = (peer: string): number =>
+    peer === 'direct' ? Number.NaN : median(rounds.flatMap((round) => round.get(peer) ?? []).map((sample) => sample.cpu / sample.requests));
   return ['direct', ...peers.map((peer) => peer.name)].map((peer) => {
     const samples = rounds.flatMap((round) => round.get(peer) ?? []);
     const middle = (pick: (sample: Sample) => number): number => median(samples.map(pick));
@@ -76,7 +80,8 @@ export async function measureThroughput(
       peer,
       requestsPerSecond: middle(rate),
       ratio: median(rounds.map((round) => rate(round.get(peer)) / rate(round.get(BASELINE)))),
-      cpuPerRequest: peer === 'direct' ? Number.NaN : middle((sample) => sample.cpu / sample.requests),
+      cpuPerRequest: cpuPerRequest(peer),
+      cpuRatio: cpuPerRequest(BASELINE) / cpuPerRequest(peer),
       p50: middle((sample) => sample.p50),
       p99: middle((sample) => sample.p99),
       rss: peer === 'direct' ? Number.NaN : middle((sample) => sample.rss),

@@ -7,6 +7,7 @@ export * from './engine.ts';
 export * from './gguf.ts';
 export * from './h2client.ts';
 export * from './hostile.ts';
+export * from './leaks.ts';
 export * from './peers.ts';
 export * from './postgres.ts';
 export * from './process.ts';

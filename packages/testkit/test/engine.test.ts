@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   anthropicCountTokens,
   CLIENT_CALLS,
@@ -13,6 +12,7 @@ import {
   openaiModels,
 } from '../src/clients.ts';
 import { ENGINE_MODELS, type Engine, engineMissing, startEngine } from '../src/engine.ts';
+import { eventually } from '../src/leaks.ts';
 
 const missing = await engineMissing();
 
@@ -111,7 +111,7 @@ describe('real clients against the real engine', { skip: missing ?? false }, () 
       const before = await engine.stats();
       const reply = await run(target('tiny-slow'), { prompt: 'go on', maxTokens: 200, leaveAfter: 3 });
       assert.equal(reply.pieces, 3);
-      await until(async () => (await engine.stats()).active === 0);
+      await eventually('no generation runs', async () => (await engine.stats()).active === 0);
       assert.equal((await engine.stats()).aborted, before.aborted + 1);
     });
   }
@@ -121,18 +121,10 @@ describe('real clients against the real engine', { skip: missing ?? false }, () 
     const leave = new AbortController();
     const body = JSON.stringify({ model: 'tiny-hang', messages: [{ role: 'user', content: 'x' }] });
     const asked = fetch(`${engine.url}/v1/chat/completions`, { method: 'POST', body, signal: leave.signal });
-    await until(async () => (await engine.stats()).active === 1);
+    await eventually('the generation runs', async () => (await engine.stats()).active === 1);
     leave.abort();
     await assert.rejects(asked, { name: 'AbortError' });
-    await until(async () => (await engine.stats()).active === 0);
+    await eventually('no generation runs', async () => (await engine.stats()).active === 0);
     assert.equal((await engine.stats()).aborted, before.aborted + 1);
   });
 });
-
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  for (let attempt = 0; attempt < 400; attempt++) {
-    if (await condition()) return;
-    await sleep(10);
-  }
-  assert.fail('it did not come about in 4 s');
-}

@@ -9,11 +9,14 @@ import { FakeClock } from '../src/clock.ts';
 import { eventData } from '../src/curl.ts';
 import { StopMatcher } from '../src/engine/stop.ts';
 import { encodeGguf } from '../src/gguf.ts';
+import { activeResources, eventually, openFiles } from '../src/leaks.ts';
 import { postgresMissing, startPostgres } from '../src/postgres.ts';
 import { Launched, liveChildren, run } from '../src/process.ts';
 import { seededRandom } from '../src/random.ts';
+import { RawConnection } from '../src/rawclient.ts';
 import { temporaryDirectory } from '../src/tempdir.ts';
 import { tinyModel } from '../src/tinymodel.ts';
+import { ScriptedUpstream } from '../src/upstream.ts';
 
 describe('processes', () => {
   it('waits for output, stops, and leaves none', async () => {
@@ -43,6 +46,24 @@ describe('processes', () => {
     const result = await run('cat', [], { input: 'through' });
     assert.deepEqual([result.code, result.stdout], [0, 'through']);
     await assert.rejects(run('no-such-program', []), { code: 'ENOENT' });
+  });
+});
+
+describe('leaks', () => {
+  it('an open connection is counted, here and in another process, and no longer when it is closed', async () => {
+    await using upstream = await ScriptedUpstream.start();
+    const before = await openFiles(process.pid);
+    const sockets = activeResources().get('TCPSocketWrap') ?? 0;
+    const connection = await RawConnection.open({ port: upstream.port });
+    await eventually('both ends are there', () => upstream.openConnections === 1);
+    assert.equal((await openFiles(process.pid)).sockets, before.sockets + 2);
+    assert.equal(activeResources().get('TCPSocketWrap'), sockets + 2);
+    await connection[Symbol.asyncDispose]();
+    await eventually('both ends are gone', async () => (await openFiles(process.pid)).sockets === before.sockets);
+    await assert.rejects(
+      eventually('never', () => false, 20),
+      /never/,
+    );
   });
 });
 
