@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import type { Action, Decision, EntryFacts, Resource } from '@sallyport/core';
+import { type Action, type Decision, type EntryFacts, Fault, type Resource } from '@sallyport/core';
 import type { Tables } from '@sallyport/store';
 import { Authority } from './authority.ts';
 import type { Actor, ServicePorts } from './ports.ts';
@@ -42,7 +42,7 @@ export class Desk {
       const authority = await Authority.of(this.ports.store, actor, this.ports);
       const decision = permitted(authority, action, resource);
       const result = await run(authority);
-      await this.ports.record(entry(actor, action, resource, decision));
+      await this.append(entry(actor, action, resource, decision));
       return result;
     } catch (error) {
       throw await this.#refused(error, actor, action, resource);
@@ -60,77 +60,106 @@ export class Desk {
     resource: Resource,
     run: (tables: Tables, authority: Authority) => Promise<Altered<T>>,
   ): Promise<T> {
-    let recorded: readonly EntryFacts[] = [];
     try {
-      return await this.ports.store.write(async (tables) => {
-        recorded = [];
+      return await this.transaction(async (tables, journal) => {
         const authority = await Authority.of(tables, actor, this.ports);
         const decision = permitted(authority, action, resource);
         const { result, alterations } = await run(tables, authority);
-        recorded = await this.record(tables, actor, action, decision, alterations);
-        if (recorded.length === 0) await this.ports.record(entry(actor, action, resource, decision));
+        await journal.enter(actor, action, decision, alterations);
+        if (alterations.length === 0) await this.append(entry(actor, action, resource, decision));
         return result;
       });
     } catch (error) {
-      await this.#undone(recorded);
       throw await this.#refused(error, actor, action, resource);
     }
   }
 
-  /** Writes what a change did, into the store and then into the ledger, and returns the entries. Needs an open transaction. */
-  async record(
-    tables: Tables,
-    actor: Actor,
-    action: string,
-    decision: Decision,
-    alterations: readonly Alteration[],
-  ): Promise<readonly EntryFacts[]> {
-    const entries: EntryFacts[] = [];
-    for (const alteration of alterations) {
-      const did = alteration.action ?? action;
-      const before = this.#digest(alteration.before);
-      const after = this.#digest(alteration.after);
-      const object = nameOf(alteration.resource);
-      const { seq } = await tables.changes.append({
-        time: this.ports.clock.now(),
-        actor: actor.principal.id,
-        action: did,
-        object,
-        before,
-        after,
+  /** A write transaction whose ledger entries are taken back in words where it does not come to a commit. */
+  async transaction<T>(run: (tables: Tables, journal: Journal) => Promise<T>): Promise<T> {
+    let journal: Journal | null = null;
+    try {
+      return await this.ports.store.write(async (tables) => {
+        journal = new Journal(this, tables);
+        return run(tables, journal);
       });
-      const facts = entry(actor, did, alteration.resource, decision);
-      entries.push({ ...facts, kind: 'change', detail: { seq, version: tables.version, before, after } });
+    } catch (error) {
+      await this.#undone(journal);
+      throw error;
     }
-    // Last: once the ledger has them only the commit remains.
-    for (const facts of entries) await this.ports.record(facts);
-    return entries;
   }
 
-  async #undone(recorded: readonly EntryFacts[]): Promise<void> {
-    for (const facts of recorded) {
-      await this.ports.record({ ...facts, outcome: 'failed', fault: 'not_ready' }).catch((error: unknown) => {
-        // The change was rolled back either way; the caller gets the fault that caused it.
-        this.ports.logger.error('control.record_failed', { action: facts.action, reason: nameOfError(error) });
-      });
+  /** Takes an entry into the ledger or throws `not_ready`: what cannot be recorded is not done. */
+  async append(facts: EntryFacts): Promise<void> {
+    try {
+      await this.ports.record(facts);
+    } catch (cause) {
+      const detail = `ledger: ${nameOfError(cause)}`;
+      throw new Fault('not_ready', 'This cannot be recorded at the moment and was not done. Try again.', { detail, cause, retryAfter: 1 });
     }
+  }
+
+  /** HMAC under the pepper: a plain hash of so little content could be guessed. Null where there is nothing. */
+  digest(value: object | null): string | null {
+    if (value === null) return null;
+    return createHmac('sha256', this.ports.pepper).update('sallyport/change/v1\0').update(canonical(value)).digest('hex');
+  }
+
+  async #undone(journal: Journal | null): Promise<void> {
+    for (const facts of journal?.entered ?? []) await this.#note({ ...facts, outcome: 'failed', fault: 'not_ready' });
   }
 
   async #refused(error: unknown, actor: Actor, action: string, resource: Resource): Promise<unknown> {
     if (!(error instanceof Refusal)) return error;
     const decision: Decision = { effect: 'deny', rule: error.rule, reason: error.message };
-    const facts = entry(actor, action, resource, decision);
-    await this.ports.record({ ...facts, outcome: 'refused', fault: error.code }).catch((failure: unknown) => {
-      // Refused is refused, recorded or not.
-      this.ports.logger.error('control.record_failed', { action, reason: nameOfError(failure) });
-    });
+    await this.#note({ ...entry(actor, action, resource, decision), outcome: 'refused', fault: error.code });
     return error;
   }
 
-  /** HMAC under the pepper: a plain hash of so little content could be guessed. Null where there is nothing. */
-  #digest(value: object | null): string | null {
-    if (value === null) return null;
-    return createHmac('sha256', this.ports.pepper).update('sallyport/change/v1\0').update(canonical(value)).digest('hex');
+  /** For what stands whether it is recorded or not: a refusal is a refusal, and what was rolled back is rolled back. */
+  async #note(facts: EntryFacts): Promise<void> {
+    try {
+      await this.ports.record(facts);
+    } catch (error) {
+      this.ports.logger.error('control.record_failed', { action: facts.action, reason: nameOfError(error) });
+    }
+  }
+}
+
+/** Writes what a transaction changed into the store's `changes` and then into the ledger. */
+export class Journal {
+  /** What the ledger has already. */
+  readonly entered: EntryFacts[] = [];
+  readonly #desk: Desk;
+  readonly #tables: Tables;
+
+  constructor(desk: Desk, tables: Tables) {
+    this.#desk = desk;
+    this.#tables = tables;
+  }
+
+  /** The last thing of a transaction: once the ledger has the entries only the commit remains. */
+  async enter(actor: Actor, action: string, decision: Decision, alterations: readonly Alteration[]): Promise<void> {
+    const entries: EntryFacts[] = [];
+    for (const alteration of alterations) {
+      const did = alteration.action ?? action;
+      const before = this.#desk.digest(alteration.before);
+      const after = this.#desk.digest(alteration.after);
+      const change = {
+        time: this.#desk.ports.clock.now(),
+        actor: actor.principal.id,
+        action: did,
+        object: nameOf(alteration.resource),
+        before,
+        after,
+      };
+      const { seq } = await this.#tables.changes.append(change);
+      const facts = entry(actor, did, alteration.resource, decision);
+      entries.push({ ...facts, kind: 'change', detail: { seq, version: this.#tables.version, before, after } });
+    }
+    for (const facts of entries) {
+      await this.#desk.append(facts);
+      this.entered.push(facts);
+    }
   }
 }
 
@@ -145,7 +174,7 @@ function entry(actor: Actor, action: string, resource: Resource, decision: Decis
   return {
     id: actor.request,
     kind: 'decision',
-    principal: { id, kind, tenant, credential: credential.id },
+    principal: { id, kind, tenant, credential: `${credential.kind}:${credential.id}` },
     source: actor.source === null ? null : { ip: actor.source.ip, port: actor.source.port, tls: actor.source.tls?.version ?? null },
     action,
     resource: nameOf(resource),

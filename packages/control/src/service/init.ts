@@ -16,8 +16,8 @@ const ID_BYTES = 16;
  * because there is nobody yet; it works only while there is neither an installation nor a user.
  */
 export function initialise(desk: Desk, given: NewInstallation): Promise<Installation> {
-  const { store, random, clock } = desk.ports;
-  return store.write(async (tables) => {
+  const { random, clock } = desk.ports;
+  return desk.transaction(async (tables, journal) => {
     if ((await tables.settings.get(INSTALLATION_SETTING)) !== null || (await tables.users.any())) {
       throw new Fault('conflict', 'This installation is set up already. Its owner can make further users and keys.');
     }
@@ -51,13 +51,7 @@ export function initialise(desk: Desk, given: NewInstallation): Promise<Installa
       { resource: { kind: 'key', name: ownerKey.id }, before: null, after: ownerKey, action: 'key.create' },
       { resource: { kind: 'key', name: firstKey.id }, before: null, after: firstKey, action: 'key.create' },
     ];
-    await desk.record(
-      tables,
-      systemActor(id, tenant),
-      'installation.create',
-      { effect: 'permit', rule: 'installation:first' },
-      alterations,
-    );
+    await journal.enter(systemActor(id, tenant), 'installation.create', { effect: 'permit', rule: 'installation:first' }, alterations);
     const now = clock.now();
     return {
       id,
