@@ -391,6 +391,7 @@ const Document = Type.Object(
 export const CONFIG_JSON_SCHEMA: JsonSchema = {
   $schema: 'https://json-schema.org/draft/2020-12/schema',
   ...Document,
+  title: 'Sallyport configuration',
 };
 
 export const SECTION_NAMES: readonly (keyof ConfigDocument)[] = [

@@ -17,12 +17,12 @@ export const MAX_YAML_BYTES = 1_048_576;
 const MAX_DEPTH = 48;
 const MAX_ALIASES = 100;
 
-export type YamlDialect = Pick<SchemaOptions, 'schema' | 'merge'> & Pick<DocumentOptions, 'version'>;
+export type YamlDialect = Pick<SchemaOptions, 'schema' | 'merge' | 'resolveKnownTags'> & Pick<DocumentOptions, 'version'>;
 
 /** Ours: JSON's types and nothing more, so that `no` and `1:30` are texts. */
-const STRICT: YamlDialect = { version: '1.2', schema: 'core', merge: false };
+const STRICT: YamlDialect = { version: '1.2', schema: 'core', merge: false, resolveKnownTags: false };
 /** What Python programs read: YAML 1.1 with merge keys. */
-export const PYTHON_YAML: YamlDialect = { version: '1.1', schema: 'yaml-1.1', merge: true };
+export const PYTHON_YAML: YamlDialect = { version: '1.1', schema: 'yaml-1.1', merge: true, resolveKnownTags: true };
 
 export interface YamlText {
   /** Plain data: mappings without prototype surprises, lists, texts, numbers, booleans, null. */
@@ -107,9 +107,12 @@ function toPlain(document: Document.Parsed): unknown {
   try {
     return document.toJS({ maxAliasCount: MAX_ALIASES });
   } catch (error) {
-    // The library refuses alias bombs with a ReferenceError; nothing else is known to throw here.
-    if (error instanceof ReferenceError) throw refused(`aliases that stand for at most ${MAX_ALIASES} values`, 'more');
-    throw error;
+    // Pure code over the document: whatever it throws, the document is at fault. Alias bombs are a ReferenceError, bad merge keys an Error.
+    const bomb = error instanceof ReferenceError;
+    throw new ConfigError(
+      [{ path: '', expected: 'a YAML document that stands for plain data', got: bomb ? 'aliases that multiply' : 'something else' }],
+      { cause: error },
+    );
   }
 }
 
