@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { chatRequest } from '../../../bench/gateway/load.ts';
-import { median, quantile, usageOf } from '../../../bench/measure.ts';
-import { figure, markdownTable } from '../../../bench/table.ts';
+import { chatRequest } from '../gateway/load.ts';
+import { median, quantile, usageOf } from '../measure.ts';
+import { figure, markdownTable } from '../table.ts';
 
 describe('what the benchmarks compute with', () => {
   it('medians and quantiles', () => {
