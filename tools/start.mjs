@@ -1,11 +1,12 @@
-// `npm start`: installs what is missing and runs gateway and control plane on embedded storage.
+// `npm start`: installs and builds what is missing, then runs gateway and control plane on embedded storage.
 import { join } from 'node:path';
-import { ensureInstalled, ROOT, runNode } from './runtime.mjs';
+import { COMPILE_CACHE, ensureInstalled, ROOT, runNode } from './runtime.mjs';
 
 try {
   ensureInstalled({ dev: false });
-  const env = { NODE_COMPILE_CACHE: join(ROOT, '.cache', 'compile') };
-  process.exitCode = await runNode([join(ROOT, 'packages', 'cli', 'src', 'main.ts'), 'serve', ...process.argv.slice(2)], env);
+  const built = await runNode([join(ROOT, 'tools', 'build.mjs')]);
+  process.exitCode =
+    built === 0 ? await runNode([join(ROOT, 'dist', 'sallyport.mjs'), 'serve', ...process.argv.slice(2)], COMPILE_CACHE) : built;
 } catch (error) {
   process.stderr.write(`${error.message}\n`);
   process.exitCode = 2;

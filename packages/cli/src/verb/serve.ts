@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { type Half, serve } from '../process/serve.ts';
+import type { Half } from '../process/serve.ts';
 import { globalOptions } from './options.ts';
 
 const PROCESSES: readonly { readonly name: string; readonly half: Half; readonly description: string }[] = [
@@ -22,6 +22,8 @@ export function serveCommands(): Command[] {
         `\nSIGHUP takes up configuration and certificates again, SIGTERM drains.\n\nExample:\n  $ sallyport ${name} --config sallyport.yaml`,
       )
       .action(async (options: { writer: string }, command: Command) => {
+        // Loaded here, so that the other verbs start without the whole data plane.
+        const { serve } = await import('../process/serve.ts');
         await serve({ ...globalOptions(command), half, writer: options.writer });
       }),
   );
