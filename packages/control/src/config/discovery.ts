@@ -36,7 +36,7 @@ export interface DiscoveryOptions {
 }
 
 const TIMEOUT = 250;
-const MAX_REPLY_BYTES = 1_048_576;
+const MAX_REPLY_BYTES = 262_144;
 const MAX_MODELS = 200;
 
 interface Probe {

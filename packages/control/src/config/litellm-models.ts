@@ -102,7 +102,10 @@ function importModel(item: Readonly<Record<string, unknown>>, path: Path, import
     return;
   }
   const model = importTarget(parameters, at, importing);
-  if (model === null) return;
+  if (model === null) {
+    report.drop(path, `${quote(asked)} is not served: see the reason given for a key of it`);
+    return;
+  }
   const { provider, target, url } = model;
   const rest = importParameters(parameters, at, asked, importing);
   const upstream = upstreamFor({ kind: provider.kind, url, ...rest }, importing.upstreams);
