@@ -135,7 +135,7 @@ export const ENGINE_ROWS: readonly FieldRow[] = [
     within: 'body',
     endpoints: ['ollama.create'],
     names: ['path', 'modelfile'],
-    action: 'feature.references',
+    action: 'feature.private-references',
     reason: 'names files of the inference server itself',
   },
   // What the upstream remembers.

@@ -79,7 +79,7 @@ export const CONSTRAINED_FORMAT: RestrictedRule = value(
   'a grammar or pattern dictates the answer word for word, refusals included',
 );
 export const INSECURE_TRANSFER: RestrictedRule = value(
-  'feature.references',
+  'feature.private-references',
   'the model would travel without TLS, open to exchange on the way',
 );
 
