@@ -15,6 +15,7 @@ import { Reply } from './http/reply.ts';
 import type { Writer } from './http/writer.ts';
 import { exchange } from './pipeline.ts';
 import type { LedgerPort } from './ports.ts';
+import { RequestIds } from './request-id.ts';
 import { Strangers } from './strangers.ts';
 import type { ResolveSecret } from './upstream/pinning.ts';
 import { UpstreamRegistry } from './upstream/registry.ts';
@@ -54,6 +55,7 @@ export class Gateway implements AsyncDisposable {
   readonly #strangers: Strangers;
   readonly #jwks: JwksCache;
   readonly #limiter: Limiter;
+  readonly #ids: RequestIds;
   #listener: Listener | null = null;
   #compiled: Compiled | null = null;
   #unsubscribe: () => void = () => undefined;
@@ -71,6 +73,7 @@ export class Gateway implements AsyncDisposable {
     this.#strangers = new Strangers({ ledger, logger, clock, random });
     this.#jwks = new JwksCache(options.jwks, clock);
     this.#limiter = new Limiter(clock);
+    this.#ids = new RequestIds(random);
     const recorder = { ledger, strangers: this.#strangers, meter, clock };
     this.#door = { upstreams: this.#upstreams, ledger, recorder, clock, random, logger, version: options.version };
   }
@@ -144,7 +147,7 @@ export class Gateway implements AsyncDisposable {
     const compiled = this.#compiled;
     const http = (compiled?.snapshot ?? DEFAULTS).http;
     const reply = new Reply(writer, { secure: connection.tls !== null, writeTimeout: http.bodyTimeout });
-    const id = requestId(this.#options.random);
+    const id = this.#ids.next();
     reply.addHeaders(['x-request-id', id]);
     if (this.#draining) reply.closeAfter();
     const url = request.url ?? '';
@@ -209,11 +212,6 @@ const DEFAULTS: Pick<Snapshot, 'http'> = {
     drainTimeout: 30_000,
   },
 };
-
-/** 96 random bits, URL-safe. */
-function requestId(random: Random): string {
-  return Buffer.from(random.bytes(12)).toString('base64url');
-}
 
 function refuseUnready(reply: Reply, id: string): void {
   const fault = new Fault('not_ready', 'The gateway has no configuration yet.', { retryAfter: 1 });

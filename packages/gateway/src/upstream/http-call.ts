@@ -57,6 +57,8 @@ export class HttpCall implements UpstreamCall, Dispatcher.DispatchHandler {
   }
 
   abort(): void {
+    // Every call is aborted when its exchange is over; most have ended by then, and a fault costs a stack trace.
+    if (this.#state === 'ended' || this.#state === 'failed') return;
     this.#fail(new Fault('client_closed_request', 'The request was cancelled.'));
   }
 
