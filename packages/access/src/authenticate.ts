@@ -7,7 +7,7 @@ import type { PresentedCredential } from './credential.ts';
 import { TokenVerifier, type VerifiedToken } from './jwt.ts';
 import type { JwksCache } from './jwt-keys.ts';
 import { parseApiKey } from './key.ts';
-import { checkPepper, verifyApiKey } from './key-digest.ts';
+import { KeyVerifier } from './key-digest.ts';
 
 export interface AuthenticatorOptions {
   /** The key under which API keys are digested; from outside the database. At least 32 bytes. */
@@ -34,18 +34,17 @@ export class Authenticator {
   readonly #keys: ReadonlyMap<string, KeyRecord>;
   readonly #identities: readonly CertificateIdentity[];
   readonly #tokens: TokenVerifier;
-  readonly #pepper: KeyObject;
+  readonly #verifier: KeyVerifier;
   readonly #clock: Clock;
   readonly #addresses = new Map<string, AddressList>();
   readonly #identified = new Map<string, CertificateIdentity | null>();
 
   /** @throws RangeError for a pepper that is too short */
   constructor(snapshot: AuthenticatorSnapshot, options: AuthenticatorOptions) {
-    checkPepper(options.pepper);
     this.#keys = snapshot.keys;
     this.#identities = snapshot.certificateIdentities;
     this.#tokens = new TokenVerifier(snapshot.issuers, options.jwks, options.clock);
-    this.#pepper = options.pepper;
+    this.#verifier = new KeyVerifier(options.pepper);
     this.#clock = options.clock;
   }
 
@@ -71,7 +70,7 @@ export class Authenticator {
     const key = this.#keys.get(parsed.id);
     const now = this.#clock.now();
     // Always verified, whether the id exists or not, so that the time taken does not tell.
-    const outcome = verifyApiKey(this.#pepper, text, key?.digests ?? null, now);
+    const outcome = this.#verifier.verify(text, key?.digests ?? null, now);
     if (key === undefined) throw refuseKey('unknown');
     if (outcome === 'mismatch') throw refuseKey('wrong-secret');
     if (key.revokedAt !== null) throw refuseKey('revoked');

@@ -1,4 +1,4 @@
-import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto';
+import { createHmac, hash, type KeyObject, timingSafeEqual } from 'node:crypto';
 import type { KeyDigest } from '@sallyport/core';
 
 const DIGEST_BYTES = 32;
@@ -36,7 +36,40 @@ export function verifyApiKey(
   digests: readonly KeyDigest[] | null,
   now: number,
 ): 'match' | 'ended' | 'mismatch' {
-  const presented = createHmac('sha256', pepper).update(key).digest();
+  return compareDigests(createHmac('sha256', pepper).update(key).digest(), digests, now);
+}
+
+/** Keys remembered by one memory; beyond it the memory starts afresh. */
+const MAX_REMEMBERED = 10_000;
+
+/**
+ * Verifies like `verifyApiKey` and remembers the HMAC of keys that were right, under the SHA-256 of their text: a busy key then costs one
+ * plain hash instead of an HMAC. Wrong keys are never remembered, so that guesses neither fill the memory nor become cheaper. What is
+ * remembered is no more than what a snapshot holds; expiry and rotation are judged each time.
+ */
+export class KeyVerifier {
+  readonly #pepper: KeyObject;
+  readonly #remembered = new Map<string, Buffer>();
+
+  constructor(pepper: KeyObject) {
+    checkPepper(pepper);
+    this.#pepper = pepper;
+  }
+
+  verify(key: string, digests: readonly KeyDigest[] | null, now: number): 'match' | 'ended' | 'mismatch' {
+    const name = hash('sha256', key, 'base64url');
+    const remembered = this.#remembered.get(name);
+    const presented = remembered ?? createHmac('sha256', this.#pepper).update(key).digest();
+    const outcome = compareDigests(presented, digests, now);
+    if (remembered === undefined && outcome === 'match') {
+      if (this.#remembered.size >= MAX_REMEMBERED) this.#remembered.clear();
+      this.#remembered.set(name, presented);
+    }
+    return outcome;
+  }
+}
+
+function compareDigests(presented: Buffer, digests: readonly KeyDigest[] | null, now: number): 'match' | 'ended' | 'mismatch' {
   const candidates = digests ?? NO_DIGESTS;
   let outcome: 'match' | 'ended' | 'mismatch' = 'mismatch';
   for (let slot = 0; slot < MAX_DIGESTS; slot++) {

@@ -21,7 +21,7 @@ export interface Forwarded extends Cleared, Disposable {
 /** Asks the destinations in their order until one begins to answer. Nothing was sent to the client yet, so another may be asked. */
 export async function forward(cleared: Cleared, door: Door, record: ExchangeRecord): Promise<Forwarded> {
   if (cleared.destinations.length === 0) return begun(cleared, composeAnswer(cleared), cleared.model ?? '-', null, record);
-  let last: Fault = new Fault('upstream_unavailable', 'The model is not available at the moment.');
+  let last: Fault | null = null;
   for (const destination of cleared.destinations) {
     try {
       return await ask(cleared, destination, door, record);
@@ -30,7 +30,11 @@ export async function forward(cleared: Cleared, door: Door, record: ExchangeReco
       last = error;
     }
   }
-  throw last;
+  throw last ?? unavailable('no destination');
+}
+
+function unavailable(detail: string): Fault {
+  return new Fault('upstream_unavailable', 'The model is not available at the moment.', { detail });
 }
 
 function anotherMayHelp(fault: Fault): boolean {
