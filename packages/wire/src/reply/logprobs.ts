@@ -28,13 +28,12 @@ export const logprobs: Rule = (r, value, at, key, base) => {
   const echo = r.echoes.length;
   r.echoes.push({ owner: at, at, key, empty: Array.isArray(value) ? '[]' : 'null' });
   const tokens = words.tokens.join('');
-  for (const [bytes, said] of [
-    [words.bytes, tokens],
-    [words.otherBytes, ''],
-  ] as const) {
-    const read = Buffer.from(bytes).toString('utf8');
-    if (read !== said && !words.others.includes(read)) words.others.push(read);
-  }
+  // Bytes that say the same as the words beside them need no second look.
+  const alternatives = words.others.join('');
+  const said = Buffer.from(words.bytes).toString('utf8');
+  const saidOtherwise = Buffer.from(words.otherBytes).toString('utf8');
+  if (said !== tokens && said !== '') words.others.push(said);
+  if (saidOtherwise !== alternatives && saidOtherwise !== '') words.others.push(saidOtherwise);
   const channel = base === '' ? 'logprobs' : `${base}/logprobs`;
   r.add(channel, 'text', r.mode, tokens, 'echo', at, echo);
   r.add(`${channel}/others`, 'text', 'whole', words.others.join('\n'), 'echo', at, echo);

@@ -99,6 +99,15 @@ export const readVectors: ReadObject = (r, root) => {
   readCounts(r, root);
 };
 
+/** A vocabulary of a hundred thousand words is one text; where a guard changes it, it goes as a whole. */
+const vocabulary: Rule = (r, value, at, key, base) => {
+  if (!Array.isArray(value) || !value.every((item) => typeof item === 'string')) return unknown(r, value, at, key, base);
+  const place = r.enter(at, key);
+  if (place === null) return;
+  r.add(`model_info.${key}`, 'annotation', 'whole', value.join('\n'), 'echo', at, r.echoes.length);
+  r.echoes.push({ owner: place, at, key, empty: '[]' });
+};
+
 const description = members({
   model,
   remote_model: model,
@@ -106,6 +115,7 @@ const description = members({
   modified_at: shaped(DATE),
   error,
   details: nested('annotation', 'details'),
+  model_info: nested('annotation', 'model_info', { 'tokenizer.ggml.tokens': vocabulary, 'tokenizer.ggml.merges': vocabulary }),
   messages: each('message', members({ role: word, content: text('annotation', 'text'), images: listOf(blob) })),
 });
 

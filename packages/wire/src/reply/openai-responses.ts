@@ -29,7 +29,8 @@ import { responsesUsage } from './usage.ts';
 
 const MAX_ITEMS = 1024;
 
-const annotations = nested('annotation', 'annotations', { type: word, file_id: id, container_id: id });
+const annotationFields = { type: word, file_id: id, container_id: id };
+const annotations = nested('annotation', 'annotations', annotationFields);
 
 /** A content part of a message: text or a refusal. `base` names the part. */
 const messagePart: Members = members({
@@ -104,7 +105,7 @@ const response: Members = members({
   tool_choice: (r, value, at, key, base) => (typeof value === 'string' ? word : unknown)(r, value, at, key, base),
   incomplete_details: object(members({ reason: word })),
   reasoning: object(members({ effort: word, summary: word })),
-  text: object(members({ verbosity: word })),
+  text: object(members({ verbosity: word, format: object(members({ type: word })) })),
   usage: responsesUsage,
 });
 
@@ -185,7 +186,7 @@ for (const state of ['created', 'queued', 'in_progress', 'completed', 'incomplet
 
 PLANS.set('response.output_text.annotation.added', {
   subject: 'annotation',
-  fields: members({ ...eventFields, annotation: nested('annotation', 'annotation', { type: word, file_id: id, container_id: id }) }),
+  fields: members({ ...eventFields, annotation: nested('annotation', '', annotationFields) }),
   mode: 'whole',
   closes: null,
 });
@@ -231,7 +232,7 @@ function subjectBase(r: Reading, root: JsonObject, subject: Subject): string {
     case 'command':
       return child(subjectBase(r, root, 'item'), subject, indexOf(r, root[`${subject}_index`], 0));
     case 'annotation':
-      return child(subjectBase(r, root, 'content'), subject, indexOf(r, root['annotation_index'], 0));
+      return `${subjectBase(r, root, 'content')}/annotations[${indexOf(r, root['annotation_index'], 0)}]`;
   }
 }
 

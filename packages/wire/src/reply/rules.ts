@@ -28,6 +28,17 @@ const SHORTEST_NUMBER = 7;
 /** Positions beyond this are no server's; they would only make channels. */
 const MAX_INDEX = 4095;
 
+interface Nest {
+  readonly kind: ReplyTextKind;
+  readonly mode: 'delta' | 'whole' | null;
+  /** The model chose the names and numbers, so they are text too. */
+  readonly authored: boolean;
+  /** Members that are not text, wherever they are inside. */
+  readonly known: ReadonlyMap<string, Rule>;
+}
+
+const NONE: ReadonlyMap<string, Rule> = new Map();
+
 export function isObject(value: JsonValue | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
@@ -37,8 +48,10 @@ export function text(kind: ReplyTextKind, suffix: string, mode: 'delta' | 'whole
   // The same channel comes again and again; the last name is kept so that it need not be put together for every token.
   let lastBase = '';
   let lastChannel = suffix;
+  const other: Nest = { kind, mode, authored: false, known: NONE };
   return (r, value, at, key, base) => {
-    if (typeof value !== 'string') return unknown(r, value, at, key, base);
+    // A client may make a text of something else too; its parts are growing texts as well.
+    if (typeof value !== 'string') return walk(r, value, at, key, base, join(base, suffix), other);
     if (base !== lastBase) {
       lastBase = base;
       lastChannel = `${base}/${suffix}`;
@@ -108,7 +121,11 @@ export function object(walk: Members): Rule {
 /** A member that is an array of objects, each with a channel base of its own: `base/segment:index`. */
 export function each(segment: string, walk: Members): Rule {
   return (r, value, at, key, base) => {
-    if (!Array.isArray(value)) return unknown(r, value, at, key, base);
+    if (!Array.isArray(value)) {
+      // `choices[0]` works on an object with a member `0` too, but nothing would say which channel it is.
+      if (isObject(value)) r.isMalformed = true;
+      return unknown(r, value, at, key, base);
+    }
     const list = r.enter(at, key);
     if (list === null) return;
     for (let position = 0; position < value.length; position++) {
@@ -159,20 +176,9 @@ const KEPT = 8;
 const MAX_KEPT_BASES = 256;
 const keptBases = new Map<string, Map<string, string[]>>();
 
-interface Nest {
-  readonly kind: ReplyTextKind;
-  readonly mode: 'delta' | 'whole' | null;
-  /** The model chose the names and numbers, so they are text too. */
-  readonly authored: boolean;
-  /** Members that are not text, wherever they are inside. */
-  readonly known: ReadonlyMap<string, Rule>;
-}
-
-const NONE: ReadonlyMap<string, Rule> = new Map();
-
-/** Any JSON value whose strings are parts of `base/suffix`, named by their path below it. */
+/** Any JSON value: each of its strings is complete at once and has a channel named by its path below `base/suffix`. */
 export function nested(kind: ReplyTextKind, suffix: string, known: Readonly<Record<string, Rule>> = {}): Rule {
-  const nest: Nest = { kind, mode: null, authored: false, known: new Map(Object.entries(known)) };
+  const nest: Nest = { kind, mode: 'whole', authored: false, known: new Map(Object.entries(known)) };
   return (r, value, at, key, base) => walk(r, value, at, key, base, join(base, suffix), nest);
 }
 
@@ -198,6 +204,7 @@ export const unknownDelta: Rule = (r, value, at, key, base) =>
 const UNKNOWN_DELTA: Nest = { kind: 'annotation', mode: null, authored: false, known: NONE };
 
 function join(base: string, suffix: string): string {
+  if (suffix === '') return base;
   return base === '' ? suffix : `${base}/${suffix}`;
 }
 
