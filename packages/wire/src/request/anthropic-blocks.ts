@@ -4,7 +4,7 @@ import { type Members, object, required, tag, variants } from './object.ts';
 import { cacheControl, restrictedBy } from './openai-content.ts';
 import { addDecoded, base64, media, storedFile } from './reference.ts';
 import { HOSTED_ITEM } from './restricted.ts';
-import { anything } from './walk.ts';
+import { anything, anythingWithUrls } from './walk.ts';
 
 /** Content blocks of the Messages API. A tool's results and documents are strangers' text, whoever sends them. */
 
@@ -90,7 +90,7 @@ const toolUse = block({
 });
 
 /** Uses and results of tools that run on the upstream; what they hold came from outside. */
-const hosted = restrictedBy(HOSTED_ITEM, anything('untrusted'));
+const hosted = restrictedBy(HOSTED_ITEM, anythingWithUrls('untrusted'));
 const HOSTED_TYPES = [
   'server_tool_use',
   'web_search_tool_result',

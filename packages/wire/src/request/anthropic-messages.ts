@@ -5,7 +5,7 @@ import { cacheControl, restrictedBy } from './openai-content.ts';
 import { outputCap, type RequestParser, requestParser } from './parser.ts';
 import { serverUrl } from './reference.ts';
 import { HOSTED_TOOL, rulesFor } from './restricted.ts';
-import { anything, schema } from './walk.ts';
+import { anything, anythingWithUrls, schema } from './walk.ts';
 
 const ownTool = object({
   type: tag,
@@ -20,7 +20,7 @@ const ownTool = object({
 });
 
 /** Tools with a versioned type are the vendor's: run by the upstream, or defined by it in words the caller does not send. */
-const vendorTool = restrictedBy(HOSTED_TOOL, anything('definition'));
+const vendorTool = restrictedBy(HOSTED_TOOL, anythingWithUrls('definition'));
 
 const mcpServer: Check = object({
   type: label,

@@ -2,7 +2,7 @@ import type { JsonObject, JsonValue } from '../json/document.ts';
 import { type Check, isObject, listed } from './check.ts';
 import type { Reading } from './reading.ts';
 import type { RestrictedRule, RuleSet } from './restricted.ts';
-import { anything } from './walk.ts';
+import { anythingWithUrls } from './walk.ts';
 
 interface Member {
   readonly check: Check;
@@ -28,7 +28,7 @@ export function required(check: Check): Required {
   return { required: check };
 }
 
-const metadata = anything('metadata');
+const unknownField = anythingWithUrls('metadata');
 
 /**
  * An object with known members. Unknown ones pass (upstreams have many extensions) but their text is addressed, and a name that
@@ -55,7 +55,7 @@ export function object(members: Members, options: ObjectOptions = {}): Check {
         if (content !== null && otherwise?.applies(name, content) === true) at.restrict(otherwise);
         unknown ??= [];
         unknown.push(name);
-        metadata(content, at);
+        unknownField(content, at);
       } else if (content !== null || member.required) {
         if (member.rule?.applies(name, content) === true) at.restrict(member.rule);
         member.check(content, at);
@@ -70,7 +70,7 @@ export function object(members: Members, options: ObjectOptions = {}): Check {
 function memberTable(members: Members, rules: RuleSet | null): ReadonlyMap<string, Member> {
   const table = new Map<string, Member>();
   for (const [name, rule] of rules?.fields ?? [])
-    table.set(name, { check: anything(rule.provenance ?? 'metadata'), required: false, rule });
+    table.set(name, { check: anythingWithUrls(rule.provenance ?? 'metadata'), required: false, rule });
   for (const [name, member] of Object.entries(members)) {
     const rule = rules?.fields.get(name) ?? null;
     table.set(

@@ -6,7 +6,7 @@ import { functionDefinition } from './openai-tools.ts';
 import { outputCap, type RequestParser, requestParser } from './parser.ts';
 import { base64 } from './reference.ts';
 import { HOSTED_TOOL, rulesFor } from './restricted.ts';
-import { anything, schema } from './walk.ts';
+import { anything, anythingWithUrls, schema } from './walk.ts';
 
 /** Sampling parameters of Ollama's `options`. Every other option belongs to the runner and needs a permission. */
 export const options: Members = {
@@ -61,7 +61,7 @@ const tools = list(
   variants(
     'type',
     { function: object({ type: tag, function: required(functionDefinition) }) },
-    { untagged: 'function', otherwise: restrictedBy(HOSTED_TOOL, anything('definition')) },
+    { untagged: 'function', otherwise: restrictedBy(HOSTED_TOOL, anythingWithUrls('definition')) },
   ),
   { max: 1024 },
 );

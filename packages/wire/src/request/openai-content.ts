@@ -125,6 +125,7 @@ export const chatMessage: Check = variants('role', {
     reasoning,
     reasoning_content: reasoning,
     reasoning_details: reasoning,
+    annotations: anything('metadata'),
     thinking: reasoning,
     audio: object({ id: required(restrictedBy(STORED_FILE, label)) }),
     function_call: object({ name: required(string('assistant', 256)), arguments: required(string('assistant')) }),

@@ -7,7 +7,7 @@ import { responsesTools, textFormat, toolChoice } from './openai-tools.ts';
 import { outputCap, type RequestParser, requestParser } from './parser.ts';
 import { base64, media, storedFile } from './reference.ts';
 import { HOSTED_ITEM, ITEM_REFERENCE, rulesFor } from './restricted.ts';
-import { anything } from './walk.ts';
+import { anything, anythingWithUrls } from './walk.ts';
 
 const MEDIA_NAMES = ['image_url', 'input_audio', 'file_data', 'file_url', 'file_id', 'audio_url', 'video_url'] as const;
 
@@ -71,7 +71,7 @@ const items = variants(
     compaction: object({ ...item, encrypted_content: string('metadata') }),
     item_reference: restrictedBy(ITEM_REFERENCE, object({ type: tag, id: required(id) })),
   },
-  { untagged: 'message', otherwise: restrictedBy(HOSTED_ITEM, anything('untrusted')) },
+  { untagged: 'message', otherwise: restrictedBy(HOSTED_ITEM, anythingWithUrls('untrusted')) },
 );
 
 const variable = either({

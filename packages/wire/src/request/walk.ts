@@ -11,27 +11,51 @@ import type { Reading } from './reading.ts';
 export function anything(provenance: Provenance): Check {
   return (value, at) => {
     const names: string[] = [];
-    walk(value, at, provenance, names);
+    walk(value, at, provenance, names, false);
     if (names.length > 0) at.addFixedText(names.join('\n'), provenance);
   };
 }
 
-function walk(value: JsonValue, at: Reading, provenance: Provenance, names: string[]): void {
-  if (typeof value === 'string') at.addText(value, provenance);
-  else if (Array.isArray(value)) {
+/**
+ * The same for what an upstream may act on in ways that are not known here: a URL in a field that is named like one (`webhook_url`,
+ * `image_url`) counts as a place the upstream might turn to.
+ */
+export function anythingWithUrls(provenance: Provenance): Check {
+  return (value, at) => {
+    const names: string[] = [];
+    walk(value, at, provenance, names, true);
+    if (names.length > 0) at.addFixedText(names.join('\n'), provenance);
+  };
+}
+
+const URL_NAME = /(?:^|_)ur[il]$/i;
+const MEDIA_NAME = /image|audio|video|file/i;
+
+function noteUrl(value: string, at: Reading): void {
+  const name = at.path.findLast((step) => typeof step === 'string') ?? '';
+  if (!URL_NAME.test(name) || !value.includes('://')) return;
+  const media = MEDIA_NAME.exec(name)?.[0].toLowerCase();
+  at.addReference(media === 'image' || media === 'audio' || media === 'video' || media === 'file' ? media : 'server', 'remote', value);
+}
+
+function walk(value: JsonValue, at: Reading, provenance: Provenance, names: string[], withUrls: boolean): void {
+  if (typeof value === 'string') {
+    at.addText(value, provenance);
+    if (withUrls) noteUrl(value, at);
+  } else if (Array.isArray(value)) {
     for (let index = 0; index < value.length; index += 1) {
       const item = value[index];
       // Numbers are most of what long arrays hold, and no text.
       if (item === undefined || typeof item === 'number') continue;
       at.path.push(index);
-      walk(item, at, provenance, names);
+      walk(item, at, provenance, names, withUrls);
       at.path.pop();
     }
   } else if (isObject(value)) {
     for (const name in value) {
       names.push(name);
       at.path.push(name);
-      walk(value[name] ?? null, at, provenance, names);
+      walk(value[name] ?? null, at, provenance, names, withUrls);
       at.path.pop();
     }
   }
