@@ -63,14 +63,14 @@ export function scanJson(text: string, limits: RequestLimits): Flaw | null {
     } else if (code === COMMA) {
       expectsName = isObject;
       values += 1;
-      if (values > limits.maxValues) return tooLarge(`has more than ${limits.maxValues} values`, at);
+      if (values > limits.maxValues) return tooLarge(`has more than ${limits.maxValues} values`, 0);
     } else if (code === COLON) {
       expectsName = false;
     } else if (code === BRACE_OPEN || code === BRACKET_OPEN) {
       outer.push(isObject);
       if (outer.length > limits.maxDepth) return flaw(`is nested deeper than ${limits.maxDepth} levels`, at, null);
       values += 1;
-      if (values > limits.maxValues) return tooLarge(`has more than ${limits.maxValues} values`, at);
+      if (values > limits.maxValues) return tooLarge(`has more than ${limits.maxValues} values`, 0);
       isObject = code === BRACE_OPEN;
       expectsName = isObject;
       if (isObject) keys.open();
