@@ -1,10 +1,11 @@
 import type { LogFields, Logger } from '@sallyport/core';
-import { type AdminServerOptions, createAdminServer, keyAuthenticator, type SnapshotStatus } from '../src/admin/index.ts';
+import { type AdminServer, type AdminServerOptions, createAdminServer, keyAuthenticator, type SnapshotStatus } from '../src/admin/index.ts';
 import { type Bench, type BenchOptions, bench } from './service-fixture.ts';
 
 /** An admin server over a set-up installation, on loopback. */
 export interface AdminBench extends AsyncDisposable {
   readonly bench: Bench;
+  readonly server: AdminServer;
   readonly port: number;
   readonly log: { readonly event: string; readonly fields: LogFields }[];
   /** Null until a test sets one. */
@@ -56,6 +57,7 @@ export async function adminBench(options: AdminBenchOptions = {}): Promise<Admin
   const { port } = await admin.listen('127.0.0.1', 0);
   return {
     bench: b,
+    server: admin,
     port,
     log,
     get snapshot() {

@@ -235,6 +235,41 @@ test('over TLS', async () => {
   await assert.rejects(rawExchange({ ...target, tls: { ...target.tls, minVersion: 'TLSv1.1', maxVersion: 'TLSv1.1' } }, bytes, 'GET'));
 });
 
+test('certificates are replaced without a restart', async () => {
+  const [first, second] = [await Authority.create('First'), await Authority.create('Second')];
+  const issued = await first.issueServer();
+  await using a = await adminBench({ server: { tls: { cert: issued.cert, key: issued.key, minVersion: 'TLSv1.2' } } });
+  const get = (ca: string) =>
+    rawExchange({ port: a.port, tls: { ca, servername: 'localhost' } }, requestBytes({ method: 'GET', target: '/health/live' }), 'GET');
+  assert.equal((await get(first.cert)).status, 200);
+  a.server.reloadTls(await second.issueServer());
+  assert.equal((await get(second.cert)).status, 200);
+  await assert.rejects(get(first.cert));
+  await using plain = await adminBench();
+  assert.throws(() => plain.server.reloadTls({}), /no TLS/);
+});
+
+test('garbage behind a request does not get in front of its answer', async () => {
+  const { promise: held, resolve: release } = Promise.withResolvers<void>();
+  await using a = await adminBench({
+    server: {
+      metricsPublic: true,
+      metrics: async () => {
+        await held;
+        return 'late 1\n';
+      },
+    },
+  });
+  const exchange = rawExchange({ port: a.port }, 'GET /metrics HTTP/1.1\r\nhost: x\r\n\r\nnonsense\r\n\r\n', 'GET');
+  const outcome = exchange.then(
+    (reply) => reply.body.toString(),
+    () => 'closed',
+  );
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  release();
+  assert.ok(['late 1\n', 'closed'].includes(await outcome));
+});
+
 test('a defect of ours is a 500 that tells nothing, and the log knows where it was', async () => {
   await using a = await adminBench({
     server: {

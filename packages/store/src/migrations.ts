@@ -1,3 +1,4 @@
+import { Fault } from '@sallyport/core';
 import { type Kysely, sql, type Transaction } from 'kysely';
 import type { Schema } from './schema.ts';
 
@@ -27,9 +28,11 @@ export class NewerSchema extends Error {
 
 /**
  * Brings the database to `SCHEMA_VERSION`, all steps in one transaction, one process at a time: PostgreSQL by an advisory lock, SQLite
- * by its write lock. Throws `NewerSchema`.
+ * by its write lock. A database that is up to date is only read, so that it can be used by an account that may not change its schema.
+ * Throws `NewerSchema`.
  */
 export async function migrate(db: Kysely<Schema>, dialect: 'sqlite' | 'postgres', now: number): Promise<void> {
+  if (await isCurrent(db)) return;
   await db.transaction().execute(async (transaction) => {
     if (dialect === 'postgres') await sql`select pg_advisory_xact_lock(${ADVISORY_LOCK})`.execute(transaction);
     await transaction.schema
@@ -38,17 +41,32 @@ export async function migrate(db: Kysely<Schema>, dialect: 'sqlite' | 'postgres'
       .addColumn('version', 'integer', (column) => column.primaryKey())
       .addColumn('applied_at', 'bigint', (column) => column.notNull())
       .execute();
-    const { found } = await transaction
-      .selectFrom('schema_version')
-      .select((is) => is.fn.coalesce(is.fn.max('version'), is.lit(0)).as('found'))
-      .executeTakeFirstOrThrow();
-    if (found > SCHEMA_VERSION) throw new NewerSchema(found);
+    const found = await versionOf(transaction);
     for (const migration of MIGRATIONS) {
       if (migration.version <= found) continue;
       await migration.up(transaction);
       await transaction.insertInto('schema_version').values({ version: migration.version, applied_at: now }).execute();
     }
   });
+}
+
+async function isCurrent(db: Kysely<Schema>): Promise<boolean> {
+  try {
+    return (await versionOf(db)) === SCHEMA_VERSION;
+  } catch (error) {
+    if (error instanceof Fault || error instanceof NewerSchema) throw error;
+    // No such table: the database is new. Whatever else it is, the migration meets it again and reports it.
+    return false;
+  }
+}
+
+async function versionOf(db: Kysely<Schema>): Promise<number> {
+  const { found } = await db
+    .selectFrom('schema_version')
+    .select((is) => is.fn.coalesce(is.fn.max('version'), is.lit(0)).as('found'))
+    .executeTakeFirstOrThrow();
+  if (found > SCHEMA_VERSION) throw new NewerSchema(found);
+  return found;
 }
 
 async function createFirstTables(db: Transaction<Schema>): Promise<void> {

@@ -93,6 +93,18 @@ describe('PostgreSQL that goes away', { skip: missing === null ? false : `not ru
     assert.equal(await store.write(async (tables) => tables.version), 1);
   });
 
+  test('an account that may not change the schema can use a database that is up to date', async () => {
+    const url = new URL(await createDatabase(server, 'least'));
+    await using _made = await openStore(url.href);
+    await withClient(url.href, async (client) => {
+      await client.query('create role runtime login');
+      await client.query('grant select, insert, update, delete on all tables in schema public to runtime');
+    });
+    url.username = 'runtime';
+    await using store = await openStore(url.href);
+    assert.equal(await store.write(async (tables) => tables.version), 1);
+  });
+
   test('TLS: the certificate and the name are verified unless the URL says otherwise', async () => {
     const authority = await Authority.create();
     const stranger = await Authority.create('Stranger');

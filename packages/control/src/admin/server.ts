@@ -1,5 +1,5 @@
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
-import { createServer as createHttpsServer } from 'node:https';
+import { createServer as createHttpsServer, Server as HttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { type SecureContextOptions, TLSSocket } from 'node:tls';
 import { AddressList, clientAddress } from '@sallyport/access';
@@ -42,6 +42,8 @@ export interface AdminServerOptions {
 export interface AdminServer {
   readonly server: Server;
   listen(host: string, port: number): Promise<AddressInfo>;
+  /** Takes new certificates for connections from now on. Throws where the listener has no TLS. */
+  reloadTls(context: SecureContextOptions): void;
   /** Lets requests finish for `drain` milliseconds, then ends what is left. */
   close(drain?: number): Promise<void>;
 }
@@ -75,6 +77,8 @@ class NodeAdminServer implements AdminServer {
   readonly #budget: FailureBudget;
   readonly #proxies: AddressList;
   readonly #headers: Readonly<Record<string, string>>;
+  /** Sockets with a request that is not answered yet. */
+  readonly #busy = new WeakSet<Socket>();
   #origins: ReadonlySet<string>;
 
   constructor(options: AdminServerOptions) {
@@ -113,6 +117,11 @@ class NodeAdminServer implements AdminServer {
     return address;
   }
 
+  reloadTls(context: SecureContextOptions): void {
+    if (!(this.server instanceof HttpsServer)) throw new Error('The admin listener has no TLS');
+    this.server.setSecureContext(context);
+  }
+
   async close(drain: number = DRAIN): Promise<void> {
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
     this.server.closeIdleConnections();
@@ -125,6 +134,9 @@ class NodeAdminServer implements AdminServer {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const id = this.#newId();
     const started = this.#options.clock.monotonic();
+    const { socket } = request;
+    this.#busy.add(socket);
+    response.once('close', () => this.#busy.delete(socket));
     let route: Route | null = null;
     let principal: Principal | null = null;
     try {
@@ -225,7 +237,8 @@ class NodeAdminServer implements AdminServer {
 
   /** For what is no HTTP request, or a request that is too large or too slow: node:http has no response object for it. */
   #refuseSocket(error: NodeJS.ErrnoException, socket: Socket): void {
-    if (!socket.writable || error.code === 'ECONNRESET') {
+    // An answer that is on its way must not get another one in front of it or into it.
+    if (!socket.writable || error.code === 'ECONNRESET' || this.#busy.has(socket)) {
       socket.destroy();
       return;
     }

@@ -9,8 +9,7 @@ import type { User } from '@sallyport/store';
  */
 export function narrowKey<Key extends KeyRecord>(key: Key, user: User | null, policy: Pick<Policy, 'canGrant'>): Key {
   if (key.user === null) return key;
-  if (user === null || user.status !== 'active')
-    return { ...key, roles: [], revokedAt: key.revokedAt ?? user?.disabledAt ?? key.expiresAt ?? 0 };
+  if (user === null || user.status !== 'active') return { ...key, roles: [], revokedAt: key.revokedAt ?? user?.disabledAt ?? 0 };
   const granter = { roles: user.roles, models: null };
   const roles = key.roles.filter((role) => policy.canGrant(granter, { roles: [role], models: null }).effect === 'permit');
   return roles.length === key.roles.length ? key : { ...key, roles };
