@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
  *
  *   <directory>/logs/<writer>/log.json                            origin and verifier keys
  *                            /checkpoint                          newest signed checkpoint
+ *                            /cosigned                            newest checkpoint that witnesses cosigned
  *                            /checkpoints/<size>                  those kept: one for each closed segment
  *                            /segments/<first seq>.jsonl[.zst]    entries, one a line; closed segments are compressed
  *                            /tile/<L>/<N>[.p/<W>]                Merkle tree, c2sp.org/tlog-tiles
@@ -14,6 +15,9 @@ import { dirname, join } from 'node:path';
  */
 
 export const WRITER_NAME: RegExp = /^[a-z0-9][a-z0-9._-]{0,63}$/;
+
+/** The file of the newest checkpoint with its witnesses' cosignatures. */
+export const COSIGNED = 'cosigned';
 
 export function logDirectory(directory: string, writer: string): string {
   return join(directory, 'logs', writer);

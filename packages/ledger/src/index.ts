@@ -8,6 +8,7 @@ export {
   type LedgerHealth,
   type LedgerOptions,
   LedgerUnavailable,
+  type OpenExchange,
   openLedger,
   UNRECORDED,
 } from './ledger.ts';
@@ -25,6 +26,9 @@ export {
 } from './proof.ts';
 export { type EntryFilter, type ReadEntry, readEntries, UnreadableEntry } from './read.ts';
 export { LogDamaged } from './recovery.ts';
+export type { Retention } from './retention.ts';
+export { SealBroken, SealedBodies, type SealedBodiesOptions } from './sealed.ts';
 export type { SegmentFile, SegmentStore, SyncMode } from './segment.ts';
 export type { LedgerReport, LogReport, Problem, ProblemCode } from './verify/report.ts';
 export { type VerifyOptions, verifyLedger } from './verify/verify.ts';
+export { cosignLog, type SubmitCheckpoint, Witness, type WitnessAnswer, type WitnessOptions, WitnessRefused } from './witness.ts';

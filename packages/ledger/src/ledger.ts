@@ -1,5 +1,5 @@
 import { createHmac, type KeyObject } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import type { Clock, EntryFacts, Random } from '@sallyport/core';
 import type { Checkpoint } from './checkpoint.ts';
 import type { Receipt } from './entry.ts';
@@ -9,6 +9,7 @@ import { LogLock } from './lock.ts';
 import { leafHash } from './merkle.ts';
 import { Publisher } from './publisher.ts';
 import { MAX_WRITE_BYTES, type RecoveredLog, recoverLog, SEGMENT_UNIT, type Tip } from './recovery.ts';
+import { expiredSegments, type Retention } from './retention.ts';
 import { compressSegment, diskStore, listSegments, type SegmentFile, type SegmentStore, type SyncMode, segmentPath } from './segment.ts';
 import { serialiseEntry } from './serialise.ts';
 
@@ -82,6 +83,13 @@ export interface Digester {
   hex(): string;
 }
 
+/** An exchange on record as open. */
+export interface OpenExchange extends AsyncDisposable {
+  readonly receipt: Receipt;
+  /** Records its end, with the number of the open entry as `detail.opened`. Once only; later calls answer the first one's receipt. */
+  conclude(facts: EntryFacts): Promise<Receipt>;
+}
+
 interface Pending {
   readonly line: string;
   readonly tip: Tip;
@@ -122,7 +130,9 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
       throw error;
     }
   } catch (error) {
-    throw isSystemError(error) ? new LedgerUnavailable(reasonOf(error), { cause: error }) : error;
+    if (!isSystemError(error)) throw error;
+    // Node reports a read-only parent of a directory to be made as ENOENT.
+    throw new LedgerUnavailable(isCode(error, 'ENOENT') ? 'io' : reasonOf(error), { cause: error });
   }
 }
 
@@ -134,6 +144,11 @@ export interface Ledger extends AsyncDisposable {
    * @throws {InvalidEntry} the facts are not `EntryFacts` · {LedgerUnavailable} the entry is not recorded
    */
   append(facts: EntryFacts): Promise<Receipt>;
+  /**
+   * Records, as outcome `open`, that an exchange begins whose end will be another entry: for acts that policy wants on the disk before
+   * they are done. Dispose what it answers, or conclude it.
+   */
+  open(facts: EntryFacts): Promise<OpenExchange>;
   /** HMAC-SHA-256 of the text's UTF-8 under the digest key, lowercase hex: equal texts are found, none can be guessed without the key. */
   digest(text: string | Uint8Array): string;
   /** The same digest of a text that comes in pieces. */
@@ -143,6 +158,12 @@ export interface Ledger extends AsyncDisposable {
   health(): LedgerHealth;
   /** Signs a checkpoint over every durable entry now. Null where that failed; `health().sealing` says why. */
   checkpoint(): Promise<Checkpoint | null>;
+  /**
+   * Removes closed segments whose last entry is older than `before` (epoch milliseconds). Their hashes, tiles and checkpoints stay, so
+   * that all later entries can still be proved, and an entry records the removal.
+   * @throws {LogDamaged} where a segment to be removed is not what its tiles say: evidence is not thrown away
+   */
+  retain(before: number): Promise<Retention>;
   /** Tries at once to recover from a failure instead of waiting for the next attempt. */
   retry(): Promise<LedgerHealth>;
   close(): Promise<void>;
@@ -232,6 +253,48 @@ class LogWriter implements Ledger {
       return this.#refuse('overloaded');
     }
     return this.#record(facts);
+  }
+
+  async open(facts: EntryFacts): Promise<OpenExchange> {
+    const receipt = await this.append({ ...facts, outcome: 'open' });
+    let end: Promise<Receipt> | null = null;
+    const conclude = (last: EntryFacts): Promise<Receipt> => {
+      end ??= this.append({ ...last, detail: { ...last.detail, opened: receipt.seq } });
+      return end;
+    };
+    return {
+      receipt,
+      conclude,
+      async [Symbol.asyncDispose]() {
+        // Nobody said how the exchange ended, which is an end too.
+        await conclude({ ...facts, outcome: 'failed', fault: 'internal_error' });
+      },
+    };
+  }
+
+  retain(before: number): Promise<Retention> {
+    // Takes its turn with compression, which works on the same files.
+    const done = this.#compressing.then(() => this.#retain(before));
+    this.#compressing = done.then(ignore, ignore);
+    return done;
+  }
+
+  /** Expired segments go after the entry that says so is durable. */
+  async #retain(before: number): Promise<Retention> {
+    if (!this.#accepting) throw new LedgerUnavailable(this.#closed ? 'closed' : (this.#trouble?.reason ?? 'io'));
+    const expired = await expiredSegments(this.#log, before);
+    const first = expired[0];
+    const last = expired.at(-1);
+    if (first === undefined || last === undefined) return { segments: 0, from: 0, until: 0 };
+    const { until } = last;
+    const from = first.segment.first;
+    const receipt = await this.#record(
+      this.#systemFacts('ledger.retention', { from, until, before: new Date(before).toISOString() }),
+      true,
+    );
+    if (receipt === UNRECORDED) throw new LedgerUnavailable(this.#trouble?.reason ?? 'io');
+    for (const { segment } of expired) await rm(segment.path);
+    return { segments: expired.length, from, until };
   }
 
   digest(text: string | Uint8Array): string {

@@ -73,8 +73,11 @@ async function openSegment({ path, compressed }: Segment): Promise<{ handle: Fil
   }
 }
 
+/** Lets decompression run ahead while a block is looked at. */
+const READ_AHEAD = { chunkSize: 1 << 20, highWaterMark: 4 << 20 };
+
 async function* decompressed(file: NodeJS.ReadableStream & AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  const stream = createZstdDecompress({ chunkSize: 1 << 18 });
+  const stream = createZstdDecompress(READ_AHEAD);
   const fed = pipeline(file, stream);
   // A damaged file fails the pipeline and, with it, the iteration below; `fed` is awaited so that neither goes unseen.
   fed.catch(() => {});

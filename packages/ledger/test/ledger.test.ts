@@ -404,3 +404,29 @@ test('a log that is deleted under its writer refuses instead of writing into the
   assert.equal((await ledger.retry()).state, 'failing');
   await ledger.close();
 });
+
+test('an exchange is on record as open before it begins, and its end names it', async () => {
+  await using directory = await TemporaryDirectory.create();
+  const ledger = await openTestLedger(directory.path);
+  {
+    await using exchange = await ledger.open(facts({ id: 'x1' }));
+    assert.equal(exchange.receipt.seq, 1);
+    const end = await exchange.conclude(facts({ id: 'x1' }));
+    assert.equal(await exchange.conclude(facts({ id: 'x1', outcome: 'cut' })), end);
+  }
+  await assert.rejects(async () => {
+    await using _exchange = await ledger.open(facts({ id: 'x2' }));
+    throw new Error('a defect');
+  }, /a defect/);
+  await ledger.close();
+  const chain = (await readLines(directory.path)).map((line) => JSON.parse(line));
+  assert.deepEqual(
+    chain.slice(1, -1).map(({ id, outcome, fault, detail }) => [id, outcome, fault, detail.opened ?? null]),
+    [
+      ['x1', 'open', null, null],
+      ['x1', 'answered', null, 1],
+      ['x2', 'open', null, null],
+      ['x2', 'failed', 'internal_error', 3],
+    ],
+  );
+});

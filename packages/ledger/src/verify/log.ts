@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { type Checkpoint, openCheckpoint, type SignedCheckpoint, type VerifierKey } from '../checkpoint.ts';
-import { isCode, readIfPresent } from '../files.ts';
+import { COSIGNED, isCode, readIfPresent } from '../files.ts';
 import { MalformedNote } from '../note.ts';
 import { listSegments, readSegment, type Segment } from '../segment.ts';
 import { readTile, TILE_WIDTH, type Tile, TreeEdge, tilePath } from '../tiles.ts';
@@ -48,6 +48,7 @@ export async function verifyLog(directory: string, checks: LogChecks): Promise<L
   const { walk, unfinished } = await walkSegments(directory, segments, edge, tiles, targets, checks, problems);
   if (tiles !== null && walk.rooted) await compareUnfinished(walk, tiles, problems);
   await reportEnd(directory, walk, newest, checks, problems);
+  const witnessed = targets.find(({ file }) => file === COSIGNED)?.signed ?? newest;
   const holds = newest !== null && !problems.list.some(({ code }) => code === 'forked' || code === 'cut');
   return {
     log: basename(directory),
@@ -56,7 +57,7 @@ export async function verifyLog(directory: string, checks: LogChecks): Promise<L
     first: start,
     from: walk.from,
     to: walk.to,
-    checkpoint: holds ? describe(newest, checks.keys) : null,
+    checkpoint: holds ? describe(newest, witnessed, checks.keys) : null,
     unsealed: Math.max(0, walk.next - (newest?.checkpoint.size ?? 0)),
     unfinished,
     keys: checks.keys.trust,
@@ -64,8 +65,12 @@ export async function verifyLog(directory: string, checks: LogChecks): Promise<L
   };
 }
 
-function describe({ checkpoint, signatures }: SignedCheckpoint, keys: LogKeys): LogReport['checkpoint'] {
-  const witnesses = signatures.filter(({ key }) => keys.witnesses.includes(key)).map(({ key }) => key.name);
+function describe(
+  { checkpoint, signatures }: SignedCheckpoint,
+  witnessed: SignedCheckpoint | null,
+  keys: LogKeys,
+): LogReport['checkpoint'] {
+  const witnesses = (witnessed?.signatures ?? []).filter(({ key }) => keys.witnesses.includes(key)).map(({ key }) => key.name);
   return { size: checkpoint.size, root: checkpoint.root.toString('base64'), time: timeOf(signatures), witnesses: [...new Set(witnesses)] };
 }
 
@@ -101,7 +106,15 @@ async function collectTargets(directory: string, checks: LogChecks, problems: Pr
       );
     }
   }
-  checkQuorum(newest, checks.keys, problems);
+  const witnessed = await readIfPresent(join(directory, COSIGNED));
+  const cosigned = witnessed === null ? null : take(witnessed, COSIGNED);
+  if (cosigned !== null && newest !== null && cosigned.checkpoint.size > newest.checkpoint.size) {
+    problems.add('old-checkpoint', `the checkpoint of size ${newest.checkpoint.size} is older than the cosigned one`, {
+      seq: newest.checkpoint.size,
+      file: 'checkpoint',
+    });
+  }
+  checkQuorum(cosigned ?? newest, checks.keys, problems);
   for (const [i, note] of checks.known.entries()) {
     // Known checkpoints may be of other logs, and are given by the caller: one of this log has to hold.
     if (note.startsWith(`${checks.origin}\n`)) take(Buffer.from(note), `known checkpoint ${i + 1}`);
@@ -196,6 +209,7 @@ async function walkSegments(
   const covered = targets.at(-1)?.signed.checkpoint.size ?? 0;
   let due = targets.findIndex(({ signed }) => signed.checkpoint.size >= start);
   let held = start;
+  let comparing: Promise<void> = Promise.resolve();
   const walk: Walk = new Walk(start, edge ?? new TreeEdge(), tiles, problems, {
     filled: (tile) => filled.push(tile),
     grown: (size) => {
@@ -221,7 +235,11 @@ async function walkSegments(
         if (rest.length > 0 && segment === last && !segment.compressed) unfinished = rest.length;
         else if (rest.length > 0)
           problems.add('altered', `${rest.length} bytes after the last line of a closed segment`, { file, line: line + 1 });
-        await compareTiles(directory, filled.splice(0), covered, tiles, problems);
+        // The disk looks up these tiles while the next block is hashed.
+        await comparing;
+        comparing = compareTiles(directory, filled.splice(0), covered, tiles, problems);
+        // Awaited above or below; an error of the walk in between must not leave this one unhandled.
+        comparing.catch(() => {});
         checks.progress(lines.length);
       }
     } catch (error) {
@@ -230,6 +248,7 @@ async function walkSegments(
     }
   }
   await walk.end();
+  await comparing;
   await compareTiles(directory, filled.splice(0), covered, tiles, problems);
   return { walk, unfinished };
 }
@@ -314,6 +333,14 @@ async function reportEnd(
   const segments = await listSegments(directory);
   const last = segments.at(-1);
   const file = last === undefined ? 'segments' : relative(directory, last.path);
+  const start = segments[0]?.first ?? 0;
+  if (start > walk.retained) {
+    problems.add('missing', `entries ${walk.retained} to ${start - 1} were removed, and not by the ledger's own retention`, {
+      seq: walk.retained,
+      until: start,
+      file: 'segments',
+    });
+  }
   if (newest !== null && newest.checkpoint.size > walk.next) {
     const known = await readIfPresent(join(directory, 'checkpoint'));
     const own = known === null ? null : sizeOf(known.toString(), checks);

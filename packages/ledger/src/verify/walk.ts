@@ -1,4 +1,4 @@
-import { GENESIS } from '../entry.ts';
+import { type Entry, GENESIS } from '../entry.ts';
 import { type EntryLine, parseLine } from '../line.ts';
 import { leafHash } from '../merkle.ts';
 import type { Tile, TreeEdge } from '../tiles.ts';
@@ -25,6 +25,8 @@ const RESUMED = 64;
 /** A stretch in doubt is judged at this length at the latest. */
 const MAX_DOUBT = 100_000;
 
+const RETENTION = '{"action":"ledger.retention"';
+
 export interface WalkObserver {
   /** A tile of the rebuilt tree is full. */
   filled(tile: Tile): void;
@@ -43,6 +45,8 @@ export class Walk {
   rooted = true;
   from: string | null = null;
   to: string | null = null;
+  /** Entries before this number were removed by the ledger itself, which says so. */
+  retained = 0;
   #lines = 0;
   readonly #problems: Problems;
   readonly #tiles: TrustedTiles | null;
@@ -124,7 +128,10 @@ export class Walk {
 
   #accept(hash: string | null, found: Found | null): void {
     const seq = this.#next;
-    if (found?.entry != null) this.#checkTime(seq, found.entry.time, found);
+    if (found?.entry != null) {
+      this.#checkTime(seq, found.entry.time, found);
+      if (found.text.startsWith(RETENTION)) this.retained = Math.max(this.retained, retainedBy(found.text));
+    }
     this.#next = seq + 1;
     this.#hash = hash;
     if (this.#strays.size > 0) this.#matchStray(seq, hash);
@@ -235,6 +242,13 @@ export class Walk {
       this.#problems.add('duplicated', `entry ${seq} stands in the log twice`, { seq, file, line });
     } else this.#problems.add('inserted', `an entry that claims to be ${seq} was inserted`, { seq, file, line });
   }
+}
+
+/** `until` of a sound entry of retention. */
+function retainedBy(line: string): number {
+  const entry: Entry = JSON.parse(line);
+  const until = entry.kind === 'system' ? entry.detail['until'] : null;
+  return typeof until === 'number' ? until : 0;
 }
 
 function isSound(found: Found): found is Sound {

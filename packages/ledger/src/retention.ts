@@ -1,0 +1,60 @@
+import { join } from 'node:path';
+import { readIfPresent } from './files.ts';
+import { type EntryLine, parseLine } from './line.ts';
+import { leafHash } from './merkle.ts';
+import { keptCheckpointPath } from './publisher.ts';
+import { LogDamaged } from './recovery.ts';
+import { listSegments, readSegment, type Segment } from './segment.ts';
+import { TILE_WIDTH, tilePath } from './tiles.ts';
+
+/** What `Ledger.retain` removed: entries `from` (inclusive) to `until` (exclusive). */
+export interface Retention {
+  readonly segments: number;
+  readonly from: number;
+  readonly until: number;
+}
+
+export interface ExpiredSegment {
+  readonly segment: Segment;
+  /** `seq` after its last entry. */
+  readonly until: number;
+}
+
+/**
+ * Closed segments from the oldest on whose last entry is older than `before` (epoch milliseconds). The open segment and the one before
+ * it stay: the next entry follows one of them. Each is checked against the tiles that will stand for it alone.
+ * @throws {LogDamaged}
+ */
+export async function expiredSegments(log: string, before: number): Promise<ExpiredSegment[]> {
+  const segments = await listSegments(log);
+  const expired: ExpiredSegment[] = [];
+  for (const [i, segment] of segments.slice(0, -2).entries()) {
+    const until = segments[i + 1]?.first ?? 0;
+    if ((await readIfPresent(keptCheckpointPath(log, until))) === null) break;
+    const last = await compareWithTiles(log, segment, until);
+    if (Date.parse(last.time) >= before) break;
+    expired.push({ segment, until });
+  }
+  return expired;
+}
+
+/** The segment's last entry. */
+async function compareWithTiles(log: string, segment: Segment, until: number): Promise<EntryLine> {
+  let next = segment.first;
+  let last: EntryLine | null = null;
+  let tile: Buffer | null = null;
+  for await (const { lines } of readSegment(segment)) {
+    for (const line of lines) {
+      const offset = (next % TILE_WIDTH) * 32;
+      if (offset === 0) tile = await readIfPresent(join(log, tilePath(0, next / TILE_WIDTH)));
+      last = parseLine(line);
+      if (last === null || last.seq !== next || leafHash(last.leaf) !== tile?.toString('hex', offset, offset + 32)) {
+        throw new LogDamaged(`entry ${next} is not what its tile says; nothing is removed`);
+      }
+      next++;
+    }
+  }
+  if (last === null || next !== until)
+    throw new LogDamaged(`the segment from ${segment.first} does not end at ${until}; nothing is removed`);
+  return last;
+}

@@ -1,0 +1,133 @@
+import { createCipheriv, createDecipheriv, createHmac, createSecretKey, type KeyObject } from 'node:crypto';
+import { link, mkdir, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Random } from '@sallyport/core';
+import { isCode, readIfPresent, replaceFile, syncDirectory } from './files.ts';
+
+/*
+ * Bodies that policy stores, outside the log and under a key of the person they concern. A sealed file is
+ * 0x01 ‖ nonce (12) ‖ tag (16) ‖ ciphertext, AES-256-GCM; its associated data names what is sealed, so a file moved to another name
+ * does not open. Subjects' names appear in no path.
+ *
+ *   <directory>/keys/<subject>         a subject's key, sealed under the master key
+ *   <directory>/bodies/<subject>/<id>
+ */
+
+const VERSION = 1;
+const NONCE = 12;
+const TAG = 16;
+const ID = /^[A-Za-z0-9_-]{1,128}$/;
+
+/** A sealed body that is damaged, or that does not belong where it lies. */
+export class SealBroken extends Error {
+  override readonly name: string = 'SealBroken';
+}
+
+export interface SealedBodiesOptions {
+  readonly directory: string;
+  /** 32 bytes; kept elsewhere than the bodies. */
+  readonly masterKey: KeyObject;
+  readonly random: Random;
+}
+
+/** Texts beside the ledger. `forget` makes all of one subject's unreadable, in every backup that lacks the key, and no entry changes. */
+export class SealedBodies {
+  readonly #options: SealedBodiesOptions;
+
+  constructor(options: SealedBodiesOptions) {
+    if (options.masterKey.symmetricKeySize !== 32) throw new RangeError('the master key of sealed bodies is 32 bytes');
+    this.#options = options;
+  }
+
+  /** Stores `body` under `id` (an entry's id and part: `req_01JD-prompt`); durable on return. */
+  async seal(subject: string, id: string, body: Uint8Array): Promise<void> {
+    const key = await this.#createKey(subject);
+    const path = this.#bodyPath(subject, id);
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await replaceFile(path, encrypt(key, body, this.#random(NONCE), `body ${this.#name(subject)} ${id}`));
+  }
+
+  /** Null where there is no such body, or the subject was forgotten. @throws {SealBroken} */
+  async open(subject: string, id: string): Promise<Buffer | null> {
+    const sealed = await readIfPresent(this.#bodyPath(subject, id));
+    const key = sealed === null ? null : await this.#readKey(subject);
+    return sealed === null || key === null ? null : decrypt(key, sealed, `body ${this.#name(subject)} ${id}`);
+  }
+
+  /** Destroys a subject's key, then the bodies. Answers whether there was one. A later `seal` begins with a new key. */
+  async forget(subject: string): Promise<boolean> {
+    const path = this.#keyPath(subject);
+    try {
+      await rm(path);
+    } catch (error) {
+      if (isCode(error, 'ENOENT')) return false;
+      throw error;
+    }
+    await syncDirectory(dirname(path));
+    await rm(join(this.#options.directory, 'bodies', this.#name(subject)), { recursive: true, force: true });
+    return true;
+  }
+
+  async #createKey(subject: string): Promise<KeyObject> {
+    const present = await this.#readKey(subject);
+    if (present !== null) return present;
+    const path = this.#keyPath(subject);
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    const wrapped = encrypt(this.#options.masterKey, this.#random(32), this.#random(NONCE), `key ${this.#name(subject)}`);
+    const draft = `${path}.${this.#random(8).toString('hex')}`;
+    await replaceFile(draft, wrapped);
+    try {
+      // Of two that seal at once for a new subject, the first key stays.
+      await link(draft, path);
+    } catch (error) {
+      if (!isCode(error, 'EEXIST')) throw error;
+    } finally {
+      await rm(draft);
+    }
+    await syncDirectory(dirname(path));
+    const made = await this.#readKey(subject);
+    if (made === null) throw new SealBroken('the subject was forgotten while its key was made');
+    return made;
+  }
+
+  async #readKey(subject: string): Promise<KeyObject | null> {
+    const wrapped = await readIfPresent(this.#keyPath(subject));
+    return wrapped === null ? null : createSecretKey(decrypt(this.#options.masterKey, wrapped, `key ${this.#name(subject)}`));
+  }
+
+  #random(length: number): Buffer {
+    return Buffer.from(this.#options.random.bytes(length));
+  }
+
+  /** HMAC of the subject's id: no person is named by a path. */
+  #name(subject: string): string {
+    return createHmac('sha256', this.#options.masterKey).update(`sealed subject ${subject}`).digest('hex');
+  }
+
+  #keyPath(subject: string): string {
+    return join(this.#options.directory, 'keys', this.#name(subject));
+  }
+
+  #bodyPath(subject: string, id: string): string {
+    if (!ID.test(id)) throw new RangeError('the id of a sealed body is 1 to 128 letters, digits, - and _');
+    return join(this.#options.directory, 'bodies', this.#name(subject), id);
+  }
+}
+
+function encrypt(key: KeyObject, body: Uint8Array, nonce: Buffer, context: string): Buffer {
+  const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(context));
+  const ciphertext = Buffer.concat([cipher.update(body), cipher.final()]);
+  return Buffer.concat([Buffer.of(VERSION), nonce, cipher.getAuthTag(), ciphertext]);
+}
+
+function decrypt(key: KeyObject, sealed: Buffer, context: string): Buffer {
+  if (sealed[0] !== VERSION || sealed.length < 1 + NONCE + TAG) throw new SealBroken('the file is not a sealed body');
+  const nonce = sealed.subarray(1, 1 + NONCE);
+  const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG }).setAAD(Buffer.from(context));
+  decipher.setAuthTag(sealed.subarray(1 + NONCE, 1 + NONCE + TAG));
+  try {
+    return Buffer.concat([decipher.update(sealed.subarray(1 + NONCE + TAG)), decipher.final()]);
+  } catch (error) {
+    throw new SealBroken('the sealed body was altered, moved, or sealed under another key', { cause: error });
+  }
+}
