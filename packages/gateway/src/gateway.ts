@@ -164,6 +164,7 @@ export class Gateway implements AsyncDisposable {
     const incoming: Incoming = {
       id,
       method: request.method === 'HEAD' ? 'GET' : (request.method ?? ''),
+      httpVersion: 'stream' in request ? '2' : request.httpVersion,
       path,
       headers,
       rawHeaders,

@@ -24,6 +24,9 @@ export const SECURITY_HEADERS: readonly string[] = [
 /** Only over TLS: RFC 6797 section 7.2 forbids it on plain HTTP. Two years. */
 export const HSTS: readonly string[] = ['strict-transport-security', 'max-age=63072000; includeSubDomains'];
 
+/** Header fields one request may have. */
+export const MAX_HEADERS = 100;
+
 /** Request headers that must not come twice: two values could be read differently by the next in line. Others may. */
 export const SINGLE_HEADERS: ReadonlySet<string> = new Set([
   'host',

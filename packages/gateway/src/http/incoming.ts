@@ -7,6 +7,8 @@ import type { Reply } from './reply.ts';
 export interface Incoming {
   readonly id: string;
   readonly method: string;
+  /** `2` where it came over HTTP/2, else what an HTTP/1 client claims. */
+  readonly httpVersion: string;
   /** Path without the query, which is never forwarded and never carries a credential. */
   readonly path: string;
   readonly headers: IncomingHttpHeaders;

@@ -1,9 +1,9 @@
-import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
-import { createSecureServer, type Http2SecureServer, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2';
+import { createServer, type IncomingMessage, type Server, ServerResponse, STATUS_CODES } from 'node:http';
+import { createSecureServer, type Http2SecureServer, type Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
-import { FAULT_STATUS, Fault, type FaultCode, type HttpSettings, type Logger } from '@sallyport/core';
+import { Fault, type FaultCode, type HttpSettings, type Logger } from '@sallyport/core';
 import { renderFault } from '@sallyport/wire';
-import { SECURITY_HEADERS } from './headers.ts';
+import { MAX_HEADERS, SECURITY_HEADERS } from './headers.ts';
 import { Http1Writer, Http2Writer, type Writer } from './writer.ts';
 
 /** Server certificate and trust for client certificates, as PEM. */
@@ -43,8 +43,6 @@ const CIPHERS = [
 
 /** How often slow connections are looked for, milliseconds. */
 const CONNECTION_CHECK = 1_000;
-/** Header fields of one request. */
-const MAX_HEADERS = 100;
 /** HTTP/2 streams one connection may have open. */
 const MAX_STREAMS = 100;
 
@@ -53,13 +51,20 @@ export class Listener {
   readonly #server: Server | Http2SecureServer;
   readonly #sockets = new Set<Socket>();
   readonly #sessions = new Set<{ close(): void; destroy(): void }>();
+  /** The newest answer of each HTTP/1.1 connection. */
+  readonly #answers = new WeakMap<Socket, ServerResponse>();
   readonly #options: ListenerOptions;
 
   constructor(options: ListenerOptions) {
     this.#options = options;
     this.#server = options.tls === null ? this.#plain() : this.#secure(options.tls);
     this.#server.on(options.tls === null ? 'connection' : 'secureConnection', (socket: Socket) => this.#track(socket));
-    this.#server.on('clientError', (error: Error, socket: Socket) => refuseConnection(error, socket));
+    this.#server.on('clientError', (error: Error, socket: Socket) => this.#onParseError(error, socket));
+    // Without a listener Node would drop the connection without a word.
+    this.#server.on('connect', (request: IncomingMessage | Http2ServerRequest, peer: Socket | Http2ServerResponse) => {
+      if (peer instanceof Http2ServerResponse) this.#options.handler(request, new Http2Writer(peer), request.socket);
+      else refuseConnection(peer, new Fault('method_not_allowed', 'There is no tunnel here.'));
+    });
   }
 
   /** Resolves when the port is bound. Rejects with Node's error (`EADDRINUSE`, ...). */
@@ -118,6 +123,7 @@ export class Listener {
     };
     server.on('request', onRequest);
     server.on('checkContinue', onRequest);
+    server.on('checkExpectation', onRequest);
     server.on('session', (session) => {
       this.#sessions.add(session);
       session.once('close', () => this.#sessions.delete(session));
@@ -131,14 +137,15 @@ export class Listener {
   #http1Options(): {
     maxHeaderSize: number;
     insecureHTTPParser: false;
-    requireHostHeader: true;
+    requireHostHeader: false;
     connectionsCheckingInterval: number;
     noDelay: true;
   } {
     return {
       maxHeaderSize: this.#options.http.maxHeaderBytes,
       insecureHTTPParser: false,
-      requireHostHeader: true,
+      // A missing host is refused like every other unsound head, in `receive`.
+      requireHostHeader: false,
       connectionsCheckingInterval: CONNECTION_CHECK,
       noDelay: true,
     };
@@ -150,23 +157,34 @@ export class Listener {
       headersTimeout: http.headersTimeout,
       requestTimeout: http.headersTimeout + http.bodyTimeout,
       keepAliveTimeout: http.keepAliveTimeout,
-      maxHeadersCount: MAX_HEADERS,
+      // One more than is allowed: what is beyond it Node drops in silence, and `receive` must see that there was more.
+      maxHeadersCount: MAX_HEADERS + 1,
     };
   }
 
   #configureHttp1(server: Server): void {
     Object.assign(server, this.#timeouts());
-    // The body is asked for only once the caller is known: `readBody` sends the 100.
-    server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => this.#onHttp1(request, response));
-    server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
-      const { status, body } = renderFault('openai', new Fault('expectation_failed', 'Only `Expect: 100-continue` is supported.'), '');
-      request.resume();
-      response.writeHead(status, [...SECURITY_HEADERS, 'content-type', 'application/json', 'connection', 'close']).end(body);
-    });
+    // The body is asked for only once the caller is known (`readBody` sends the 100); other expectations are refused in `receive`.
+    const onRequest = (request: IncomingMessage, response: ServerResponse): void => this.#onHttp1(request, response);
+    server.on('checkContinue', onRequest);
+    server.on('checkExpectation', onRequest);
   }
 
   #onHttp1(request: IncomingMessage | Http2ServerRequest, response: ServerResponse): void {
+    this.#answers.set(request.socket, response);
     this.#options.handler(request, new Http1Writer(response), request.socket);
+  }
+
+  /** What came could not be parsed as HTTP/1.1. Nothing of it is repeated. */
+  #onParseError(error: Error, socket: Socket): void {
+    const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+    const answer = this.#answers.get(socket);
+    const settled = answer === undefined || answer.writableFinished;
+    // The error is in the body of the request whose turn it is, and its answer has not begun.
+    const ours = answer !== undefined && answer.socket === socket && !answer.headersSent && !answer.req.complete;
+    // Anywhere else an answer is under way on this connection: another in the middle of it would be taken for its text.
+    if (code === 'ECONNRESET' || !socket.writable || !(settled || ours)) socket.destroy();
+    else refuseConnection(socket, parserFault(code));
   }
 
   #track(socket: Socket): void {
@@ -194,31 +212,24 @@ function secureContext(tls: TlsMaterial): {
 }
 
 /** What the HTTP parser refused, by its code (llhttp's `HPE_*`, Node's `ERR_HTTP_*`). */
-const PARSER_FAULTS: ReadonlyMap<string, FaultCode> = new Map([
-  ['HPE_HEADER_OVERFLOW', 'headers_too_large'],
-  ['ERR_HTTP_REQUEST_TIMEOUT', 'request_timeout'],
-  ['HPE_CHUNK_EXTENSIONS_OVERFLOW', 'request_too_large'],
+const PARSER_FAULTS: ReadonlyMap<string, readonly [code: FaultCode, message: string]> = new Map([
+  ['HPE_HEADER_OVERFLOW', ['headers_too_large', 'The request line and headers are too large.']],
+  ['ERR_HTTP_REQUEST_TIMEOUT', ['request_timeout', 'The request did not arrive in time.']],
+  ['HPE_CHUNK_EXTENSIONS_OVERFLOW', ['request_too_large', 'The chunk extensions of the request are too large.']],
 ]);
 
-/** Answers a connection whose request could not be parsed, and closes it. Nothing of the request is repeated. */
-function refuseConnection(error: Error, socket: Socket): void {
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
-  if (code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const fault = new Fault(PARSER_FAULTS.get(code) ?? 'invalid_request', 'The request is not well-formed HTTP.');
+function parserFault(parserCode: string): Fault {
+  const [code, message] = PARSER_FAULTS.get(parserCode) ?? ['invalid_request', 'The request is not well-formed HTTP.'];
+  return new Fault(code, message);
+}
+
+/** Answers on the bare connection, where there is no request to answer, and closes it. */
+function refuseConnection(socket: Socket, fault: Fault): void {
   const { body } = renderFault('openai', fault, '');
   const lines = ['content-type: application/json', `content-length: ${Buffer.byteLength(body)}`, 'connection: close'];
   for (let i = 0; i + 1 < SECURITY_HEADERS.length; i += 2) lines.push(`${SECURITY_HEADERS[i]}: ${SECURITY_HEADERS[i + 1]}`);
-  socket.end(`HTTP/1.1 ${FAULT_STATUS[fault.code]} ${REASONS[fault.status] ?? 'Error'}\r\n${lines.join('\r\n')}\r\n\r\n${body}`);
+  socket.on('error', () => undefined); // a peer that has gone already is told nothing
+  socket.end(`HTTP/1.1 ${fault.status} ${STATUS_CODES[fault.status] ?? 'Error'}\r\n${lines.join('\r\n')}\r\n\r\n${body}`);
   // A peer that keeps its half open is not waited for.
   socket.destroySoon();
 }
-
-const REASONS: Readonly<Record<number, string>> = {
-  400: 'Bad Request',
-  408: 'Request Timeout',
-  413: 'Content Too Large',
-  431: 'Request Header Fields Too Large',
-};

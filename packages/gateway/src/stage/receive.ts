@@ -2,16 +2,19 @@ import { Fault } from '@sallyport/core';
 import { findEndpoint } from '@sallyport/wire';
 import type { Compiled } from '../compiled.ts';
 import { checkOrigin } from '../http/cors.ts';
-import { SINGLE_HEADERS } from '../http/headers.ts';
+import { MAX_HEADERS, SINGLE_HEADERS } from '../http/headers.ts';
 import type { Incoming } from '../http/incoming.ts';
 import type { Received } from './facts.ts';
+
+const SPOKEN_VERSIONS: ReadonlySet<string> = new Set(['1.0', '1.1', '2']);
 
 /** Finds the endpoint and refuses heads that two readers could read differently. Looks at nothing but the head. */
 export function receive(incoming: Incoming, compiled: Compiled): Received {
   const found = findEndpoint(incoming.method, incoming.path);
   if (found === null) throw new Fault('not_found', 'There is no such endpoint.');
   if (found === 'method-not-allowed') throw new Fault('method_not_allowed', 'The endpoint does not take this method.');
-  checkRepeatedHeaders(incoming.rawHeaders);
+  checkProtocol(incoming);
+  checkHeaders(incoming.rawHeaders);
   const cors = checkOrigin(incoming.headers.origin, compiled.snapshot.http.corsOrigins);
   incoming.reply.addHeaders(cors.headers);
   if (!cors.allowed) throw new Fault('forbidden', 'This origin may not call the gateway. An operator can list it under http.corsOrigins.');
@@ -19,7 +22,20 @@ export function receive(incoming: Incoming, compiled: Compiled): Received {
   return { incoming, compiled, snapshot: compiled.snapshot, endpoint: found.endpoint, pathModel: found.model ?? null };
 }
 
-function checkRepeatedHeaders(rawHeaders: readonly string[]): void {
+/** What HTTP itself asks of a head (RFC 9112 sections 2.3 and 3.2, RFC 9110 section 10.1.1) and the parser lets pass. */
+function checkProtocol({ httpVersion, headers }: Incoming): void {
+  if (!SPOKEN_VERSIONS.has(httpVersion)) throw new Fault('invalid_request', 'The gateway speaks HTTP/1.1 and, over TLS, HTTP/2.');
+  if (httpVersion === '1.1' && (headers.host ?? '') === '')
+    throw new Fault('invalid_request', 'The header host is missing.', { param: 'host' });
+  if (headers.expect !== undefined && headers.expect.toLowerCase() !== '100-continue') {
+    throw new Fault('expectation_failed', 'Only `Expect: 100-continue` is supported.');
+  }
+}
+
+function checkHeaders(rawHeaders: readonly string[]): void {
+  if (rawHeaders.length > 2 * MAX_HEADERS) {
+    throw new Fault('headers_too_large', `A request may have at most ${MAX_HEADERS} headers.`);
+  }
   const seen = new Set<string>();
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = (rawHeaders[i] ?? '').toLowerCase();
