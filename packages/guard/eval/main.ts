@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import type { GuardSettings } from '@sallyport/core';
 import { compileGuard, DEFAULT_INPUT, DEFAULT_OUTPUT } from '../src/index.ts';
 import { falsePositives } from './false-positives.ts';
+import { secretFigures } from './secrets.ts';
 import { readRows } from './sets.ts';
 
 const { values } = parseArgs({
@@ -13,6 +14,7 @@ const { values } = parseArgs({
   options: {
     data: { type: 'string' },
     input: { type: 'string', default: DEFAULT_INPUT.join() },
+    verbose: { type: 'boolean', default: false },
     output: { type: 'string', default: DEFAULT_OUTPUT.join() },
   },
 });
@@ -30,5 +32,6 @@ const settings: GuardSettings = {
   onUnavailable: 'block',
   maxTextLength: 1_000_000,
 };
-const rows = readRows(values.data);
-process.stdout.write(`${falsePositives(compileGuard(settings), rows)}\n`);
+const guard = compileGuard(settings);
+const figures = [falsePositives(guard, readRows(values.data)), secretFigures(guard, values.data, values.verbose)];
+for (const figure of figures) if (figure !== null) process.stdout.write(`${figure}\n\n`);

@@ -2,6 +2,7 @@ import type { GuardSettings } from '@sallyport/core';
 import { CharacterDetector } from './detect/characters.ts';
 import type { Action, Detector } from './detect/detector.ts';
 import { LengthDetector } from './detect/length.ts';
+import { secretsDetector } from './secrets/secrets.ts';
 
 /** Which list of `guards` a detector is named in: `input` is also used for documents and tool results on their way to a model. */
 export type Side = 'input' | 'output';
@@ -19,7 +20,7 @@ export interface DetectorInfo {
 
 export interface DetectorEntry extends DetectorInfo {
   /** `action` is null where the configuration leaves it to the default. */
-  make(action: Action | null, side: Side, settings: GuardSettings): Detector;
+  make(action: Action | null, side: Side, settings: GuardSettings, maxHold: number): Detector;
 }
 
 export const ENTRIES: readonly DetectorEntry[] = [
@@ -39,6 +40,14 @@ export const ENTRIES: readonly DetectorEntry[] = [
     actions: ['block', 'flag'],
     defaults: { input: 'block', output: 'flag' },
     make: (action, side, settings) => new LengthDetector(action ?? (side === 'input' ? 'block' : 'flag'), settings.maxTextLength),
+  },
+  {
+    name: 'secrets',
+    description: 'credentials: provider tokens, private keys, passwords by what they are assigned to, connection strings',
+    sides: ['input', 'output'],
+    actions: ['block', 'redact', 'flag'],
+    defaults: { input: 'redact', output: 'redact' },
+    make: (action, _side, _settings, maxHold) => secretsDetector(action ?? 'redact', maxHold),
   },
 ];
 

@@ -1,7 +1,7 @@
 import type { Severity } from '@sallyport/core';
 import type { Matcher } from '../pattern/matcher.ts';
 import { type Pattern, type PatternMatch, PatternSet } from '../pattern/pattern-set.ts';
-import type { Tape } from '../window/tape.ts';
+import { LOOK_BEHIND, type Tape } from '../window/tape.ts';
 import type { Action, Detector, Hit, Scanner } from './detector.ts';
 
 /** A pattern with what a match of it means. */
@@ -11,9 +11,14 @@ export interface PatternRule {
   readonly severity: Severity;
   readonly action: Action;
   readonly replacement: string;
+  /**
+   * Looks at a match (with up to `LOOK_BEHIND` units before it) and says which part of it counts, as offsets into the match, or null
+   * where it is none after all. Must be pure and linear: the text is hostile. Without it the whole match counts.
+   */
+  readonly locate?: (match: string, before: string) => readonly [start: number, end: number] | null;
 }
 
-/** Reports the matches of patterns. A rule that blocks does so at the first unit at which a match is certain. */
+/** Reports the matches of patterns. A rule that blocks and has no `locate` does so at the first unit at which a match is certain. */
 export class PatternDetector implements Detector {
   readonly foldable: boolean = true;
   readonly #name: string;
@@ -25,22 +30,30 @@ export class PatternDetector implements Detector {
     this.#name = name;
     this.#rules = rules;
     this.#set = new PatternSet(
-      rules.map(({ pattern, action }) => ({ overlong: action === 'flag' ? 'drop' : 'match', ...pattern, urgent: action === 'block' })),
+      rules.map(({ pattern, action, locate }) => ({
+        overlong: action === 'flag' ? 'drop' : 'match',
+        ...pattern,
+        urgent: action === 'block' && locate === undefined,
+      })),
       { maxMatch: maxHold },
     );
   }
 
-  open(_tape: Tape): Scanner {
-    return new PatternScanner(this.#set.open(), this.#name, this.#rules);
+  open(tape: Tape): Scanner {
+    return new PatternScanner(this.#set.open(), this.#name, this.#rules, tape);
   }
 }
+
+const WHOLE: readonly [number, number] = [0, 0];
 
 class PatternScanner implements Scanner {
   readonly #matcher: Matcher;
   readonly #detector: string;
   readonly #rules: readonly PatternRule[];
+  readonly #tape: Tape;
 
-  constructor(matcher: Matcher, detector: string, rules: readonly PatternRule[]) {
+  constructor(matcher: Matcher, detector: string, rules: readonly PatternRule[], tape: Tape) {
+    this.#tape = tape;
     this.#matcher = matcher;
     this.#detector = detector;
     this.#rules = rules;
@@ -69,7 +82,11 @@ class PatternScanner implements Scanner {
   #report({ pattern, start, end, at }: PatternMatch, hits: Hit[]): void {
     const rule = this.#rules[pattern];
     if (rule === undefined) throw new RangeError('a match of a pattern that the set does not have');
-    const { category, severity, action, replacement } = rule;
-    hits.push({ start, end, at, detector: this.#detector, category, severity, action, replacement });
+    const { category, severity, action, replacement, locate } = rule;
+    const part = locate === undefined ? WHOLE : locate(this.#tape.slice(start, end), this.#tape.slice(start - LOOK_BEHIND, start));
+    if (part === null) return;
+    const from = part === WHOLE ? start : start + part[0];
+    const to = part === WHOLE ? end : start + part[1];
+    hits.push({ start: from, end: to, at, detector: this.#detector, category, severity, action, replacement });
   }
 }

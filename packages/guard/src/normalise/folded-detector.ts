@@ -56,7 +56,7 @@ class FoldedScanner implements Scanner {
 
   mark(): void {
     const { pending } = this.#scanner;
-    this.#folded.discard(pending - 1);
+    this.#folded.discard(pending);
     this.#folder.discard(pending - 1);
     this.#folder.mark();
     this.#scanner.mark();

@@ -1,25 +1,32 @@
 import { assertionHolds, KIND_EDGE, KIND_OTHER, OP_ASSERT, OP_MATCH, OP_SET, OP_SPLIT, type Program } from './program.ts';
 
-/** In `Step.groups`: the group that starts at this very unit. */
-export const NEW_GROUP = -1;
-
 /**
- * A state: the threads of the program that are under way, in groups of equal start, earliest start first. Which offset each group
- * started at is not part of the state; a reader keeps it in registers, so that one state serves every place in every text.
- * A state without groups is quiet: no match is under way.
+ * A state: the threads of the program that are under way, in groups of equal start, earliest start first. Where a group started is part of
+ * the state only as long as it is young, as its age in units; then it goes into a register of the reader. So one state serves every place in
+ * every text, and the many candidates that die within a few units never touch a register. A state without groups is quiet: no match is
+ * under way.
  */
 export interface State {
   /** Row of the transition table, already multiplied by the row's width. */
   readonly base: number;
   /** Instructions (`SET` and `ASSERT` only, sorted) of each group. */
   readonly groups: readonly Int32Array[];
+  /** How many of the groups, the first ones, have their start in a register. */
+  readonly old: number;
+  /** Units read by each of the other groups. */
+  readonly ages: readonly number[];
   /** Kind of the unit before this position; `KIND_OTHER` where the program has no assertions. */
   readonly before: number;
   /** Step taken when the first group has reached the length cap; made when first needed. */
   overflow: Overflow | null;
 }
 
-/** What one unit does to a state. Accepts are pairs of pattern and group (index before the step, or `NEW_GROUP`). */
+/**
+ * Where a group started: the register at this index, or, where negative, `offset + 1 + reference` with the offset of the unit of the step.
+ */
+export type StartReference = number;
+
+/** What one unit does to a state. Accepts are pairs of a pattern and the start reference of a group before the step. */
 export interface Step {
   readonly next: State;
   /** Row of `next`. */
@@ -30,17 +37,19 @@ export interface Step {
   readonly late: Int32Array;
   /** Matches that end after the unit. */
   readonly early: Int32Array;
-  /** For every group of `next`, the group it was before, or `NEW_GROUP`. Ascending, so registers can be moved in place. */
-  readonly groups: Int32Array;
+  /** For every register of `next`, the start reference it is set to. Indexes ascend, so registers can be moved in place. */
+  readonly registers: Int32Array;
 }
 
 /** Drops the first group. `patterns` are those that were under way in it. */
 export interface Overflow {
   readonly patterns: Int32Array;
   readonly next: State;
-  readonly groups: Int32Array;
+  readonly registers: Int32Array;
 }
 
+/** Units after which a group's start goes into a register. */
+const YOUNG = 8;
 const NONE = new Int32Array(0);
 /** Cells of the transition table and steps kept before the cache is emptied: 4 MB and about 10 MB at most for one set of patterns. */
 const MAX_CELLS = 1 << 20;
@@ -59,12 +68,13 @@ const MAX_STEPS = 1 << 17;
 export class Automaton {
   readonly program: Program;
   readonly width: number;
-  /** Cell of row `base`, class `c`: 0 unknown · positive: go to row value-1 with the groups as they are · negative: `steps[-value - 1]`. */
+  /** Cell of row `base`, class `c`: 0 unknown · positive: go to row value-1, registers as they are · negative: `steps[-value - 1]`. */
   table: Int32Array;
   /** Increases when the cache is emptied: rows of an older generation are void. */
   generation = 0;
   steps: Step[] = [];
   readonly #maxStates: number;
+  readonly #young: number;
   #states: State[] = [];
   #byKey = new Map<string, State>();
   readonly #initial: Int32Array;
@@ -77,7 +87,9 @@ export class Automaton {
   /** Work done, in instructions visited: evidence of linear time for tests. */
   work = 0;
 
-  constructor(program: Program, maxStates = 16_384) {
+  /** @param maxMatch longest match, which a group must reach with its start in a register */
+  constructor(program: Program, maxMatch: number, maxStates = 16_384) {
+    this.#young = Math.min(YOUNG, maxMatch - 1);
     this.program = program;
     this.width = program.classCount + 1;
     this.#maxStates = Math.max(4, Math.min(maxStates, Math.floor(MAX_CELLS / this.width)));
@@ -99,7 +111,7 @@ export class Automaton {
 
   /** The state before the first unit of a text. */
   start(): State {
-    return this.#intern([], this.program.asserts ? KIND_EDGE : KIND_OTHER);
+    return this.#intern([], 0, [], this.program.asserts ? KIND_EDGE : KIND_OTHER);
   }
 
   stateAt(base: number): State {
@@ -110,7 +122,7 @@ export class Automaton {
 
   /** The same state in the present generation. */
   revive(state: State): State {
-    return this.#intern(state.groups, state.before);
+    return this.#intern(state.groups, state.old, state.ages, state.before);
   }
 
   /** Computes and keeps the step of `state` on a class. The cache may be emptied meanwhile (`generation`, `table` and `steps` change). */
@@ -120,12 +132,12 @@ export class Automaton {
       state = this.revive(state);
     }
     const step = this.#compute(state, unitClass);
-    const plain = !step.accepts && step.groups.length === state.groups.length && step.groups.every((from, group) => from === group);
+    const plain = !step.accepts && step.registers.length === state.old && step.registers.every((from, register) => from === register);
     this.table[state.base + unitClass] = plain ? step.next.base + 1 : -this.steps.push(step);
     return step;
   }
 
-  /** The matches that end at the end of the text: pairs of pattern and group. */
+  /** The matches that end at the end of the text: pairs of pattern and start reference, the end being the offset. */
   finish(state: State): Int32Array {
     return this.#settle(state, KIND_EDGE).late;
   }
@@ -137,14 +149,17 @@ export class Automaton {
     const patterns = [...new Set([...(first ?? [])].map((leaf) => this.program.owner[leaf] ?? 0))].sort((a, b) => a - b);
     const dropped = new Set(patterns.filter((pattern) => matched[pattern] === 1));
     const groups: Int32Array[] = [];
-    const from: number[] = [];
+    const registers: number[] = [];
+    const ages: number[] = [];
     rest.forEach((leaves, index) => {
       const kept = leaves.filter((leaf) => !dropped.has(this.program.owner[leaf] ?? 0));
       if (kept.length === 0) return;
       groups.push(kept);
-      from.push(index + 1);
+      if (index + 1 < state.old) registers.push(index + 1);
+      else ages.push(state.ages[index + 1 - state.old] ?? 0);
     });
-    state.overflow = { patterns: Int32Array.from(patterns), next: this.#intern(groups, state.before), groups: Int32Array.from(from) };
+    const next = this.#intern(groups, registers.length, ages, state.before);
+    state.overflow = { patterns: Int32Array.from(patterns), next, registers: Int32Array.from(registers) };
     return state.overflow;
   }
 
@@ -156,8 +171,8 @@ export class Automaton {
     this.table.fill(0);
   }
 
-  #intern(groups: readonly Int32Array[], before: number): State {
-    let key = String.fromCharCode(before);
+  #intern(groups: readonly Int32Array[], old: number, ages: readonly number[], before: number): State {
+    let key = String.fromCharCode(before, old, ...ages, 0xffff);
     for (const leaves of groups) key += `${String.fromCharCode(...leaves)}\uffff`;
     const known = this.#byKey.get(key);
     if (known !== undefined) return known;
@@ -167,7 +182,7 @@ export class Automaton {
       larger.set(this.table);
       this.table = larger;
     }
-    const state: State = { base, groups, before, overflow: null };
+    const state: State = { base, groups, old, ages, before, overflow: null };
     this.#states.push(state);
     this.#byKey.set(key, state);
     return state;
@@ -179,10 +194,11 @@ export class Automaton {
     const { settled, late } = this.#settle(state, kind);
     const mark = this.#mark;
     const next: Int32Array[] = [];
-    const from: number[] = [];
+    const registers: number[] = [];
+    const ages: number[] = [];
     const early: number[] = [];
     settled.forEach((leaves, index) => {
-      const group = index === state.groups.length ? NEW_GROUP : index;
+      const start = startReference(state, index);
       const reached: number[] = [];
       for (const leaf of leaves) {
         if (op[leaf] !== OP_SET || members[(x[leaf] ?? 0) * classCount + unitClass] !== 1) continue;
@@ -192,46 +208,48 @@ export class Automaton {
       const live = reached.filter((leaf) => op[leaf] !== OP_MATCH);
       for (const leaf of reached) {
         if (op[leaf] !== OP_MATCH) continue;
-        early.push(x[leaf] ?? 0, group);
+        early.push(x[leaf] ?? 0, start);
         this.#killedEarly[x[leaf] ?? 0] = mark;
       }
-      if (live.length > 0) {
-        next.push(Int32Array.from(live).sort());
-        from.push(group);
-      }
+      if (live.length === 0) return;
+      next.push(Int32Array.from(live).sort());
+      // A start reference of -1 - age says how many units the group has read before this one.
+      if (start < 0 && -start <= this.#young) ages.push(-start);
+      else registers.push(start);
     });
-    const target = this.#intern(next, kind);
+    const target = this.#intern(next, registers.length, ages, kind);
     return {
       next: target,
       base: target.base,
       accepts: late.length > 0 || early.length > 0,
       late,
       early: early.length === 0 ? NONE : Int32Array.from(early),
-      groups: from.length === 0 ? NONE : Int32Array.from(from),
+      registers: registers.length === 0 ? NONE : Int32Array.from(registers),
     };
   }
 
-  /** Resolves the assertions of a state now that the kind of the next unit is known. The last entry of `settled` is the new group. */
+  /** Resolves the assertions of a state now that the kind of the next unit is known. The last entry of `settled` is the group that starts here. */
   #settle(state: State, kind: number): { readonly settled: number[][]; readonly late: Int32Array } {
     const { owner, op, x } = this.program;
     const mark = ++this.#mark;
     const late: number[] = [];
     const settled: number[][] = [];
-    const settleGroup = (leaves: Int32Array, group: number): void => {
+    const settleGroup = (leaves: Int32Array, index: number): void => {
       const out: number[] = [];
+      const isNew = index === state.groups.length;
       for (const leaf of leaves) {
-        if (group !== NEW_GROUP && this.#killedLate[owner[leaf] ?? 0] === mark) continue;
+        if (!isNew && this.#killedLate[owner[leaf] ?? 0] === mark) continue;
         this.#resolve(leaf, state.before, kind, out);
       }
       for (const leaf of out) {
         if (op[leaf] !== OP_MATCH) continue;
-        late.push(x[leaf] ?? 0, group);
+        late.push(x[leaf] ?? 0, startReference(state, index));
         this.#killedLate[x[leaf] ?? 0] = mark;
       }
       settled.push(out);
     };
     state.groups.forEach(settleGroup);
-    settleGroup(this.#initial, NEW_GROUP);
+    settleGroup(this.#initial, state.groups.length);
     return { settled, late: late.length === 0 ? NONE : Int32Array.from(late) };
   }
 
@@ -262,4 +280,9 @@ export class Automaton {
       } else out.push(at);
     }
   }
+}
+
+/** Where group `index` of a state started, or the group that starts at the next unit (`index` beyond the last). */
+function startReference({ old, ages }: State, index: number): StartReference {
+  return index < old ? index : -1 - (ages[index - old] ?? 0);
 }

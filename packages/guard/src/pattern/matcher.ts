@@ -1,4 +1,4 @@
-import { NEW_GROUP, type State, type Step } from './automaton.ts';
+import type { State, Step } from './automaton.ts';
 import type { PatternMatch, PatternSet } from './pattern-set.ts';
 
 /**
@@ -15,9 +15,9 @@ export class Matcher {
   #generation: number;
   /** Units read so far. */
   #length = 0;
-  /** Start of every group of the state, ascending. */
+  /** Starts of the old groups of the state, ascending. */
   #starts: Int32Array = new Int32Array(8);
-  #groups = 0;
+  #old = 0;
   /** Tentative matches by pattern; patterns without any are absent. */
   #tentative = new Map<number, PatternMatch[]>();
   #stopped = false;
@@ -32,12 +32,20 @@ export class Matcher {
 
   /** The smallest offset at which a match could start that is not reported yet; what lies before is decided. Never decreases. */
   get pending(): number {
-    return this.#groups > 0 ? (this.#starts[0] ?? 0) : this.#length;
+    return this.#floor(this.#state, this.#length);
   }
 
   /** True after an urgent match: nothing more is read. */
   get stopped(): boolean {
     return this.#stopped;
+  }
+
+  /** Another reader of the same text, at the moment of the last `mark`. */
+  fork(): Matcher {
+    const other = new Matcher(this.#set);
+    other.#mark = this.#mark;
+    other.rewind();
+    return other;
   }
 
   /** Remembers this moment for `rewind`. */
@@ -46,7 +54,7 @@ export class Matcher {
       state: this.#state,
       generation: this.#generation,
       length: this.#length,
-      starts: this.#groups === 0 ? [] : [...this.#starts.subarray(0, this.#groups)],
+      starts: this.#old === 0 ? [] : [...this.#starts.subarray(0, this.#old)],
       tentative: this.#tentative.size === 0 ? [] : [...this.#tentative].map(([pattern, list]) => [pattern, [...list]]),
     };
   }
@@ -57,10 +65,9 @@ export class Matcher {
     this.#state = state;
     this.#generation = generation;
     this.#length = length;
-    starts.forEach((start, index) => {
-      this.#starts[index] = start;
-    });
-    this.#groups = starts.length;
+    this.#reserve(starts.length);
+    this.#starts.set(starts);
+    this.#old = starts.length;
     this.#tentative = new Map(tentative.map(([pattern, list]) => [pattern, [...list]]));
     this.#stopped = false;
   }
@@ -77,9 +84,9 @@ export class Matcher {
     let { table, steps } = automaton;
     let index = 0;
     while (!this.#stopped) {
-      // Where the first group reaches the cap. Up to there a positive cell needs no look at the registers.
-      const due = this.#groups > 0 ? (this.#starts[0] ?? 0) + maxMatch - origin : Number.POSITIVE_INFINITY;
-      const limit = Math.min(count, due);
+      // Where the first group reaches the cap. Up to there a positive cell needs no look at the registers, unless a match is tentative.
+      const due = this.#old > 0 ? (this.#starts[0] ?? 0) + maxMatch - origin : Number.POSITIVE_INFINITY;
+      const limit = Math.min(count, due, this.#tentative.size > 0 ? index + 1 : count);
       let unitClass = 0;
       let cell = 1;
       while (index < limit) {
@@ -89,11 +96,8 @@ export class Matcher {
         base = cell - 1;
         index++;
       }
-      if (index >= due) {
-        base = this.#overflow(automaton.stateAt(base), origin + index, matches).base;
-        ({ table, steps } = automaton);
-      } else if (index >= count) {
-        break;
+      if (cell > 0) {
+        if (this.#tentative.size > 0) this.#settle(this.#floor(automaton.stateAt(base), origin + index), origin + index, matches);
       } else {
         let step = steps[-cell - 1];
         if (step === undefined) {
@@ -102,10 +106,15 @@ export class Matcher {
         }
         const offset = origin + index++;
         if (step.accepts) this.#acceptStep(step, offset, matches);
-        this.#move(step.groups, offset);
-        if (this.#tentative.size > 0) this.#settle(offset + 1, matches);
+        this.#move(step.registers, offset);
         base = step.base;
+        if (this.#tentative.size > 0) this.#settle(this.#floor(step.next, offset + 1), offset + 1, matches);
       }
+      if (this.#old > 0 && origin + index - (this.#starts[0] ?? 0) >= maxMatch) {
+        base = this.#overflow(automaton.stateAt(base), origin + index, matches).base;
+        ({ table, steps } = automaton);
+      }
+      if (index >= count) break;
     }
     this.#length = origin + index;
     this.#state = automaton.stateAt(base);
@@ -117,10 +126,10 @@ export class Matcher {
   end(): PatternMatch[] {
     const matches: PatternMatch[] = [];
     if (this.#stopped) return matches;
-    const accepts = this.#set.automaton.finish(this.#current());
-    this.#accept(accepts, this.#length, this.#length + 1, matches);
-    this.#groups = 0;
-    this.#settle(this.#length + 1, matches);
+    this.#accept(this.#set.automaton.finish(this.#current()), this.#length, this.#length, this.#length + 1, matches);
+    this.#settle(Number.POSITIVE_INFINITY, this.#length + 1, matches);
+    this.#old = 0;
+    this.#state = this.#set.automaton.start();
     return matches;
   }
 
@@ -134,31 +143,39 @@ export class Matcher {
     return this.#state;
   }
 
+  /** The smallest start under way in `state` at `offset`. */
+  #floor(state: State, offset: number): number {
+    return state.old > 0 ? (this.#starts[0] ?? 0) : offset - (state.ages[0] ?? 0);
+  }
+
   #acceptStep({ late, early }: Step, offset: number, matches: PatternMatch[]): void {
-    if (late.length > 0) this.#accept(late, offset, offset + 1, matches);
-    if (early.length > 0) this.#accept(early, offset + 1, offset + 1, matches, offset);
+    if (late.length > 0) this.#accept(late, offset, offset, offset + 1, matches);
+    if (early.length > 0) this.#accept(early, offset, offset + 1, offset + 1, matches);
   }
 
-  #move(groups: Int32Array, offset: number): void {
-    const count = groups.length;
-    let starts = this.#starts;
-    if (count > starts.length) {
-      this.#starts = new Int32Array(count * 2);
-      this.#starts.set(starts);
-      starts = this.#starts;
-    }
-    for (let group = 0; group < count; group++) {
-      const from = groups[group] ?? 0;
-      starts[group] = from === NEW_GROUP ? offset : (starts[from] ?? 0);
-    }
-    this.#groups = count;
+  #reserve(count: number): void {
+    if (count <= this.#starts.length) return;
+    const starts = this.#starts;
+    this.#starts = new Int32Array(count * 2);
+    this.#starts.set(starts);
   }
 
-  #accept(accepts: Int32Array, end: number, at: number, matches: PatternMatch[], newStart: number = end): void {
+  #move(registers: Int32Array, offset: number): void {
+    const count = registers.length;
+    this.#reserve(count);
+    const starts = this.#starts;
+    for (let register = 0; register < count; register++) {
+      const from = registers[register] ?? 0;
+      starts[register] = from < 0 ? offset + 1 + from : (starts[from] ?? 0);
+    }
+    this.#old = count;
+  }
+
+  #accept(accepts: Int32Array, offset: number, end: number, at: number, matches: PatternMatch[]): void {
     for (let i = 0; i < accepts.length; i += 2) {
       const pattern = accepts[i] ?? 0;
-      const group = accepts[i + 1] ?? 0;
-      this.#record({ pattern, start: group === NEW_GROUP ? newStart : (this.#starts[group] ?? 0), end, at }, matches);
+      const from = accepts[i + 1] ?? 0;
+      this.#record({ pattern, start: from < 0 ? offset + 1 + from : (this.#starts[from] ?? 0), end, at }, matches);
     }
   }
 
@@ -177,9 +194,8 @@ export class Matcher {
     list.push(match);
   }
 
-  /** Reports the tentative matches that no living thread can change any more. */
-  #settle(at: number, matches: PatternMatch[]): void {
-    const floor = this.#groups > 0 ? (this.#starts[0] ?? 0) : Number.POSITIVE_INFINITY;
+  /** Reports the tentative matches that no living thread can change any more: those that start before `floor`. */
+  #settle(floor: number, at: number, matches: PatternMatch[]): void {
     for (const [pattern, list] of this.#tentative) {
       let final = 0;
       while (final < list.length && (list[final]?.start ?? 0) < floor) final++;
@@ -192,13 +208,13 @@ export class Matcher {
   /** The first group has reached the cap: it counts as a match or is given up, as its patterns say. */
   #overflow(state: State, end: number, matches: PatternMatch[]): State {
     const { automaton, overlongMatches } = this.#set;
-    const { patterns, next, groups } = automaton.overflow(state, overlongMatches);
+    const { patterns, next, registers } = automaton.overflow(state, overlongMatches);
     const start = this.#starts[0] ?? 0;
     for (const pattern of patterns) {
       if (overlongMatches[pattern] === 1) this.#record({ pattern, start, end, at: end }, matches);
     }
-    this.#move(groups, end);
-    if (this.#tentative.size > 0) this.#settle(end, matches);
+    this.#move(registers, end);
+    if (this.#tentative.size > 0) this.#settle(this.#floor(next, end), end, matches);
     return next;
   }
 }

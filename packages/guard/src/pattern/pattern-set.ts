@@ -31,8 +31,8 @@ export class PatternSet {
 
   /** @throws PatternError where a pattern is not in the supported syntax, can match the empty text, or is too large */
   constructor(patterns: readonly Pattern[], options: PatternSetOptions = {}) {
-    this.automaton = new Automaton(compileProgram(patterns), options.maxStates);
     this.maxMatch = options.maxMatch ?? DEFAULT_MAX_MATCH;
+    this.automaton = new Automaton(compileProgram(patterns), this.maxMatch, options.maxStates);
     this.overlongMatches = Uint8Array.from(patterns, (pattern) => (pattern.overlong === 'drop' ? 0 : 1));
     this.urgent = Uint8Array.from(patterns, (pattern) => (pattern.urgent === true ? 1 : 0));
   }

@@ -78,7 +78,7 @@ export class ScanWindow implements TextWindow {
     if (block !== null) return this.#block(block, hits, before, piece.slice(0, block.at - 1 - origin));
     this.#hits = hits;
     const step = this.#release(last ? this.#length : this.#decided());
-    this.#tape.discard(this.#released === this.#length ? this.#length : this.#decided() - 1);
+    this.#tape.discard(this.#decided());
     return step;
   }
 

@@ -1,3 +1,6 @@
+/** Units before what is undecided that are kept for detectors to look at. */
+export const LOOK_BEHIND = 32;
+
 /** The undecided end of a growing text, addressed by offsets into the whole text. */
 export class Tape {
   #held = '';
@@ -23,11 +26,12 @@ export class Tape {
     return index >= 0 && index < this.#held.length ? this.#held.charCodeAt(index) : -1;
   }
 
-  /** Forgets what lies before `offset`. */
+  /** Forgets what lies more than `LOOK_BEHIND` before `offset`. */
   discard(offset: number): void {
-    if (offset <= this.#from) return;
-    this.#held = this.#held.slice(offset - this.#from);
-    this.#from = offset;
+    const from = offset - LOOK_BEHIND;
+    if (from <= this.#from) return;
+    this.#held = this.#held.slice(from - this.#from);
+    this.#from = from;
   }
 
   /** Takes back what lies from `offset` on. */

@@ -1,0 +1,31 @@
+import type { Action, Detector } from '../detect/detector.ts';
+import { PatternDetector, type PatternRule } from '../detect/pattern-detector.ts';
+import { ASSIGNMENTS } from './assignments.ts';
+import { locateToken, TOKENS } from './tokens.ts';
+
+const REPLACEMENT = '[SECRET]';
+
+/** Credentials: provider tokens by form, entropy and checksum where there is one; private keys; passwords by what they are assigned to. */
+export function secretsDetector(action: Action, maxHold: number): Detector {
+  const tokens = TOKENS.map(
+    (rule): PatternRule => ({
+      pattern: { source: rule.pattern, overlong: 'drop' },
+      category: rule.id,
+      severity: 'high',
+      action,
+      replacement: REPLACEMENT,
+      locate: (match, before) => locateToken(rule, match, before),
+    }),
+  );
+  const assignments = ASSIGNMENTS.map(
+    ({ id, pattern, ignoreCase, locate }): PatternRule => ({
+      pattern: { source: pattern, ignoreCase, overlong: id === 'private-key' ? 'match' : 'drop' },
+      category: id,
+      severity: 'high',
+      action,
+      replacement: REPLACEMENT,
+      locate,
+    }),
+  );
+  return new PatternDetector('secrets', [...tokens, ...assignments], maxHold);
+}
