@@ -1,3 +1,4 @@
+export { entryBundle } from './bundle.ts';
 export { type Checkpoint, formatCheckpoint, openCheckpoint, parseCheckpoint, parseVerifierKey, type VerifierKey } from './checkpoint.ts';
 export { ENTRY_LIMITS, type Entry, InvalidEntry, printable, type Receipt } from './entry.ts';
 export { createSigner, KeyFileError, type LedgerKeys, type LedgerSigner, loadLedgerKeys } from './keys.ts';

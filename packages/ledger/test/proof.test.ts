@@ -1,7 +1,19 @@
 import assert from 'node:assert/strict';
+import { hash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import test from 'node:test';
-import { compareCheckpoints, MalformedNote, NoProof, proveConsistency, proveInclusion, verifyEntryProof } from '../src/index.ts';
+import {
+  compareCheckpoints,
+  entryBundle,
+  MalformedNote,
+  NoProof,
+  proveConsistency,
+  proveInclusion,
+  verifyEntryProof,
+} from '../src/index.ts';
 import { formatNote } from '../src/note.ts';
+import { tilePath } from '../src/tiles.ts';
 import { facts, openTestLedger, TemporaryDirectory, testKeys } from './support.ts';
 
 async function append(directory: string, count: number): Promise<string[]> {
@@ -69,4 +81,26 @@ test('two checkpoints of one log: consistent, rolled back or forked', async () =
   assert.throws(() => compareCheckpoints(first, formatNote({ text: 'x\n', signatures: [] }), proof, keys), MalformedNote);
   assert.throws(() => compareCheckpoints(first, second, proof, []), MalformedNote);
   await assert.rejects(proveConsistency(directory.path, 'w1', 10_000), NoProof);
+});
+
+test('entry bundles are those of tlog-tiles: each entry hashes to its place in the tile', async () => {
+  await using directory = await TemporaryDirectory.create();
+  await append(directory.path, 600);
+  for (const [index, width] of [
+    [0, 256],
+    [1, 256],
+    [2, 90],
+  ] as const) {
+    const bundle = await entryBundle(directory.path, 'w1', index);
+    const tile = await readFile(join(directory.path, 'logs/w1', tilePath(0, index, width)));
+    let at = 0;
+    for (let i = 0; i < width; i++) {
+      const length = bundle.readUInt16BE(at);
+      const leaf = hash('sha256', Buffer.concat([Buffer.of(0), bundle.subarray(at + 2, at + 2 + length)]), 'hex');
+      assert.equal(leaf, tile.toString('hex', i * 32, i * 32 + 32));
+      at += 2 + length;
+    }
+    assert.equal(at, bundle.length);
+  }
+  await assert.rejects(entryBundle(directory.path, 'w1', 3), NoProof);
 });
