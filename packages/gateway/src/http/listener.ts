@@ -90,9 +90,14 @@ export class Listener {
   async drain(timeout: number): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const session of this.#sessions) session.close();
-    if ('closeIdleConnections' in this.#server) this.#server.closeIdleConnections();
+    const server = this.#server;
+    // A connection whose answer had begun before the drain is kept alive by it; it is closed as soon as it is idle.
+    const idle = setInterval(() => {
+      if ('closeIdleConnections' in server) server.closeIdleConnections();
+    }, IDLE_CHECK);
     const timer = setTimeout(() => this.destroy(), timeout);
     await closed;
+    clearInterval(idle);
     clearTimeout(timer);
   }
 

@@ -19,7 +19,8 @@ export function inspect(admitted: Admitted, sink: FindingSink): Cleared {
     });
     if (verdict.effect === 'pass') continue;
     sink.found(verdict.findings, verdict.effect);
-    if (blocks(verdict, admitted)) {
+    // A text that was decoded or put together from several places has no place where its edit could be made.
+    if (blocks(verdict, admitted) || (verdict.effect === 'redact' && text.fixed === true)) {
       throw new Fault('content_blocked', 'The request was blocked by a content policy.', {
         param: text.address,
         detail: detectors(verdict.findings),

@@ -5,11 +5,10 @@ import type { Asked, Destination, Permitted } from './facts.ts';
 /** Decides the call itself, every restricted field in it and every place it may go. Denied unless a rule permits. */
 export function permit(asked: Asked): Permitted {
   const { endpoint, model } = asked;
-  const decision = decide(asked, endpoint.action, model);
-  if (decision.effect === 'deny') {
-    asked.compiled.meter.authorisationDenial(endpoint.action);
-    throw refusal(decision, endpoint.action);
-  }
+  const decision = demand(asked, endpoint.action, model);
+  // Model management may read one model and write another.
+  for (const other of asked.request?.otherModels ?? []) demand(asked, endpoint.action, other);
+  checkOtherModels(asked);
   checkRestrictedFields(asked);
   checkReferences(asked);
   // Without a reply format the answer is Sallyport's own (model lists): nothing goes anywhere.
@@ -17,9 +16,27 @@ export function permit(asked: Asked): Permitted {
   return { ...asked, decision, destinations };
 }
 
+/** The permission, or the refusal as a fault. */
+function demand(asked: Asked, action: Action, model: string | null): Decision {
+  const decision = decide(asked, action, model);
+  if (decision.effect === 'permit') return decision;
+  asked.compiled.meter.authorisationDenial(action);
+  throw refusal(decision, action);
+}
+
 function decide({ compiled, principal, incoming }: Asked, action: Action, model: string | null): Decision {
   const resource: Resource = { kind: 'model', name: model ?? '*' };
   return compiled.policy.decide(principal, action, resource, { now: compiled.clock.now(), ip: incoming.source.ip });
+}
+
+/** A copy's destination and a creation's base are models too: who may not use them may not write or read them this way. */
+function checkOtherModels(asked: Asked): void {
+  for (const name of asked.request?.otherModels ?? []) {
+    const decision = decide(asked, asked.endpoint.action, name);
+    if (decision.effect === 'permit') continue;
+    asked.compiled.meter.authorisationDenial(asked.endpoint.action);
+    throw refusal(decision, asked.endpoint.action);
+  }
 }
 
 function checkRestrictedFields(asked: Asked): void {
