@@ -61,7 +61,7 @@ export const PEERS: readonly BenchPeer[] = [
   {
     name: 'sallyport',
     missing: async (bench) => {
-      const program = bench.sallyport[1];
+      const program = bench.sallyport.find((word) => /\.[cm]?[jt]s$/.test(word));
       return program === undefined || existsSync(program) ? null : `${program} is not there`;
     },
     start: async (bench, upstream) => startSallyport(bench, upstream, await ownDirectory(bench)),
