@@ -180,6 +180,10 @@ test('a growing text of another type is still one growing text, and choices that
     event.texts.map(({ channel, mode, text }) => [channel, mode, text]),
     [['choice:0/text.text', 'delta', 'piece']],
   );
+  assert.equal(
+    readOne('openai.chat', { choices: [{ index: 0, delta: { content: 4111111111111111 } }] }).texts[0]?.text,
+    '4111111111111111',
+  );
   assert.equal(readOne('openai.chat', { choices: { 0: { delta: { content: 'x' } } } }).kind, 'malformed');
 });
 

@@ -48,9 +48,9 @@ export function text(kind: ReplyTextKind, suffix: string, mode: 'delta' | 'whole
   // The same channel comes again and again; the last name is kept so that it need not be put together for every token.
   let lastBase = '';
   let lastChannel = suffix;
-  const other: Nest = { kind, mode, authored: false, known: NONE };
+  const other: Nest = { kind, mode, authored: true, known: NONE };
   return (r, value, at, key, base) => {
-    // A client may make a text of something else too; its parts are growing texts as well.
+    // A client may make a text of a number or an object too; its parts are growing texts as well.
     if (typeof value !== 'string') return walk(r, value, at, key, base, join(base, suffix), other);
     if (base !== lastBase) {
       lastBase = base;
