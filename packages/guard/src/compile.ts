@@ -1,7 +1,7 @@
 import { type DenyPattern, type Finding, type GuardSettings, PASS, type TextEdit, type Verdict } from '@sallyport/core';
 import type { Action, Detector } from './detect/detector.ts';
 import { PatternDetector, type PatternRule } from './detect/pattern-detector.ts';
-import { type DetectorEntry, ENTRIES, GUARD_DETECTORS, type Side } from './detectors.ts';
+import { type DetectorEntry, ENTRIES, GUARD_DETECTORS, type Made, type Side } from './detectors.ts';
 import { GuardConfigError, type GuardConfigIssue } from './error.ts';
 import type { Guard, Stage, TextContext, TextWindow } from './guard.ts';
 import { FoldedDetector } from './normalise/folded-detector.ts';
@@ -41,7 +41,7 @@ export function compileGuard(settings: GuardSettings, options: GuardOptions = {}
 
 function compilePack(side: Side, settings: GuardSettings, maxHold: number, issues: GuardConfigIssue[]): Pack {
   const observe = settings.mode === 'observe';
-  const detectors: Detector[] = [];
+  const made: Made[] = [];
   const seen = new Set<string>();
   settings[side].forEach((item, index) => {
     const path = `guards.${side}[${index}]`;
@@ -66,20 +66,15 @@ function compilePack(side: Side, settings: GuardSettings, maxHold: number, issue
       return;
     }
     const entry: DetectorEntry | undefined = ENTRIES.find((known) => known.name === name);
-    if (entry !== undefined && issues.length === 0) detectors.push(entry.make(observe ? 'flag' : action, side, settings, maxHold));
+    if (entry !== undefined && issues.length === 0) made.push(entry.make(observe ? 'flag' : action, side, settings, maxHold));
   });
   const deny = settings.deny.filter(({ stages }) => stages.includes(side));
   if (deny.length > 0 && deny.every((pattern) => patternProblem(pattern) === null)) {
-    detectors.push(
-      new PatternDetector(
-        'deny',
-        deny.map((pattern) => denyRule(pattern, observe)),
-        maxHold,
-      ),
-    );
+    const rules = deny.map((pattern) => denyRule(pattern, observe));
+    made.push({ foldable: true, detector: new PatternDetector('deny', rules, maxHold) });
   }
-  if (seen.has('normalise'))
-    detectors.push(...detectors.filter((detector) => detector.foldable).map((detector) => new FoldedDetector(detector)));
+  const fold = seen.has('normalise');
+  const detectors = made.map(({ foldable, detector }) => (foldable && fold ? new FoldedDetector(detector) : detector));
   return { detectors, mayBlock: !observe };
 }
 
@@ -136,7 +131,7 @@ class PackGuard implements Guard {
   open(context: TextContext): TextWindow {
     const { detectors, mayBlock } = this.#packs[SIDE[context.stage]];
     const tape = new Tape();
-    const scanners = detectors.map((detector) => detector.open(tape, context)).filter((scanner) => scanner !== null);
+    const scanners = detectors.map((detector) => detector.open(tape, context));
     return new ScanWindow(scanners, tape, mayBlock, this.#withhold);
   }
 

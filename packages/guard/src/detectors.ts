@@ -1,6 +1,6 @@
 import type { GuardSettings } from '@sallyport/core';
 import { CharacterDetector } from './detect/characters.ts';
-import type { Action, Detector } from './detect/detector.ts';
+import type { Action, Detector, FoldableDetector } from './detect/detector.ts';
 import { LengthDetector } from './detect/length.ts';
 import { secretsDetector } from './secrets/secrets.ts';
 
@@ -20,8 +20,13 @@ export interface DetectorInfo {
 
 export interface DetectorEntry extends DetectorInfo {
   /** `action` is null where the configuration leaves it to the default. */
-  make(action: Action | null, side: Side, settings: GuardSettings, maxHold: number): Detector;
+  make(action: Action | null, side: Side, settings: GuardSettings, maxHold: number): Made;
 }
+
+/** A compiled detector, and whether `normalise` applies to it. */
+export type Made =
+  | { readonly foldable: false; readonly detector: Detector }
+  | { readonly foldable: true; readonly detector: FoldableDetector };
 
 export const ENTRIES: readonly DetectorEntry[] = [
   {
@@ -30,8 +35,10 @@ export const ENTRIES: readonly DetectorEntry[] = [
     sides: ['input', 'output'],
     actions: ['block', 'redact', 'flag'],
     defaults: { input: 'block hidden text, redact stray characters', output: 'redact' },
-    make: (action, side) =>
-      new CharacterDetector({ payload: action ?? (side === 'input' ? 'block' : 'redact'), stray: action ?? 'redact' }),
+    make: (action, side) => ({
+      foldable: false,
+      detector: new CharacterDetector({ payload: action ?? (side === 'input' ? 'block' : 'redact'), stray: action ?? 'redact' }),
+    }),
   },
   {
     name: 'length',
@@ -39,7 +46,10 @@ export const ENTRIES: readonly DetectorEntry[] = [
     sides: ['input', 'output'],
     actions: ['block', 'flag'],
     defaults: { input: 'block', output: 'flag' },
-    make: (action, side, settings) => new LengthDetector(action ?? (side === 'input' ? 'block' : 'flag'), settings.maxTextLength),
+    make: (action, side, settings) => ({
+      foldable: false,
+      detector: new LengthDetector(action ?? (side === 'input' ? 'block' : 'flag'), settings.maxTextLength),
+    }),
   },
   {
     name: 'secrets',
@@ -47,7 +57,7 @@ export const ENTRIES: readonly DetectorEntry[] = [
     sides: ['input', 'output'],
     actions: ['block', 'redact', 'flag'],
     defaults: { input: 'redact', output: 'redact' },
-    make: (action, _side, _settings, maxHold) => secretsDetector(action ?? 'redact', maxHold),
+    make: (action, _side, _settings, maxHold) => ({ foldable: true, detector: secretsDetector(action ?? 'redact', maxHold) }),
   },
 ];
 
@@ -76,5 +86,5 @@ export const GUARD_DETECTORS: readonly DetectorInfo[] = [
 ];
 
 /** The lists of a configuration that names none. */
-export const DEFAULT_INPUT: readonly string[] = ['normalise', 'characters', 'length'];
-export const DEFAULT_OUTPUT: readonly string[] = ['normalise', 'characters', 'length'];
+export const DEFAULT_INPUT: readonly string[] = ['normalise', 'characters', 'length', 'secrets'];
+export const DEFAULT_OUTPUT: readonly string[] = ['normalise', 'characters', 'length', 'secrets'];

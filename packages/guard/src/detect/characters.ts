@@ -52,7 +52,6 @@ export interface CharacterActions {
  * What scripts and emoji need is not reported: joiners in Indic and Arabic scripts and between emoji, selectors on their bases, flags.
  */
 export class CharacterDetector implements Detector {
-  readonly foldable: boolean = false;
   readonly #actions: CharacterActions;
 
   constructor(actions: CharacterActions) {

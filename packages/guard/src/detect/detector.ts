@@ -35,10 +35,19 @@ export interface Scanner {
   rewind(): void;
 }
 
+/** A scanner that can be run on another form of the same text. */
+export interface FoldableScanner extends Scanner {
+  /** Another scanner as this one was at its last `mark`, reading from `tape`. */
+  fork(tape: Tape): Scanner;
+}
+
 /** A compiled detector, shared by all texts. */
 export interface Detector {
-  /** Whether it is worth running on the text in plain letters too (`normalise`). */
-  readonly foldable: boolean;
-  /** Opens a scanner; `tape` gives it the text of what is still undecided. Null where the detector has nothing to say on such a text. */
-  open(tape: Tape, context: TextContext): Scanner | null;
+  /** Opens a scanner; `tape` gives it the text of what is still undecided. */
+  open(tape: Tape, context: TextContext): Scanner;
+}
+
+/** A detector that is worth running on the text in plain letters too (`normalise`). */
+export interface FoldableDetector extends Detector {
+  open(tape: Tape, context: TextContext): FoldableScanner;
 }

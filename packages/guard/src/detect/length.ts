@@ -11,7 +11,6 @@ const MAX_PERIOD = 64;
  * 2,047 units on, sometimes from 1,536). Both are ways to exhaust a model or to make it diverge.
  */
 export class LengthDetector implements Detector {
-  readonly foldable: boolean = false;
   readonly #action: Action;
   readonly #maxLength: number;
 

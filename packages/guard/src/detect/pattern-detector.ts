@@ -2,7 +2,7 @@ import type { Severity } from '@sallyport/core';
 import type { Matcher } from '../pattern/matcher.ts';
 import { type Pattern, type PatternMatch, PatternSet } from '../pattern/pattern-set.ts';
 import { LOOK_BEHIND, type Tape } from '../window/tape.ts';
-import type { Action, Detector, Hit, Scanner } from './detector.ts';
+import type { Action, FoldableDetector, FoldableScanner, Hit, Scanner } from './detector.ts';
 
 /** A pattern with what a match of it means. */
 export interface PatternRule {
@@ -19,8 +19,7 @@ export interface PatternRule {
 }
 
 /** Reports the matches of patterns. A rule that blocks and has no `locate` does so at the first unit at which a match is certain. */
-export class PatternDetector implements Detector {
-  readonly foldable: boolean = true;
+export class PatternDetector implements FoldableDetector {
   readonly #name: string;
   readonly #rules: readonly PatternRule[];
   readonly #set: PatternSet;
@@ -39,14 +38,14 @@ export class PatternDetector implements Detector {
     );
   }
 
-  open(tape: Tape): Scanner {
+  open(tape: Tape): FoldableScanner {
     return new PatternScanner(this.#set.open(), this.#name, this.#rules, tape);
   }
 }
 
 const WHOLE: readonly [number, number] = [0, 0];
 
-class PatternScanner implements Scanner {
+class PatternScanner implements FoldableScanner {
   readonly #matcher: Matcher;
   readonly #detector: string;
   readonly #rules: readonly PatternRule[];
@@ -69,6 +68,10 @@ class PatternScanner implements Scanner {
 
   end(hits: Hit[]): void {
     for (const match of this.#matcher.end()) this.#report(match, hits);
+  }
+
+  fork(tape: Tape): Scanner {
+    return new PatternScanner(this.#matcher.fork(), this.#detector, this.#rules, tape);
   }
 
   mark(): void {

@@ -1,4 +1,4 @@
-import type { Action, Detector } from '../detect/detector.ts';
+import type { Action, FoldableDetector } from '../detect/detector.ts';
 import { PatternDetector, type PatternRule } from '../detect/pattern-detector.ts';
 import { ASSIGNMENTS } from './assignments.ts';
 import { locateToken, TOKENS } from './tokens.ts';
@@ -6,7 +6,7 @@ import { locateToken, TOKENS } from './tokens.ts';
 const REPLACEMENT = '[SECRET]';
 
 /** Credentials: provider tokens by form, entropy and checksum where there is one; private keys; passwords by what they are assigned to. */
-export function secretsDetector(action: Action, maxHold: number): Detector {
+export function secretsDetector(action: Action, maxHold: number): FoldableDetector {
   const tokens = TOKENS.map(
     (rule): PatternRule => ({
       pattern: { source: rule.pattern, overlong: 'drop' },

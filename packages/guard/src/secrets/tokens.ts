@@ -97,7 +97,7 @@ export const TOKENS: readonly TokenRule[] = [
   {
     id: 'slack-token',
     pattern: '\\bxox[abosprce]-[A-Za-z0-9-]+',
-    exact: /^xox[abosprce]-(?:\d-)?\d{8,14}-[A-Za-z0-9-]{8,}$(?<!-)/,
+    exact: /^(?!.*x{5})xox[abosprce]-(?:\d-)?\d{8,14}-[A-Za-z0-9-]{8,}$(?<!-)/,
     bits: 2.4,
     standIns: false,
   },

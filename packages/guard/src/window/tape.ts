@@ -20,6 +20,14 @@ export class Tape {
     return this.#held.slice(Math.max(0, start - this.#from), Math.max(0, end - this.#from));
   }
 
+  /** What is held before `offset`, on a tape of its own. */
+  copyBefore(offset: number): Tape {
+    const copy = new Tape();
+    copy.#from = this.#from;
+    copy.#held = this.slice(this.#from, offset);
+    return copy;
+  }
+
   /** The code unit at `offset`, or -1 where it is not held. */
   unitAt(offset: number): number {
     const index = offset - this.#from;
