@@ -178,7 +178,10 @@ test('a growing text of another type is still one growing text, and choices that
   const event = readOne('openai.chat', { choices: [{ index: 0, delta: { content: { text: 'piece' } } }] });
   assert.deepEqual(
     event.texts.map(({ channel, mode, text }) => [channel, mode, text]),
-    [['choice:0/text.text', 'delta', 'piece']],
+    [
+      ['choice:0/text.text#name', 'whole', 'text'],
+      ['choice:0/text.text', 'delta', 'piece'],
+    ],
   );
   assert.equal(
     readOne('openai.chat', { choices: [{ index: 0, delta: { content: 4111111111111111 } }] }).texts[0]?.text,
