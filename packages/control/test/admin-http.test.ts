@@ -82,7 +82,16 @@ test('a large body is refused, announced or not', async () => {
 test('a body where none is taken is refused, so that it cannot be read as the next request', async () => {
   await using a = await adminBench();
   const reply = await raw(a, 'GET', KEYS, [['content-length', '5']], 'GET /');
-  assert.deepEqual([reply.status, reply.header('connection')], [400, 'close']);
+  assert.equal(reply.status, 400);
+});
+
+test('a refusal reaches a client that is still sending', async () => {
+  await using a = await adminBench();
+  const body = JSON.stringify({ name: 'x'.repeat(900_000), roles: ['user'] });
+  const reply = await a.call('POST', KEYS, { key: a.bench.installation.firstKey.secret, body });
+  assert.deepEqual([reply.status, at(reply.json, 'code')], [403, 'forbidden']);
+  assert.equal((await a.call('POST', KEYS, { key: 'wrong', body })).status, 401);
+  assert.equal((await a.call('POST', '/nowhere', { body })).status, 404);
 });
 
 test('requests that two programs could read differently are refused', async () => {
@@ -330,6 +339,21 @@ test('a client that leaves in the middle of its body leaves nothing behind', asy
   socket.destroy();
   await logged;
   assert.equal((await a.call('GET', KEYS)).status, 200);
+  assert.equal(await a.bench.store.version(), 1);
+});
+
+test('a body that stops or breaks is answered, and its request comes to an end', async () => {
+  await using a = await adminBench();
+  a.server.server.requestTimeout = 300;
+  a.server.server.headersTimeout = 200;
+  const head = `POST ${KEYS} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${a.bench.installation.ownerKey.secret}\r\ncontent-type: application/json\r\n`;
+  const slow = await rawExchange({ port: a.port }, `${head}content-length: 100\r\n\r\n{"name":`);
+  assert.equal(slow.status, 408);
+  const broken = await rawExchange({ port: a.port }, `${head}transfer-encoding: chunked\r\n\r\n5\r\n{"nam\r\nzz\r\n`);
+  assert.deepEqual([broken.status, broken.header('connection')], [400, 'close']);
+  const headless = await rawExchange({ port: a.port }, 'GET / HTTP/1.1\r\nho', 'GET');
+  assert.equal(headless.status, 408);
+  await until(() => a.log.filter((line) => line.event === 'admin.request').length === 2);
   assert.equal(await a.bench.store.version(), 1);
 });
 

@@ -58,7 +58,7 @@ export interface StoreOptions {
 }
 
 const WRITE_TIMEOUT = 5_000;
-const STATE_PAGE = 500;
+const STATE_PAGE = 100;
 
 /**
  * Opens `sqlite:PATH`, `sqlite::memory:` or `postgres://…` and brings its schema up to date.

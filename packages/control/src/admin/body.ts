@@ -18,7 +18,8 @@ export async function readBody(request: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = [];
   let length = 0;
   try {
-    for await (const chunk of request) {
+    // Not destroyed on the way out: the refusal still has to be sent over the same socket.
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
       if (!(chunk instanceof Buffer)) throw new TypeError('The request stream was given an encoding');
       length += chunk.length;
       if (length > MAX_BODY_BYTES) throw tooLarge();
@@ -38,6 +39,11 @@ export async function readBody(request: IncomingMessage): Promise<unknown> {
 /** Whether a request announces a body at all. */
 export function hasBody(request: IncomingMessage): boolean {
   return request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0;
+}
+
+/** Whether what a request announces is no more than what would be read of it. */
+export function isSmall(request: IncomingMessage): boolean {
+  return request.headers['transfer-encoding'] === undefined && Number(request.headers['content-length'] ?? 0) <= MAX_BODY_BYTES;
 }
 
 function tooLarge(): Fault {

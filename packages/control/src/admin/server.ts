@@ -8,7 +8,7 @@ import type { Store } from '@sallyport/store';
 import type { Actor, RecordEntry } from '../service/ports.ts';
 import type { ControlService } from '../service/service.ts';
 import { type Authenticate, bearerToken } from './authenticate.ts';
-import { hasBody, readBody } from './body.ts';
+import { hasBody, isSmall, readBody } from './body.ts';
 import { checkOrigin, loopbackOrigins, securityHeaders } from './browser.ts';
 import { FailureBudget } from './failure-budget.ts';
 import { PROBLEM_TYPE, problemOf } from './problem.ts';
@@ -77,8 +77,8 @@ class NodeAdminServer implements AdminServer {
   readonly #budget: FailureBudget;
   readonly #proxies: AddressList;
   readonly #headers: Readonly<Record<string, string>>;
-  /** Sockets with a request that is not answered yet. */
-  readonly #busy = new WeakSet<Socket>();
+  /** The answer that a socket waits for. */
+  readonly #pending = new WeakMap<Socket, ServerResponse>();
   #origins: ReadonlySet<string>;
 
   constructor(options: AdminServerOptions) {
@@ -135,8 +135,8 @@ class NodeAdminServer implements AdminServer {
     const id = this.#newId();
     const started = this.#options.clock.monotonic();
     const { socket } = request;
-    this.#busy.add(socket);
-    response.once('close', () => this.#busy.delete(socket));
+    this.#pending.set(socket, response);
+    response.once('close', () => this.#pending.delete(socket));
     let route: Route | null = null;
     let principal: Principal | null = null;
     try {
@@ -213,14 +213,16 @@ class NodeAdminServer implements AdminServer {
 
   #refuse(request: IncomingMessage, response: ServerResponse, id: string, fault: Fault): void {
     if (response.headersSent || response.destroyed) {
+      // Nobody is there to read it; the status is for the log.
+      if (!response.headersSent) response.statusCode = fault.status;
       response.destroy();
       return;
     }
     if (fault.code === 'invalid_api_key') response.setHeader('www-authenticate', 'Bearer realm="sallyport"');
     if (fault.retryAfter !== null) response.setHeader('retry-after', fault.retryAfter);
     if (fault instanceof MethodFault) response.setHeader('allow', fault.allow);
-    // What is left of the body is not read: the connection ends with the answer.
-    if (!request.complete) response.setHeader('connection', 'close');
+    // node:http reads and drops what is left of the body. Where that may be more than a little, the connection ends with the answer.
+    if (!request.complete && !isSmall(request)) response.setHeader('connection', 'close');
     this.#send(response, id, fault.status, PROBLEM_TYPE, problemOf(fault, id));
   }
 
@@ -235,16 +237,22 @@ class NodeAdminServer implements AdminServer {
     response.end(text);
   }
 
-  /** For what is no HTTP request, or a request that is too large or too slow: node:http has no response object for it. */
+  /** For what is no HTTP request, or one that is too large or too slow. */
   #refuseSocket(error: NodeJS.ErrnoException, socket: Socket): void {
-    // An answer that is on its way must not get another one in front of it or into it.
-    if (!socket.writable || error.code === 'ECONNRESET' || this.#busy.has(socket)) {
+    const pending = this.#pending.get(socket);
+    const fault = new Fault(SOCKET_FAULTS[error.code ?? ''] ?? 'invalid_request', 'The request could not be read.');
+    const id = this.#newId();
+    if (pending !== undefined && !pending.req.complete && !pending.headersSent) {
+      // Whoever reads the body waits for a request that node:http has given up on.
+      pending.once('close', () => pending.req.destroy());
+      this.#refuse(pending.req, pending, id, fault);
+      return;
+    }
+    // Garbage behind a request that is being answered: nothing may get in front of that answer or into it.
+    if (pending !== undefined || !socket.writable || error.code === 'ECONNRESET') {
       socket.destroy();
       return;
     }
-    const code = SOCKET_FAULTS[error.code ?? ''] ?? 'invalid_request';
-    const fault = new Fault(code, 'The request could not be read.');
-    const id = this.#newId();
     const body = JSON.stringify(problemOf(fault, id));
     const head = Object.entries({
       ...this.#headers,
