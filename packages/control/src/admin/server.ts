@@ -1,15 +1,16 @@
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer, Server as HttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
-import { type SecureContextOptions, TLSSocket } from 'node:tls';
-import { AddressList, clientAddress } from '@sallyport/access';
-import { type Clock, type EntryFacts, Fault, type Logger, type Principal, type Random, type Source } from '@sallyport/core';
+import type { SecureContextOptions } from 'node:tls';
+import { AddressList } from '@sallyport/access';
+import { type Clock, Fault, type Logger, type Principal, type Random, type Source } from '@sallyport/core';
 import type { Store } from '@sallyport/store';
 import type { Actor, RecordEntry } from '../service/ports.ts';
 import type { ControlService } from '../service/service.ts';
 import { type Authenticate, bearerToken } from './authenticate.ts';
 import { hasBody, isSmall, readBody } from './body.ts';
 import { checkOrigin, loopbackOrigins, securityHeaders } from './browser.ts';
+import { failedAuthentication, sourceOf } from './caller.ts';
 import { FailureBudget } from './failure-budget.ts';
 import { PROBLEM_TYPE, problemOf } from './problem.ts';
 import type { Plane, Route, SnapshotStatus } from './route.ts';
@@ -290,38 +291,4 @@ async function takeBody(request: IncomingMessage, route: Route): Promise<unknown
   if (route.schemas.body !== null) return readBody(request);
   if (hasBody(request)) throw new Fault('invalid_request', 'This route takes no body.');
   return null;
-}
-
-function sourceOf(request: IncomingMessage, proxies: AddressList): Source {
-  const { socket } = request;
-  const forwarded = request.headers['x-forwarded-for'];
-  const header = Array.isArray(forwarded) ? forwarded.join(',') : (forwarded ?? null);
-  return {
-    ip: clientAddress(socket.remoteAddress ?? '', header, proxies),
-    port: socket.remotePort ?? 0,
-    tls:
-      socket instanceof TLSSocket
-        ? { version: socket.getProtocol() ?? '', cipher: socket.getCipher().name, clientCertificate: null }
-        : null,
-  };
-}
-
-function failedAuthentication(id: string, source: Source, fault: Fault): EntryFacts {
-  return {
-    id,
-    kind: 'auth',
-    principal: null,
-    source: { ip: source.ip, port: source.port, tls: source.tls?.version ?? null },
-    action: 'admin.authenticate',
-    resource: null,
-    decision: null,
-    model: null,
-    usage: null,
-    latency: null,
-    verdicts: [],
-    outcome: 'refused',
-    fault: fault.code,
-    digest: { prompt: null, reply: null },
-    detail: { reason: fault.detail },
-  };
 }
