@@ -43,6 +43,8 @@ const CIPHERS = [
 
 /** How often slow connections are looked for, milliseconds. */
 const CONNECTION_CHECK = 1_000;
+/** How often a draining listener looks for connections that have become idle, milliseconds. */
+const IDLE_CHECK = 50;
 /** HTTP/2 streams one connection may have open. */
 const MAX_STREAMS = 100;
 

@@ -19,7 +19,8 @@ export function admit(permitted: Permitted): Admitted {
   return { ...permitted, charge };
 }
 
-function estimate({ request, endpoint }: Permitted): LimitEstimate {
+/** Tokens the request may use, before anybody has counted them. */
+export function estimate({ request, endpoint }: Permitted): LimitEstimate {
   if (request === null) return { input: 0, output: 0, outputBounded: true };
   const input = Math.ceil(request.json.bytes.length / BYTES_PER_TOKEN);
   if (endpoint.action !== 'model.infer' || endpoint.id === 'anthropic.count-tokens') return { input, output: 0, outputBounded: true };

@@ -1,5 +1,5 @@
 import { Fault } from '@sallyport/core';
-import type { ReplyEvent, ReplyFormat } from '@sallyport/wire';
+import { errorType, type ReplyEvent, type ReplyFormat } from '@sallyport/wire';
 import type { Door } from '../door.ts';
 import type { ExchangeRecord } from '../record.ts';
 import { readAll } from '../upstream/call.ts';
@@ -79,7 +79,12 @@ async function answerStream(
   record.replied(sink.digest());
   // As long as the client has seen nothing, a fault is an ordinary answer with its status.
   if (fault !== null && !incoming.reply.headed) throw fault;
-  return { ...forwarded, usage: relay.usage, fault, finish: () => sink.finish(fault === null ? null : errorEvent(format, fault)) };
+  return {
+    ...forwarded,
+    usage: relay.usage,
+    fault,
+    finish: () => sink.finish(fault === null ? null : errorEvent(forwarded, format, fault)),
+  };
 }
 
 /** Writes a stream to the client: at once, or in `hold` mode when all of it was judged. */
@@ -156,8 +161,8 @@ function overheadHeader(record: ExchangeRecord): readonly string[] {
   return ['x-sallyport-overhead-ms', record.overhead().toFixed(2)];
 }
 
-function errorEvent(format: ReplyFormat, fault: Fault): Buffer {
-  return format.errorEvent({ message: fault.message, code: fault.code, type: fault.status < 500 ? 'invalid_request_error' : 'api_error' });
+function errorEvent({ endpoint }: Forwarded, format: ReplyFormat, fault: Fault): Buffer {
+  return format.errorEvent({ message: fault.message, code: fault.code, type: errorType(endpoint.dialect, fault.status) });
 }
 
 function unreadable(detail: string): Fault {

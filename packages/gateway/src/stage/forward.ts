@@ -4,10 +4,11 @@ import type { Door } from '../door.ts';
 import type { ExchangeRecord } from '../record.ts';
 import type { UpstreamCall, UpstreamHead } from '../upstream/call.ts';
 import { isNative } from '../upstream/capability.ts';
-import { composeAnswer } from '../upstream/compose.ts';
+import { composeAnswer, composeTokenCount } from '../upstream/compose.ts';
 import { answerDemo } from '../upstream/demo.ts';
 import type { HttpCall } from '../upstream/http-call.ts';
 import type { ConnectedUpstream, UpstreamRequest } from '../upstream/upstream.ts';
+import { estimate } from './admit.ts';
 import type { Cleared, Destination } from './facts.ts';
 
 /** An answer has begun. Disposing it ends the call and frees the upstream's slot. */
@@ -47,6 +48,9 @@ async function ask(cleared: Cleared, { route, upstream }: Destination, door: Doo
   const connected = door.upstreams.get(upstream.name);
   if (connected === undefined)
     throw new Fault('upstream_unavailable', 'The model is not available at the moment.', { detail: 'not connected' });
+  if (cleared.endpoint.id === 'anthropic.count-tokens' && !isNative(upstream.kind, cleared.endpoint.id)) {
+    return begun(cleared, composeTokenCount(estimate(cleared).input), route.name, null, record);
+  }
   if (!isNative(upstream.kind, cleared.endpoint.id)) {
     throw new Fault('invalid_request', 'The server of this model does not offer this endpoint. Use another endpoint or another model.', {
       param: 'model',

@@ -41,6 +41,7 @@ export class Relay {
   readonly #sink: FindingSink;
   readonly #channels = new Map<string, Channel>();
   #held: HeldEvent[] = [];
+  #redacted = false;
 
   constructor(compiled: Compiled, publicModel: string, sink: FindingSink) {
     this.#compiled = compiled;
@@ -154,7 +155,9 @@ export class Relay {
   }
 
   #original(event: ReplyEvent): Buffer {
-    return event.model === null || event.model === this.#publicModel ? event.raw : event.rewrite(new Map(), this.#publicModel);
+    // After a redaction later events must not bring the text back in another form (Ollama's `context` is the reply as token ids).
+    if (this.#redacted) return event.rewrite(NOTHING, event.model === null ? null : this.#publicModel);
+    return event.model === null || event.model === this.#publicModel ? event.raw : event.rewrite(NOTHING, this.#publicModel);
   }
 
   #rewrite(held: HeldEvent): Buffer {
@@ -166,9 +169,12 @@ export class Relay {
       replaced.set(text.text.index, shown);
     }
     if (replaced === null) return this.#original(held.event);
+    this.#redacted = true;
     return held.event.rewrite(replaced, held.event.model === null ? null : this.#publicModel);
   }
 }
+
+const NOTHING: ReadonlyMap<number, string> = new Map();
 
 /**
  * The part of a delta that may be shown, with the channel's edits made. An edit that reaches over several deltas puts its replacement
