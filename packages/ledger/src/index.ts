@@ -25,7 +25,7 @@ export {
   proveInclusion,
   verifyEntryProof,
 } from './proof.ts';
-export { type EntryFilter, type ReadEntry, readEntries, UnreadableEntry } from './read.ts';
+export { type EntryFilter, type ReadEntry, readEntries, readUnconcluded, UnreadableEntry } from './read.ts';
 export { LogDamaged } from './recovery.ts';
 export type { Retention } from './retention.ts';
 export { SealBroken, SealedBodies, type SealedBodiesOptions } from './sealed.ts';

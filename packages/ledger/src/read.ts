@@ -28,6 +28,8 @@ export interface EntryFilter {
   readonly finding?: string;
   /** A digest of `Ledger.digest`, of a prompt or a reply. */
   readonly digest?: string;
+  /** Entries whose `detail` has this member. */
+  readonly detail?: string;
   /** Only the last so many that match. */
   readonly last?: number;
 }
@@ -52,6 +54,18 @@ export async function* readEntries(directory: string, filter: EntryFilter = {}):
   const logs = (await listLogs(directory)).filter((log) => filter.logs?.includes(basename(log)) ?? true);
   if (filter.last === undefined) yield* merge(logs.map((log) => readLog(log, filter)));
   else yield* lastOf(logs, filter, filter.last);
+}
+
+/** Exchanges on record as open (`Ledger.open`) whose end is not: under way at the moment, or cut off by a crash. */
+export async function* readUnconcluded(
+  directory: string,
+  filter: Pick<EntryFilter, 'logs' | 'since' | 'principal'> = {},
+): AsyncGenerator<ReadEntry> {
+  const open = new Map<string, ReadEntry>();
+  for await (const read of readEntries(directory, { ...filter, outcome: 'open' })) open.set(`${read.log} ${read.entry.seq}`, read);
+  for await (const { log, entry } of readEntries(directory, { ...filter, detail: 'opened' }))
+    open.delete(`${log} ${entry.detail['opened']}`);
+  yield* open.values();
 }
 
 async function* merge(logs: readonly AsyncGenerator<ReadEntry>[]): AsyncGenerator<ReadEntry> {
@@ -138,6 +152,7 @@ function needlesOf(filter: EntryFilter): string[] {
   ];
   const needles = exact.flatMap(([name, value]) => (value === undefined ? [] : [`"${name}":${JSON.stringify(value)}`]));
   for (const value of [filter.finding, filter.digest]) if (value !== undefined) needles.push(JSON.stringify(value));
+  if (filter.detail !== undefined) needles.push(`${JSON.stringify(filter.detail)}:`);
   return needles;
 }
 
@@ -157,6 +172,7 @@ function matches(entry: Entry, filter: EntryFilter): boolean {
     is(filter.fault, entry.fault) &&
     (filter.since === undefined || entry.time >= filter.since) &&
     (filter.until === undefined || entry.time < filter.until) &&
+    (filter.detail === undefined || Object.hasOwn(entry.detail, filter.detail)) &&
     (filter.finding === undefined ||
       verdicts.some(({ detector, category }) => detector === filter.finding || category === filter.finding)) &&
     (filter.digest === undefined || digest.prompt === filter.digest || digest.reply === filter.digest)

@@ -45,6 +45,9 @@ export interface LineBlock {
 const NEWLINE = 0x0a;
 const NOTHING = Buffer.alloc(0);
 
+/** Bytes without a newline that no entry has. They are passed on as a line, which nothing takes for an entry, so that memory stays bounded. */
+const LONGEST_LINE = 1 << 18;
+
 /** Reads a segment in blocks of about a mebibyte. The bytes are as trustworthy as the disk. */
 export async function* readSegment(segment: Segment): AsyncGenerator<LineBlock> {
   // Opened first: once open, a segment that is compressed meanwhile stays readable.
@@ -56,6 +59,9 @@ export async function* readSegment(segment: Segment): AsyncGenerator<LineBlock> 
     const end = chunk.lastIndexOf(NEWLINE);
     if (end < 0) {
       rest = Buffer.concat([rest, chunk]);
+      if (rest.length <= LONGEST_LINE) continue;
+      yield { lines: decodeLines(rest), rest: NOTHING };
+      rest = NOTHING;
       continue;
     }
     yield { lines: decodeLines(Buffer.concat([rest, chunk.subarray(0, end)])), rest: NOTHING };

@@ -313,6 +313,7 @@ async function crashedLog(directory: string): Promise<string> {
 for (const [what, tail] of [
   ['half a line', Buffer.from('{"action":"model.inf')],
   ['a page of zeros', Buffer.alloc(4096)],
+  ['many pages of zeros', Buffer.alloc(700_000)],
   ['garbage with line ends', Buffer.from('\n\nxx\n{}\n')],
   ['bytes that are not UTF-8', Buffer.from('ff80fe0aff', 'hex')],
 ] as const) {

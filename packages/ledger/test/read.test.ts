@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'node:test';
-import { type EntryFilter, readEntries, UnreadableEntry } from '../src/index.ts';
+import { type EntryFilter, readEntries, readUnconcluded, UnreadableEntry } from '../src/index.ts';
 import { facts, ManualClock, openTestLedger, TemporaryDirectory } from './support.ts';
 
 async function read(directory: string, filter: EntryFilter = {}): Promise<string[]> {
@@ -99,4 +99,15 @@ test('a line that is no entry is not passed on', async () => {
   await twoLogs(directory.path);
   await writeFile(join(directory.path, 'logs/a/segments/0000000000000000.jsonl'), '{"action":"forged"}\n', { flag: 'a' });
   await assert.rejects(read(directory.path), UnreadableEntry);
+});
+
+test('exchanges that began and never ended are found', async () => {
+  await using directory = await TemporaryDirectory.create();
+  const ledger = await openTestLedger(directory.path);
+  const [first] = await Promise.all(['x1', 'x2', 'x3'].map((id) => ledger.open(facts({ id }))));
+  await first?.conclude(facts({ id: 'x1' }));
+  await ledger.close();
+  const found: string[] = [];
+  for await (const { entry } of readUnconcluded(directory.path)) found.push(entry.id);
+  assert.deepEqual(found, ['x2', 'x3']);
 });
