@@ -38,9 +38,7 @@ export function serializeSnapshot(stored: StoredSnapshot, pepper: KeyObject): st
     },
   };
   const body = JSON.stringify(content);
-  const head = { schema: SCHEMA, version: snapshot.version };
-  const tag = authenticate(head, body, pepper).toString('base64url');
-  return `${JSON.stringify({ ...head, tag })}\n${body}\n`;
+  return `${sealedHead({ schema: SCHEMA, version: snapshot.version }, body, pepper)}\n${body}\n`;
 }
 
 interface Head {
@@ -53,9 +51,11 @@ interface Content {
   readonly snapshot: SnapshotParts;
 }
 
-function authenticate(head: Head, body: string, pepper: KeyObject): Buffer {
+/** The first line of a file with this body. */
+function sealedHead(head: Head, body: string, pepper: KeyObject): string {
   const key = Buffer.from(hkdfSync('sha256', pepper, new Uint8Array(0), KEY_PURPOSE, 32));
-  return createHmac('sha256', key).update(`${head.schema}\n${head.version}\n`).update(body).digest();
+  const tag = createHmac('sha256', key).update(`${head.schema}\n${head.version}\n`).update(body).digest('base64url');
+  return JSON.stringify({ schema: head.schema, version: head.version, tag });
 }
 
 /**
@@ -64,12 +64,12 @@ function authenticate(head: Head, body: string, pepper: KeyObject): Buffer {
  */
 export function deserializeSnapshot(text: string, pepper: KeyObject): StoredSnapshot {
   const end = text.indexOf('\n');
-  const head = end === -1 ? null : readHead(text.slice(0, end));
+  const head = end === -1 || !text.endsWith('\n') ? null : readHead(text.slice(0, end));
   if (head === null) throw new SnapshotError('the file is no snapshot');
   if (head.schema !== SCHEMA) throw new SnapshotError('the file was written by another version');
-  const body = text.slice(end + 1, text.endsWith('\n') ? -1 : undefined);
-  const expected = authenticate(head, body, pepper);
-  const given = Buffer.from(head.tag, 'base64url');
+  const body = text.slice(end + 1, -1);
+  const given = Buffer.from(text.slice(0, end));
+  const expected = Buffer.from(sealedHead(head, body, pepper));
   if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
     throw new SnapshotError('the file was changed, or belongs to another installation');
   }
@@ -78,7 +78,7 @@ export function deserializeSnapshot(text: string, pepper: KeyObject): StoredSnap
   return { snapshot: freezeSnapshot(content.snapshot), origin: content.origin };
 }
 
-function readHead(line: string): (Head & { readonly tag: string }) | null {
+function readHead(line: string): Head | null {
   let value: unknown;
   try {
     value = JSON.parse(line);
@@ -86,6 +86,6 @@ function readHead(line: string): (Head & { readonly tag: string }) | null {
     return null; // said by the caller: it is no snapshot
   }
   if (typeof value !== 'object' || value === null) return null;
-  const { schema, version, tag } = value as Record<string, unknown>;
-  return typeof schema === 'string' && typeof version === 'number' && typeof tag === 'string' ? { schema, version, tag } : null;
+  const { schema, version } = value as Record<string, unknown>;
+  return typeof schema === 'string' && typeof version === 'number' ? { schema, version } : null;
 }
