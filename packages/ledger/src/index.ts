@@ -1,5 +1,14 @@
 export { entryBundle } from './bundle.ts';
-export { type Checkpoint, formatCheckpoint, openCheckpoint, parseCheckpoint, parseVerifierKey, type VerifierKey } from './checkpoint.ts';
+export {
+  type Checkpoint,
+  formatCheckpoint,
+  formatVerifierKey,
+  openCheckpoint,
+  parseCheckpoint,
+  parseVerifierKey,
+  type SigningKey,
+  type VerifierKey,
+} from './checkpoint.ts';
 export { ENTRY_LIMITS, type Entry, InvalidEntry, printable, type Receipt } from './entry.ts';
 export { createSigner, KeyFileError, type LedgerKeys, type LedgerSigner, loadLedgerKeys } from './keys.ts';
 export {

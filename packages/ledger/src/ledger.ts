@@ -243,7 +243,7 @@ class LogWriter implements Ledger {
       throw error;
     }
     await this.#publisher.seal(false);
-    this.#compressClosed();
+    this.#compressing = this.#compressClosed();
   }
 
   append(facts: EntryFacts): Promise<Receipt> {
@@ -350,6 +350,7 @@ class LogWriter implements Ledger {
     try {
       // A failure to say goodbye is visible as a log whose last entry is not `ledger.close`.
       if (wasOpen) await this.#record(this.#systemFacts('ledger.close', {}), true).catch(onlyUnavailable);
+      await this.#retrying;
       await this.#writing;
       await this.#publisher.seal(false);
       await this.#compressing;
@@ -467,21 +468,19 @@ class LogWriter implements Ledger {
     this.#file = next;
     this.#segment = { first, path, length: 0 };
     await closed.close();
-    void this.#publisher.seal(true).then(() => this.#compressClosed());
+    this.#compressing = Promise.all([this.#compressing, this.#publisher.seal(true)]).then(() => this.#compressClosed());
   }
 
-  /** Compresses closed segments under a kept checkpoint, one after another. What fails is tried again with the next rotation or opening. */
-  #compressClosed(): void {
-    this.#compressing = this.#compressing.then(async () => {
-      try {
-        for (const segment of await listSegments(this.#log)) {
-          if (segment.first < this.#segment.first) await compressSegment(segment);
-        }
-        this.#housekeeping = null;
-      } catch (error) {
-        this.#housekeeping = error;
+  /** What fails is tried again with the next rotation or opening. */
+  async #compressClosed(): Promise<void> {
+    try {
+      for (const segment of await listSegments(this.#log)) {
+        if (segment.first < this.#segment.first) await compressSegment(segment);
       }
-    });
+      this.#housekeeping = null;
+    } catch (error) {
+      this.#housekeeping = error;
+    }
   }
 
   /** Takes back what was accepted and is not durable. */
@@ -514,6 +513,9 @@ class LogWriter implements Ledger {
     if (trouble === null || this.#closed || trouble.reason === 'lock-lost') return;
     const { reason, refused, since } = trouble;
     try {
+      // A group may have been under way when the failure was noticed elsewhere; what became durable counts.
+      await this.#writing;
+      this.#tip = this.#durable;
       await this.#reopen();
       this.#accepting = true;
       const facts = this.#systemFacts('ledger.recovered', { reason, refused, since: new Date(since).toISOString() });

@@ -431,3 +431,33 @@ test('an exchange is on record as open before it begins, and its end names it', 
     ],
   );
 });
+
+test('a writer whose lock was taken stops, and does not come back', async () => {
+  await using directory = await TemporaryDirectory.create();
+  const ledger = await openTestLedger(directory.path, { retryInterval: 5 });
+  await ledger.append(facts());
+  const lock = join(log(directory.path), 'lock');
+  await writeFile(join(lock, '99'), await readFile(join(lock, '1')), { mode: 0o600 });
+  while (!ledger.failing()) await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.equal((await ledger.retry()).reason, 'lock-lost');
+  await assert.rejects(ledger.append(facts()), LedgerUnavailable);
+  await ledger.close();
+});
+
+test('a failure noticed while a group is under way breaks no link', async () => {
+  await using directory = await TemporaryDirectory.create();
+  const store = new FailingStore();
+  const ledger = await openTestLedger(directory.path, { store, retryInterval: 60_000 });
+  for (let round = 0; round < 20; round++) {
+    store.failSync = 'EIO';
+    const refused = appendMany(ledger, 5, 'refused').catch((error: unknown) => error);
+    await new Promise((resolve) => setImmediate(resolve));
+    store.failSync = null;
+    await Promise.all([refused, ledger.retry()]);
+    await ledger.retry();
+    await appendMany(ledger, 5, `${round}-`);
+  }
+  await ledger.close();
+  const chain = await readChain(directory.path);
+  assert.equal(chain.filter(({ id }) => /^[0-9]+-[0-9]$/.test(id)).length, 100);
+});
