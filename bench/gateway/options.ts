@@ -14,6 +14,7 @@ Measures proxies side by side on this machine: one core for the proxy, the other
   --seconds N        length of one measurement (default 5)
   --warmup N         seconds before the first one, for each peer (default 3)
   --rounds N         alternating rounds, of which the median counts (default 5)
+  --retries N        how often a sample is repeated in which other programs took more than a tenth of the core (default 3)
   --sizes A,B        bytes of a request (default 2048,32768)
   --connections N    concurrent connections (default 64)
   --streams N        concurrent streams (default 1000)
@@ -30,6 +31,7 @@ export interface Options {
   readonly seconds: number;
   readonly warmupSeconds: number;
   readonly rounds: number;
+  readonly retries: number;
   readonly sizes: readonly number[];
   readonly connections: number;
   readonly streams: number;
@@ -49,6 +51,7 @@ export function readOptions(args: string[]): Options | null {
         seconds: { type: 'string', default: '5' },
         warmup: { type: 'string', default: '3' },
         rounds: { type: 'string', default: '5' },
+        retries: { type: 'string', default: '3' },
         sizes: { type: 'string', default: '2048,32768' },
         connections: { type: 'string', default: '64' },
         streams: { type: 'string', default: '1000' },
@@ -69,6 +72,7 @@ export function readOptions(args: string[]): Options | null {
       seconds: positive('--seconds', values.seconds),
       warmupSeconds: Number(values.warmup) === 0 ? 0 : positive('--warmup', values.warmup),
       rounds: positive('--rounds', values.rounds),
+      retries: Number(values.retries) === 0 ? 0 : positive('--retries', values.retries),
       sizes: values.sizes.split(',').map((size) => positive('--sizes', size)),
       connections: positive('--connections', values.connections),
       streams: positive('--streams', values.streams),

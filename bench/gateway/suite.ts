@@ -11,10 +11,24 @@ import { measureStartup, type StartupRow } from './startup.ts';
 import { measureStreams, type StreamOptions, type StreamRow } from './streams.ts';
 import { measureThroughput, type ThroughputRow } from './throughput.ts';
 
+/** Without these nothing can be measured: the load, its upstream, and what keeps them off the proxy's core. */
+const TOOLS = [
+  ['wrk', 'wrk'],
+  ['/usr/sbin/nginx', 'nginx-light'],
+  ['taskset', 'util-linux'],
+] as const;
+
 /** Runs the suite. Exits 2 for wrong use. */
 export async function run(args: string[]): Promise<void> {
   const options = readOptions(args);
   if (options === null) return;
+  const lacking = TOOLS.filter(([program]) => spawnSync(program, ['-v']).error !== undefined);
+  if (lacking.length > 0) {
+    const packages = lacking.map(([, debian]) => debian).join(' ');
+    process.stderr.write(`${lacking.map(([program]) => program).join(', ')} not found (Debian: apt-get install ${packages})\n`);
+    process.exitCode = 2;
+    return;
+  }
   await using stack = new AsyncDisposableStack();
   const directory = stack.use(await temporaryDirectory('sallyport-bench-')).path;
   const bench: Bench = { placement: placement(), directory, sallyport: options.sallyport };
@@ -41,7 +55,7 @@ export async function run(args: string[]): Promise<void> {
   const capacity = new Map<string, number>();
   for (const [index, bodyBytes] of options.sizes.entries()) {
     if (!options.parts.includes('throughput') && !(index === 0 && options.parts.includes('latency'))) continue;
-    const rows = await measureThroughput(bench, peers, upstreamPort, { ...timing, bodyBytes }, progress);
+    const rows = await measureThroughput(bench, peers, upstreamPort, { ...timing, bodyBytes, retries: options.retries }, progress);
     if (index === 0) for (const row of rows) capacity.set(row.peer, row.requestsPerSecond);
     report.tables.push(throughputTable(bodyBytes, connections, rows));
   }
@@ -65,7 +79,7 @@ export async function run(args: string[]): Promise<void> {
 function throughputTable(bodyBytes: number, connections: number, rows: readonly ThroughputRow[]): Table {
   return {
     title: `${bodyBytes}-byte requests, ${connections} connections, as fast as they go`,
-    header: ['proxy', 'req/s', 'of nginx', 'CPU µs/request', 'of nginx by CPU', 'p50 ms', 'p99 ms', 'RSS MB'],
+    header: ['proxy', 'req/s', 'of nginx', 'CPU µs/request', 'of nginx by CPU', 'p50 ms', 'p99 ms', 'RSS MB', 'core'],
     rows: rows.map((row) => [
       row.peer,
       figure(row.requestsPerSecond),
@@ -75,6 +89,7 @@ function throughputTable(bodyBytes: number, connections: number, rows: readonly 
       ms(row.p50),
       ms(row.p99),
       figure(row.rss / 1e6),
+      row.peer === 'direct' ? '-' : `${Math.round(row.share * 100)} %`,
     ]),
     data: rows,
   };
