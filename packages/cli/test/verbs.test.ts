@@ -179,6 +179,21 @@ describe('the command line', () => {
     writeFileSync(path, text);
   });
 
+  it('reads the ledger back: tail, query, export and a proof', async () => {
+    const tail = await sallyport.run(['audit', 'tail', '-n', '3', '--json']);
+    assert.equal(tail.stdout.trim().split('\n').length, 3);
+    const query = await sallyport.run(['audit', 'query', '--action', 'key.revoke', '--json']);
+    const entry = JSON.parse(query.stdout.trim()) as { seq: number; action: string; kind: string };
+    assert.deepEqual([entry.kind, entry.action], ['change', 'key.revoke']);
+    const csv = (await sallyport.run(['audit', 'export', '--format', 'csv', '--action', 'key.revoke'])).stdout.trim().split('\n');
+    assert.equal(csv.length, 2);
+    assert.match(csv[1] ?? '', /"key\.revoke"/);
+    const proof = await sallyport.run(['audit', 'prove', 'cli', String(entry.seq)]);
+    assert.equal(proof.code, 0, proof.stderr);
+    assert.match((JSON.parse(proof.stdout) as { proof: string }).proof, /^c2sp\.org\/tlog-proof@v1/);
+    assert.equal((await sallyport.run(['audit', 'query', '--since', 'yesterday'])).code, 2);
+  });
+
   it('answers wrong use with 2 and a way out, and help with an example', async () => {
     for (const args of [
       ['nonsense'],

@@ -11,6 +11,6 @@ export interface Door {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  /** The product's version, for endpoints that tell one. */
-  readonly version: string;
+  /** Told of every key that was taken, for its `last used`. */
+  readonly keyUsed: (id: string) => void;
 }

@@ -42,7 +42,8 @@ export interface GatewayOptions {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: Random;
-  readonly version: string;
+  /** Told of every API key that was taken; must be cheap. */
+  readonly keyUsed?: (id: string) => void;
   /** Milliseconds between two probes of an upstream; 0 probes none. Default 10 s. */
   readonly probeInterval?: number;
 }
@@ -75,7 +76,7 @@ export class Gateway implements AsyncDisposable {
     this.#limiter = new Limiter(clock);
     this.#ids = new RequestIds(random);
     const recorder = { ledger, strangers: this.#strangers, meter, clock };
-    this.#door = { upstreams: this.#upstreams, ledger, recorder, clock, random, logger, version: options.version };
+    this.#door = { upstreams: this.#upstreams, ledger, recorder, clock, random, logger, keyUsed: options.keyUsed ?? (() => undefined) };
   }
 
   /** Takes the first snapshot and binds the port. Rejects where the port cannot be bound. */

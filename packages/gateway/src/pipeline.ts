@@ -27,6 +27,7 @@ export async function exchange(door: Door, compiled: Compiled, incoming: Incomin
 
     const identified = await identify(received);
     record.identified(identified.principal);
+    if (identified.principal.credential.kind === 'api-key') door.keyUsed(identified.principal.credential.id);
 
     asked = await ask(identified);
     record.asked(asked.model, asked.request?.json.bytes ?? null);

@@ -168,7 +168,6 @@ export async function startHarness(setup: HarnessOptions): Promise<Harness> {
     logger: { debug: write, info: write, warn: write, error: write },
     clock: systemClock,
     random: { bytes: (length) => randomBytes(length) },
-    version: '0.0.0',
     // A probe would take what a test has queued for its own request.
     probeInterval: 0,
     ...setup.options,

@@ -1,6 +1,7 @@
 import {
   type AdminServer,
   type AdminServerOptions,
+  type Config,
   type ControlService,
   createAdminServer,
   keyAuthenticator,
@@ -16,6 +17,8 @@ import type { DataPlane } from './data-plane.ts';
 export interface ControlPlane extends AsyncDisposable {
   readonly server: AdminServer;
   readonly address: { readonly host: string; readonly port: number };
+  /** New connections get the certificate the configuration names now. */
+  reload(config: Config): void;
 }
 
 /** Starts the admin API. `data` is the data plane of the same process, whose snapshot and counters it shows, or null. */
@@ -47,13 +50,21 @@ export async function startControlPlane(
     random,
     version: VERSION,
     trustedProxies: config.http.trustedProxies,
-    ...adminTls(installation),
+    ...adminTls(config),
   });
   const { address, port } = await server.listen(config.listen.control.host, config.listen.control.port);
-  return { server, address: { host: address, port }, [Symbol.asyncDispose]: () => server.close() };
+  return {
+    server,
+    address: { host: address, port },
+    reload: (next) => {
+      const { tls } = adminTls(next);
+      if (tls !== undefined) server.reloadTls(tls);
+    },
+    [Symbol.asyncDispose]: () => server.close(),
+  };
 }
 
-function adminTls({ config: { tls } }: Installation): Pick<AdminServerOptions, 'tls'> {
+function adminTls({ tls }: Config): Pick<AdminServerOptions, 'tls'> {
   if (tls === null) return {};
   return { tls: { cert: resolveSecret(tls.cert).value, key: resolveSecret(tls.key).value, minVersion: tls.minVersion } };
 }

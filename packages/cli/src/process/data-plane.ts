@@ -4,8 +4,10 @@ import type { Snapshot } from '@sallyport/core';
 import { Gateway, HttpJwksSource, type TlsMaterial } from '@sallyport/gateway';
 import type { Store } from '@sallyport/store';
 import type { Installation } from '../installation.ts';
-import { VERSION } from '../version.ts';
 import { LateStoreSource } from './store-source.ts';
+
+/** Milliseconds between two writes of when keys were last used. */
+const KEY_USE_INTERVAL = 60_000;
 
 /** The data plane of a process, running. */
 export interface DataPlane extends AsyncDisposable {
@@ -49,6 +51,7 @@ export async function startDataPlane(installation: Installation, store: Store | 
     upstreams: () => gateway.health().upstreams,
   });
   const jwks = new HttpJwksSource();
+  const uses = new Map<string, number>();
   const gateway = new Gateway({
     listen: config.listen.gateway,
     tls: readTls(config),
@@ -65,9 +68,18 @@ export async function startDataPlane(installation: Installation, store: Store | 
     logger,
     clock,
     random,
-    version: VERSION,
+    keyUsed: (id) => uses.set(id, clock.now()),
   });
   const { address, port } = await gateway.start();
+  const flush = async (): Promise<void> => {
+    if (store === null || uses.size === 0) return;
+    const batch = new Map(uses);
+    uses.clear();
+    // `last used` is a convenience: a database that is away costs one minute of it and nothing else.
+    await store.touchKeys(batch).catch(() => logger.warn('keys.last-use-not-written'));
+  };
+  const timer = setInterval(() => void flush(), KEY_USE_INTERVAL);
+  timer.unref();
   return {
     gateway,
     feed,
@@ -79,7 +91,9 @@ export async function startDataPlane(installation: Installation, store: Store | 
       gateway.reload(readTls(next));
     },
     [Symbol.asyncDispose]: async () => {
+      clearInterval(timer);
       await gateway[Symbol.asyncDispose]();
+      await flush();
       await feed.close();
       await jwks[Symbol.asyncDispose]();
       await late[Symbol.asyncDispose]();

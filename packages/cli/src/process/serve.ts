@@ -46,6 +46,7 @@ export async function serve(options: ServeOptions): Promise<void> {
       const next = await readConfig(place, discover);
       current = next.config;
       await data?.reload(next.config);
+      admin?.reload(next.config);
       await installation.record(systemEntry(installation, 'configuration.reload', { half }));
       logger.info('configuration.reloaded', { models: next.config.models.length });
     } catch (error) {

@@ -2,10 +2,11 @@ import { type LedgerReport, type LogReport, verifyLedger } from '@sallyport/ledg
 import { Command } from 'commander';
 import { readConfig } from '../installation.ts';
 import { EXIT, result, table, tell } from '../terminal.ts';
+import { addReading } from './audit-read.ts';
 import { collect, globalOptions } from './options.ts';
 
 export function auditCommand(): Command {
-  const audit = new Command('audit').description('the ledger: verify it');
+  const audit = new Command('audit').description('the ledger: tail, query, export, verify, prove');
   audit
     .command('verify')
     .description('check every entry, chain, tree and checkpoint on the files alone. Exits with 1 where anything is wrong')
@@ -26,6 +27,7 @@ export function auditCommand(): Command {
         result(options.json === true, report, () => describe(report));
       },
     );
+  addReading(audit);
   return audit;
 }
 

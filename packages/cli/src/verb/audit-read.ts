@@ -1,0 +1,158 @@
+import type { EntryKind, Outcome } from '@sallyport/core';
+import { type EntryFilter, proveInclusion, type ReadEntry, readEntries } from '@sallyport/ledger';
+import type { Command } from 'commander';
+import { readConfig } from '../installation.ts';
+import { print, table, UsageError } from '../terminal.ts';
+import { globalOptions } from './options.ts';
+
+interface FilterOptions {
+  readonly since?: string;
+  readonly until?: string;
+  readonly kind?: string;
+  readonly id?: string;
+  readonly principal?: string;
+  readonly tenant?: string;
+  readonly ip?: string;
+  readonly action?: string;
+  readonly model?: string;
+  readonly outcome?: string;
+  readonly fault?: string;
+  readonly finding?: string;
+}
+
+const KINDS: readonly EntryKind[] = ['request', 'auth', 'decision', 'change', 'tool', 'finding', 'system'];
+const OUTCOMES: readonly Outcome[] = ['answered', 'refused', 'blocked', 'failed', 'cut', 'abandoned', 'done'];
+const FORMATS = ['json', 'csv'] as const;
+
+/** `tail`, `query`, `export` and `prove`: reading, which does not verify. */
+export function addReading(audit: Command): void {
+  withFilter(audit.command('tail').description('the newest entries'))
+    .option('-n, --lines <count>', 'how many', '20')
+    .option('--json', 'one entry a line, as in the ledger')
+    .addHelpText('after', '\nExample:\n  $ sallyport audit tail -n 50 --outcome blocked')
+    .action(async (options: FilterOptions & { lines: string; json?: boolean }, command: Command) => {
+      const last = Number(options.lines);
+      if (!Number.isInteger(last) || last < 1) throw new UsageError(`--lines: expected a whole number above 0, got ${options.lines}`);
+      await show(command, { ...filterOf(options), last }, options.json === true);
+    });
+  withFilter(audit.command('query').description('entries that meet every given condition, in order of time'))
+    .option('--json', 'one entry a line, as in the ledger')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ sallyport audit query --id 4tlxHtm2aj_H3dSp --json\n  $ sallyport audit query --model chat --since 2026-11-01',
+    )
+    .action((options: FilterOptions & { json?: boolean }, command: Command) => show(command, filterOf(options), options.json === true));
+  withFilter(audit.command('export').description('entries for another program, one a line'))
+    .option('--format <format>', FORMATS.join(' or '), 'json')
+    .addHelpText('after', '\nExample:\n  $ sallyport audit export --format csv --since 2026-11-01 > november.csv')
+    .action(async (options: FilterOptions & { format: string }, command: Command) => {
+      const format = FORMATS.find((known) => known === options.format);
+      if (format === undefined) throw new UsageError(`--format: expected ${FORMATS.join(' or ')}, got ${options.format}`);
+      if (format === 'csv') print(csvLine(CSV_COLUMNS.map(([name]) => name)));
+      for await (const read of await open(command, filterOf(options))) print(format === 'csv' ? csvRow(read) : JSON.stringify(read.entry));
+    });
+  audit
+    .command('prove')
+    .description('a proof that one entry is in the ledger, which anybody can check with the public key')
+    .argument('<log>', 'the log the entry is in, as `audit query --json` and `audit verify` name it')
+    .argument('<seq>', 'its sequence number')
+    .addHelpText('after', '\nExample:\n  $ sallyport audit prove serve 1042 > proof.json')
+    .action(async (log: string, seq: string, _options: unknown, command: Command) => {
+      if (!/^\d{1,15}$/.test(seq)) throw new UsageError(`seq: expected a whole number, got ${seq}`);
+      print(JSON.stringify(await proveInclusion(await directoryOf(command), log, Number(seq))));
+    });
+}
+
+function withFilter(command: Command): Command {
+  return command
+    .option('--since <time>', 'from this time on: 2026-11-01 or 2026-11-01T12:00:00Z')
+    .option('--until <time>', 'before this time')
+    .option('--kind <kind>', KINDS.join(', '))
+    .option('--id <id>', 'request id')
+    .option('--principal <id>', 'who')
+    .option('--tenant <tenant>', 'tenant of who')
+    .option('--ip <address>', 'from where')
+    .option('--action <action>', 'what was asked for')
+    .option('--model <name>', 'public model name')
+    .option('--outcome <outcome>', OUTCOMES.join(', '))
+    .option('--fault <code>', 'fault code')
+    .option('--finding <name>', 'detector or category');
+}
+
+function filterOf(options: FilterOptions): EntryFilter {
+  const { since, until, kind, outcome, id, principal, tenant, ip, action, model, fault, finding } = options;
+  const plain = { id, principal, tenant, ip, action, model, fault, finding };
+  return {
+    ...Object.fromEntries(Object.entries(plain).filter(([, value]) => value !== undefined)),
+    ...(since === undefined ? {} : { since: parseTime(since, '--since') }),
+    ...(until === undefined ? {} : { until: parseTime(until, '--until') }),
+    ...(kind === undefined ? {} : { kind: oneOf(KINDS, kind, '--kind') }),
+    ...(outcome === undefined ? {} : { outcome: oneOf(OUTCOMES, outcome, '--outcome') }),
+  };
+}
+
+function parseTime(text: string, option: string): string {
+  const time = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(time)) throw new UsageError(`${option}: expected a time such as 2026-11-01 or 2026-11-01T12:00:00Z, got ${text}`);
+  return new Date(time).toISOString();
+}
+
+function oneOf<T extends string>(known: readonly T[], text: string, option: string): T {
+  const found = known.find((one) => one === text);
+  if (found === undefined) throw new UsageError(`${option}: expected one of ${known.join(', ')}, got ${text}`);
+  return found;
+}
+
+async function directoryOf(command: Command): Promise<string> {
+  return (await readConfig(globalOptions(command).place, false)).config.audit.directory;
+}
+
+async function open(command: Command, filter: EntryFilter): Promise<AsyncGenerator<ReadEntry>> {
+  return readEntries(await directoryOf(command), filter);
+}
+
+async function show(command: Command, filter: EntryFilter, json: boolean): Promise<void> {
+  const rows: string[][] = [];
+  for await (const read of await open(command, filter)) {
+    if (json) print(JSON.stringify(read.entry));
+    else rows.push(row(read));
+  }
+  if (!json) print(table(['TIME', 'LOG', 'SEQ', 'WHO', 'ACTION', 'MODEL', 'OUTCOME', 'ID'], rows));
+}
+
+function row({ log, entry }: ReadEntry): string[] {
+  const outcome = entry.fault === null ? entry.outcome : `${entry.outcome}: ${entry.fault}`;
+  return [entry.time, log, String(entry.seq), entry.principal?.id ?? '-', entry.action, entry.model?.name ?? '-', outcome, entry.id];
+}
+
+const CSV_COLUMNS: readonly (readonly [name: string, of: (read: ReadEntry) => string | number | null | undefined])[] = [
+  ['time', ({ entry }) => entry.time],
+  ['log', ({ log }) => log],
+  ['seq', ({ entry }) => entry.seq],
+  ['id', ({ entry }) => entry.id],
+  ['kind', ({ entry }) => entry.kind],
+  ['principal', ({ entry }) => entry.principal?.id],
+  ['tenant', ({ entry }) => entry.principal?.tenant],
+  ['credential', ({ entry }) => entry.principal?.credential],
+  ['ip', ({ entry }) => entry.source?.ip],
+  ['action', ({ entry }) => entry.action],
+  ['resource', ({ entry }) => entry.resource],
+  ['rule', ({ entry }) => entry.decision?.rule],
+  ['model', ({ entry }) => entry.model?.name],
+  ['upstream', ({ entry }) => entry.model?.upstream],
+  ['input_tokens', ({ entry }) => entry.usage?.input],
+  ['output_tokens', ({ entry }) => entry.usage?.output],
+  ['total_ms', ({ entry }) => entry.latency?.total],
+  ['outcome', ({ entry }) => entry.outcome],
+  ['fault', ({ entry }) => entry.fault],
+  ['hash', ({ entry }) => entry.hash],
+];
+
+function csvRow(read: ReadEntry): string {
+  return csvLine(CSV_COLUMNS.map(([, of]) => String(of(read) ?? '')));
+}
+
+/** RFC 4180; a cell a spreadsheet would take for a formula begins with an apostrophe (OWASP CSV injection). */
+function csvLine(cells: readonly string[]): string {
+  return cells.map((cell) => `"${(/^[=+\-@\t\r]/.test(cell) ? `'${cell}` : cell).replaceAll('"', '""')}"`).join(',');
+}
