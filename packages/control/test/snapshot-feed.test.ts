@@ -280,10 +280,14 @@ describe('a feed', () => {
     source.id = null;
     await pass(1_000);
     assert.deepEqual(revoked(running.current), ['k1'], 'a source that cannot say who it is does not count as another');
+    const { loads } = source;
+    await pass(5_000);
+    assert.equal(source.loads, loads, 'what was refused is not loaded again and again');
     source.id = 'two';
+    source.number = 5;
     await pass(1_000);
     assert.deepEqual(revoked(running.current), []);
-    assert.equal(running.status.sourceVersion, 4);
+    assert.equal(running.status.sourceVersion, 5);
     assert.equal(running.status.reason, null);
   });
 
@@ -387,6 +391,23 @@ describe('a feed', () => {
       assert.deepEqual(revoked(again.current), ['k1', 'k2']);
       assert.equal(again.status.origin, 'source');
       assert.equal(again.current?.version, 3);
+    });
+
+    test('starts from it in a second where the source hangs, and takes up the source when it answers', async () => {
+      await using directory = await temporaryDirectory();
+      const cache = new SnapshotCache(directory.file('snapshot.json'), pepper);
+      await (await start({ cache })).close();
+      source.revoke('k1');
+      source.mode = 'hang-load';
+      const starting = start({ cache });
+      await until(() => source.loads === 2);
+      const begun = clock.now();
+      await using again = await passUntil(starting);
+      assert.ok(clock.now() - begun <= 1_100);
+      assert.equal(again.status.origin, 'cache');
+      source.mode = 'up';
+      await pass(5_000);
+      assert.deepEqual(revoked(again.current), ['k1']);
     });
 
     test('takes keys from it and everything else from the configuration of now', async () => {

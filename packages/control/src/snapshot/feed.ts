@@ -83,6 +83,8 @@ export class SnapshotFeed implements AsyncDisposable {
   readonly #closing: AbortController = new AbortController();
   #config: Config;
   #held: Held | null = null;
+  /** A version that was loaded and found to be a step back: it is not loaded again. */
+  #refused: number | null = null;
   #loadTimeout: number = LONGEST_LOAD;
   #confirmedAt: number | null = null;
   #reason: FeedStatus['reason'] = null;
@@ -105,15 +107,18 @@ export class SnapshotFeed implements AsyncDisposable {
   }
 
   /**
-   * Looks at the source once and starts polling. Never fails for a source or a file that is away or damaged: without either there is
-   * no snapshot yet (`current` is null), and the gateway is not ready until there is.
+   * Looks at the source once and starts polling. With a cached snapshot it does not wait longer than `timeout` for that first look.
+   * Never fails for a source or a file that is away or damaged: without either there is no snapshot yet (`current` is null), and the
+   * gateway is not ready until there is.
    */
   static async start(options: FeedOptions): Promise<SnapshotFeed> {
     const feed = new SnapshotFeed(options);
     // The file first: it says which versions were used already.
     await feed.#readCache();
-    await feed.refresh();
-    feed.#schedule();
+    const first = feed.refresh();
+    void first.then(() => feed.#schedule());
+    if (feed.current === null) await first;
+    else await feed.#atMost(first, feed.#timeout);
     return feed;
   }
 
@@ -197,11 +202,13 @@ export class SnapshotFeed implements AsyncDisposable {
       // The version before the state: a change in between is then seen as a newer version at the next look.
       const version = await this.#ask((signal) => this.#source.version(signal), this.#timeout);
       if (!Number.isSafeInteger(version)) throw new SnapshotError('the source gave no version');
+      if (version === this.#refused) return this.#fail('went-back', null);
       if (version !== this.#held?.origin.version || this.#held.from !== 'source') {
         const state = await this.#load();
         if (this.#closing.signal.aborted) return;
         const origin = { id: state.id ?? null, version: state.version ?? version, roles: state.roles };
-        if (this.#goesBack(origin)) return this.#fail('went-back', null);
+        this.#refused = this.#goesBack(origin) ? version : null;
+        if (this.#refused !== null) return this.#fail('went-back', null);
         this.#adopt({ keys: state.keys, users: state.users ?? null, origin, from: 'source' });
       }
       if (this.#reason !== null) this.#logger.info('snapshot.source-back', { version });
@@ -255,6 +262,14 @@ export class SnapshotFeed implements AsyncDisposable {
     }
   }
 
+  /** Waits for `done`, but no longer than `timeout` (ms). */
+  async #atMost(done: Promise<unknown>, timeout: number): Promise<void> {
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, timeout);
+    await Promise.race([done, late]);
+    clearTimeout(timer);
+  }
+
   #adopt(material: Omit<Held, 'snapshot'>): void {
     const { keys, users, origin } = material;
     const snapshot = buildSnapshot({
@@ -288,6 +303,8 @@ export class SnapshotFeed implements AsyncDisposable {
       const { snapshot, origin } = stored;
       this.#confirmedAt = snapshot.builtAt;
       this.#held = { snapshot, keys: [...snapshot.keys.values()], users: null, origin, from: 'cache' };
+      // With something to go on with, a hung load is given up sooner; a slow one gets its time by doubling.
+      this.#loadTimeout = this.#timeout * 4;
       this.#adopt(this.#held);
     } catch (error) {
       this.#logger.warn('snapshot.cache-unusable', { error: error instanceof SnapshotError ? error.message : 'unreadable' });
