@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import type { GuardSettings } from '@sallyport/core';
 import { compileGuard, DEFAULT_INPUT, DEFAULT_OUTPUT } from '../src/index.ts';
 import { falsePositives } from './false-positives.ts';
+import { personalFigures } from './personal.ts';
 import { secretFigures } from './secrets.ts';
 import { readRows } from './sets.ts';
 
@@ -33,5 +34,9 @@ const settings: GuardSettings = {
   maxTextLength: 1_000_000,
 };
 const guard = compileGuard(settings);
-const figures = [falsePositives(guard, readRows(values.data)), secretFigures(guard, values.data, values.verbose)];
+const figures = [
+  falsePositives(guard, readRows(values.data)),
+  secretFigures(guard, values.data, values.verbose),
+  personalFigures(guard, values.data),
+];
 for (const figure of figures) if (figure !== null) process.stdout.write(`${figure}\n\n`);

@@ -2,6 +2,7 @@ import type { GuardSettings } from '@sallyport/core';
 import { CharacterDetector } from './detect/characters.ts';
 import type { Action, Detector, FoldableDetector } from './detect/detector.ts';
 import { LengthDetector } from './detect/length.ts';
+import { personalDetector } from './personal/personal.ts';
 import { secretsDetector } from './secrets/secrets.ts';
 
 /** Which list of `guards` a detector is named in: `input` is also used for documents and tool results on their way to a model. */
@@ -58,6 +59,15 @@ export const ENTRIES: readonly DetectorEntry[] = [
     actions: ['block', 'redact', 'flag'],
     defaults: { input: 'redact', output: 'redact' },
     make: (action, _side, _settings, maxHold) => ({ foldable: true, detector: secretsDetector(action ?? 'redact', maxHold) }),
+  },
+  {
+    name: 'pii',
+    description:
+      'personal data with a form of its own: e-mail, telephone, cards, IBANs, national identifiers, IP and MAC addresses, wallets, dates of birth',
+    sides: ['input', 'output'],
+    actions: ['block', 'redact', 'flag'],
+    defaults: { input: 'redact', output: 'redact' },
+    make: (action, _side, _settings, maxHold) => ({ foldable: true, detector: personalDetector(action ?? 'redact', maxHold) }),
   },
 ];
 

@@ -5,6 +5,11 @@ import type { Tape } from '../window/tape.ts';
 /** What is done about a match, strongest first. */
 export type Action = 'block' | 'redact' | 'flag';
 
+/** Names what was there without telling it: upper case, `EMAIL`. */
+export interface Label {
+  readonly label: string;
+}
+
 /** A match that nothing which follows in the text can change any more. Offsets are UTF-16 units of the whole text. */
 export interface Hit {
   readonly start: number;
@@ -15,8 +20,8 @@ export interface Hit {
   readonly category: string;
   readonly severity: Severity;
   readonly action: Action;
-  /** What a `redact` puts in its place. */
-  readonly replacement: string;
+  /** What a `redact` puts in its place; with a label, `[LABEL_n]`, the same `n` for the same value within one text. */
+  readonly replacement: string | Label;
   readonly score?: number;
 }
 

@@ -2,7 +2,7 @@ import type { Severity } from '@sallyport/core';
 import type { Matcher } from '../pattern/matcher.ts';
 import { type Pattern, type PatternMatch, PatternSet } from '../pattern/pattern-set.ts';
 import { LOOK_BEHIND, type Tape } from '../window/tape.ts';
-import type { Action, FoldableDetector, FoldableScanner, Hit, Scanner } from './detector.ts';
+import type { Action, FoldableDetector, FoldableScanner, Hit, Label, Scanner } from './detector.ts';
 
 /** A pattern with what a match of it means. */
 export interface PatternRule {
@@ -10,12 +10,20 @@ export interface PatternRule {
   readonly category: string;
   readonly severity: Severity;
   readonly action: Action;
-  readonly replacement: string;
+  readonly replacement: string | Label;
   /**
-   * Looks at a match (with up to `LOOK_BEHIND` units before it) and says which part of it counts, as offsets into the match, or null
-   * where it is none after all. Must be pure and linear: the text is hostile. Without it the whole match counts.
+   * Looks at a match (with up to `LOOK_BEHIND` units before it) and says which parts of it count, in order; none where it is no match after
+   * all. Must be pure and linear: the text is hostile. Without it the whole match counts.
    */
-  readonly locate?: (match: string, before: string) => readonly [start: number, end: number] | null;
+  readonly locate?: (match: string, before: string) => readonly Part[];
+}
+
+/** A part of a match, as offsets into the match, and of which class it is where that is not the rule's. */
+export interface Part {
+  readonly start: number;
+  readonly end: number;
+  readonly category?: string;
+  readonly label?: string;
 }
 
 /** Reports the matches of patterns. A rule that blocks and has no `locate` does so at the first unit at which a match is certain. */
@@ -42,8 +50,6 @@ export class PatternDetector implements FoldableDetector {
     return new PatternScanner(this.#set.open(), this.#name, this.#rules, tape);
   }
 }
-
-const WHOLE: readonly [number, number] = [0, 0];
 
 class PatternScanner implements FoldableScanner {
   readonly #matcher: Matcher;
@@ -85,11 +91,18 @@ class PatternScanner implements FoldableScanner {
   #report({ pattern, start, end, at }: PatternMatch, hits: Hit[]): void {
     const rule = this.#rules[pattern];
     if (rule === undefined) throw new RangeError('a match of a pattern that the set does not have');
-    const { category, severity, action, replacement, locate } = rule;
-    const part = locate === undefined ? WHOLE : locate(this.#tape.slice(start, end), this.#tape.slice(start - LOOK_BEHIND, start));
-    if (part === null) return;
-    const from = part === WHOLE ? start : start + part[0];
-    const to = part === WHOLE ? end : start + part[1];
-    hits.push({ start: from, end: to, at, detector: this.#detector, category, severity, action, replacement });
+    const { severity, action, locate } = rule;
+    const report = (part: Part): void => {
+      const replacement = part.label === undefined ? rule.replacement : { label: part.label };
+      const category = part.category ?? rule.category;
+      hits.push({ start: part.start, end: part.end, at, detector: this.#detector, category, severity, action, replacement });
+    };
+    if (locate === undefined) {
+      report({ start, end });
+      return;
+    }
+    for (const part of locate(this.#tape.slice(start, end), this.#tape.slice(start - LOOK_BEHIND, start))) {
+      report({ ...part, start: start + part.start, end: start + part.end });
+    }
   }
 }

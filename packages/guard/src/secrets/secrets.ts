@@ -1,9 +1,13 @@
 import type { Action, FoldableDetector } from '../detect/detector.ts';
-import { PatternDetector, type PatternRule } from '../detect/pattern-detector.ts';
+import { type Part, PatternDetector, type PatternRule } from '../detect/pattern-detector.ts';
 import { ASSIGNMENTS } from './assignments.ts';
 import { locateToken, TOKENS } from './tokens.ts';
 
 const REPLACEMENT = '[SECRET]';
+
+function partOf(span: readonly [start: number, end: number] | null): readonly Part[] {
+  return span === null ? [] : [{ start: span[0], end: span[1] }];
+}
 
 /** Credentials: provider tokens by form, entropy and checksum where there is one; private keys; passwords by what they are assigned to. */
 export function secretsDetector(action: Action, maxHold: number): FoldableDetector {
@@ -14,7 +18,7 @@ export function secretsDetector(action: Action, maxHold: number): FoldableDetect
       severity: 'high',
       action,
       replacement: REPLACEMENT,
-      locate: (match, before) => locateToken(rule, match, before),
+      locate: (match, before) => partOf(locateToken(rule, match, before)),
     }),
   );
   const assignments = ASSIGNMENTS.map(
@@ -24,7 +28,7 @@ export function secretsDetector(action: Action, maxHold: number): FoldableDetect
       severity: 'high',
       action,
       replacement: REPLACEMENT,
-      locate,
+      locate: (match, before) => partOf(locate(match, before)),
     }),
   );
   return new PatternDetector('secrets', [...tokens, ...assignments], maxHold);

@@ -28,6 +28,8 @@ export class ScanWindow implements TextWindow {
   #covered = 0;
   /** Final hits beyond what is decided by all scanners. */
   #hits: Hit[] = [];
+  /** Numbers given to the values of each label. */
+  readonly #labelled = new Map<string, Map<string, number>>();
   #closed: 'block' | 'end' | null = null;
 
   /**
@@ -119,12 +121,26 @@ export class ScanWindow implements TextWindow {
       const start = this.#isPairInside(hit.start) ? hit.start - 1 : hit.start;
       const end = this.#isPairInside(hit.end) ? hit.end + 1 : hit.end;
       if (end <= this.#covered) continue;
-      edits.push(start < this.#covered ? { start: this.#covered, end, text: '' } : { start, end, text: hit.replacement });
+      edits.push(start < this.#covered ? { start: this.#covered, end, text: '' } : { start, end, text: this.#replacementOf(hit) });
       this.#covered = end;
     }
     this.#released = Math.max(this.#released, this.#withhold ? decided : this.#length, this.#covered);
     const effect = edits.length > 0 ? 'redact' : ready.length > 0 ? 'flag' : 'pass';
     return { released: this.#released, edits, findings: ready.map(toFinding), effect };
+  }
+
+  #replacementOf({ replacement, start, end }: Hit): string {
+    if (typeof replacement === 'string') return replacement;
+    const { label } = replacement;
+    const values = this.#labelled.get(label) ?? new Map<string, number>();
+    this.#labelled.set(label, values);
+    const value = this.#tape
+      .slice(start, end)
+      .replace(/[\s.()/-]/g, '')
+      .toLowerCase();
+    const number = values.get(value) ?? values.size + 1;
+    values.set(value, number);
+    return `[${label}_${number}]`;
   }
 
   #isPairInside(offset: number): boolean {

@@ -1,0 +1,132 @@
+import type { Part } from '../detect/pattern-detector.ts';
+import { isDay, luhn } from './checksums.ts';
+import { identify, type WrittenNumber } from './identifiers.ts';
+
+/** Digits with separators between them: anything from a telephone number to three numbers in a row. */
+export const NUMBER_PATTERN =
+  '(?:\\b|[+(]{1,2})\\d(?:[ \\u00a0.()/-]{0,3}\\d){5,29}(?:x\\d{2,5})?\\b(?:[ -]{1,2}\\(?(?:[Oo]ffice|[Ff]ax|[Mm]obile|[Cc]ell|[Hh]ome|[Ww]ork|[Tt]el|[Pp]hone)\\b)?';
+
+/** Longest stretch of groups that can be one number. */
+const MAX_GROUPS = 8;
+
+interface Group {
+  readonly start: number;
+  readonly end: number;
+}
+
+interface Kind {
+  readonly category: string;
+  readonly label: string;
+}
+
+/** Finds the numbers in a match of `NUMBER_PATTERN`: at each group the longest sequence of groups that is something. */
+export function locateNumbers(match: string, before: string): readonly Part[] {
+  // The rest of an IBAN, part of a word, a decimal fraction or an identifier with dashes is no number of a person.
+  if (/\b[A-Z]{2}\d{2} $/.test(before)) return [];
+  if (/[\p{L}\p{N}_][+(]*$|[\p{L}\p{N}_][.:/-]$|\d,$/u.test(before)) return [];
+  const groups = Array.from(match.matchAll(/\d+(?:x\d+)?/g), ({ index, 0: text }): Group => ({ start: index, end: index + text.length }));
+  const parts: Part[] = [];
+  for (let first = 0; first < groups.length; ) {
+    const found = longestFrom(match, before, groups, first);
+    if (found === null) first++;
+    else {
+      parts.push(found.part);
+      first = found.next;
+    }
+  }
+  return parts;
+}
+
+function longestFrom(
+  match: string,
+  before: string,
+  groups: readonly Group[],
+  first: number,
+): { readonly part: Part; readonly next: number } | null {
+  for (let last = Math.min(groups.length, first + MAX_GROUPS) - 1; last >= first; last--) {
+    const start = openingOf(match, groups[first]?.start ?? 0);
+    const end = groups[last]?.end ?? 0;
+    const text = match.slice(start, end);
+    const isNamed = /^[ -]{1,2}\(?(?:office|fax|mobile|cell|home|work|tel|phone)/i.test(match.slice(end));
+    const kind = kindOf(text, `${before}${match.slice(0, start)}`.slice(-48).toLowerCase(), isNamed);
+    if (kind !== null) return { part: { start, end, ...kind }, next: last + 1 };
+  }
+  return null;
+}
+
+/** A `+` or an opening bracket belongs to the number after it. */
+function openingOf(match: string, start: number): number {
+  let from = start;
+  while (from > 0 && /[+(]/.test(match.charAt(from - 1))) from--;
+  return from;
+}
+
+/** @param isNamed whether a word after it says that it is a telephone number */
+function kindOf(text: string, context: string, isNamed: boolean): Kind | null {
+  const runs = text.replace(/x\d+$/, '').match(/\d+/g) ?? [];
+  const digits = runs.join('');
+  const groups = runs.map((run) => run.length).join('-');
+  const separators = [...new Set(text.replace(/[\d+]/g, ''))].join('');
+  const number: WrittenNumber = { digits, groups, separators, context };
+  if (isCard(number)) return { category: 'payment-card', label: 'CARD' };
+  const identifier = identify(number);
+  if (identifier !== null) return { category: identifier, label: 'ID' };
+  if (isBirthDate(text, context)) return { category: 'date-of-birth', label: 'DATE_OF_BIRTH' };
+  if (isPhone(text, number, isNamed)) return { category: 'phone', label: 'PHONE' };
+  return null;
+}
+
+/** Issuer ranges (ISO/IEC 7812) with their lengths. */
+const BRANDS: readonly (readonly [range: RegExp, lengths: readonly number[]])[] = [
+  [/^4/, [13, 16, 19]],
+  [/^(?:5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720)/, [16]],
+  [/^3[47]/, [15]],
+  [/^(?:6011|64[4-9]|65)/, [16, 19]],
+  [/^(?:30[0-5]|36|38|39)/, [14, 16]],
+  [/^35(?:2[89]|[3-8])/, [16, 19]],
+  [/^62/, [16, 17, 18, 19]],
+  [/^(?:50|5[6-9]|6[0-9])/, [13, 16, 18, 19]],
+];
+
+function isCard({ digits, groups }: WrittenNumber): boolean {
+  if (!/^(?:\d+|4-4-4-4(?:-3)?|4-6-[45]|4-4-4-1)$/.test(groups) || /^(\d)\1*$/.test(digits)) return false;
+  return BRANDS.some(([range, lengths]) => range.test(digits) && lengths.includes(digits.length)) && luhn(digits);
+}
+
+/** Nobody born before is alive: such a date is history, not personal data. */
+export const OLDEST_BIRTH = 1910;
+
+const BIRTH = /\bborn\b|birth|\bdob\b|\bd\.o\.b|bday|geboren|geburts|\bn[ée]e? le|naissance|nacimiento|nascimento|nacid[oa]|nat[oa] il/;
+
+function isBirthDate(text: string, context: string): boolean {
+  const found = /^(\d{1,4})([/.-])(\d{1,2})\2(\d{1,4})$/.exec(text);
+  if (found === null || !BIRTH.test(context)) return false;
+  const [a, b, c] = [Number(found[1]), Number(found[3]), Number(found[4])];
+  if (Math.max(a, c) >= 1000 && Math.max(a, c) < OLDEST_BIRTH) return false;
+  return (
+    (found[1]?.length === 4 ? isDay(b, c) : isDay(a, b) || isDay(b, a)) &&
+    [2, 4].includes(Math.max(found[1]?.length ?? 0, found[4]?.length ?? 0))
+  );
+}
+
+const CALL =
+  /phone|\btel|\bcall|mobile|\bcell|\bfax|whatsapp|\bsms\b|\btext (?:me|us|him|her)|reach|answering|\bdial|hotline|handy|t[ée]l[ée]fon|telefon|m[óo]vil|celular|电话|手机|携帯|\bpager|extension/;
+const OTHER_NUMBER =
+  /\b(?:order|account|acct|ticket|invoice|ref(?:erence)?|tracking|flight|case|zip|po box|isbn|issn|version|model|sku|serial|booking|reservation|confirmation|part|page|rfc|doi|port)\b[^.]{0,16}$/;
+
+/** ITU-T E.164 country codes, by their first digits. */
+const CALLING_CODE =
+  /^(?:1|7|20|21[1-8]|2[2-6]\d|27|29\d|3[0-469]|3[578]\d|4[013-9]|42[0-9]|5[1-8]|5[09]\d|6[0-6]|6[7-9]\d|8[1246]|85[02356]|88\d|9[0-58]|9[679]\d)/;
+
+function isPhone(text: string, { digits, groups, separators, context }: WrittenNumber, isNamed: boolean): boolean {
+  if (digits.length < (isNamed ? 6 : 7) || digits.length > 15 || /^(\d)\1*$/.test(digits)) return false;
+  if (/^\(?\+/.test(text)) return digits.length >= 8 && CALLING_CODE.test(digits);
+  if (OTHER_NUMBER.test(context)) return false;
+  // Dates, times of day and version numbers are written like this.
+  if (/^\d{1,4}([/.-])\d{1,2}\1\d{1,4}$/.test(text) || /^(?:19|20)\d\d[-/. ](?:19|20)\d\d$/.test(text)) return false;
+  const groupCount = groups.split('-').length;
+  if (/^(?:1-)?3-3-4$/.test(groups) && /^1?[2-9]\d\d[2-9]/.test(digits) && /[-.()]/.test(separators)) return true;
+  if ((isNamed || CALL.test(context)) && groupCount <= 7) return true;
+  if (/^00[1-9]/.test(digits) && digits.length >= 11 && groupCount >= 3 && CALLING_CODE.test(digits.slice(2))) return true;
+  return /^0[1-9]/.test(digits) && digits.length >= 9 && digits.length <= 12 && groupCount >= 3 && !separators.includes('/');
+}
