@@ -20,3 +20,5 @@ export {
 } from './reply/encode.ts';
 export type * from './reply/format.ts';
 export { REPLY_FORMATS } from './reply/formats.ts';
+export { FIELD_ROWS as RESTRICTED_FIELDS } from './request/restricted-fields.ts';
+export type { FieldRow } from './request/restricted-row.ts';
