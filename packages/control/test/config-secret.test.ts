@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { describe, test } from 'node:test';
 import { checkReferences, parseConfig, references, resolveSecret, resolveStorage, SecretError } from '@sallyport/control';
+import { Authority, type IssuedCertificate } from '@sallyport/testkit/certificates';
 import { temporaryDirectory } from '@sallyport/testkit/tempdir';
 
 function refusal(reference: string, source = {}): string {
@@ -125,5 +126,59 @@ storage: { url: "postgres://u@h/d", password: "env:DB" }`,
       () => resolveStorage(whole, { env: { DATABASE_URL: 'mysql://u:hunter2@h/d' } }),
       (error) => error instanceof SecretError && !error.message.includes('hunter2'),
     );
+  });
+});
+
+describe('the certificates of a configuration', () => {
+  const now = Date.UTC(2026, 5, 1);
+  const { config } = parseConfig(`tls: { cert: "env:CERT", key: "env:KEY", clientCa: "env:CA" }
+upstreams: [{ name: u, kind: vllm, url: "https://h", tls: { ca: "env:UP_CA", cert: "env:UP_CERT", key: "env:UP_KEY" } }]
+models: [{ name: m, upstream: u }]`);
+
+  const authority = Authority.create();
+  const issue = async (notBefore: number, notAfter: number): Promise<IssuedCertificate> =>
+    (await authority).issueServer({ notBefore, notAfter });
+
+  const DAY = 86_400_000;
+  test('are fine where they are whole, in time and belong to their keys', async () => {
+    const one = await issue(now - DAY, now + 90 * DAY);
+    const two = await issue(now - DAY, now + 90 * DAY);
+    const env = { CERT: one.cert, KEY: one.key, CA: `${one.cert}\n${two.cert}`, UP_CA: two.cert, UP_CERT: two.cert, UP_KEY: two.key };
+    assert.deepEqual(checkReferences(config, { env }, now), { problems: [], warnings: [] });
+    assert.deepEqual(
+      checkReferences(config, { env: { ...env, KEY: two.key, UP_KEY: one.key } }, now).problems.map(({ path, got }) => [path, got]),
+      [
+        ['tls.key', 'the key of another one'],
+        ['upstreams[0].tls.key', 'the key of another one'],
+      ],
+    );
+  });
+
+  test('are refused where they have ended, not begun or are something else; one that ends soon is warned of', async () => {
+    const old = await issue(now - 90 * DAY, now - DAY);
+    const early = await issue(now + DAY, now + 90 * DAY);
+    const short = await issue(now - DAY, now + 3 * DAY);
+    const check = (env: Record<string, string>): [paths: string[], warnings: string[]] => {
+      const complete = {
+        CERT: short.cert,
+        KEY: short.key,
+        CA: short.cert,
+        UP_CA: short.cert,
+        UP_CERT: short.cert,
+        UP_KEY: short.key,
+        ...env,
+      };
+      const { problems, warnings } = checkReferences(config, { env: complete }, now);
+      return [problems.map(({ path }) => path), warnings.map(({ path }) => path)];
+    };
+    assert.deepEqual(check({}), [[], ['tls.cert', 'upstreams[0].tls.cert']]);
+    assert.deepEqual(check({ CERT: old.cert, KEY: old.key })[0], ['tls.cert']);
+    assert.deepEqual(check({ UP_CERT: early.cert, UP_KEY: early.key })[0], ['upstreams[0].tls.cert']);
+    assert.deepEqual(check({ CERT: 'x', KEY: 'x', CA: 'x', UP_CA: short.cert.replace(/M/g, '?') })[0], [
+      'tls.cert',
+      'tls.key',
+      'tls.clientCa',
+      'upstreams[0].tls.ca',
+    ]);
   });
 });

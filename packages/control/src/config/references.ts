@@ -1,3 +1,4 @@
+import { checkCertificates } from './certificates.ts';
 import type { Config, StorageSettings } from './config.ts';
 import { type ConfigProblem, type ConfigWarning, formatPath, type Path, quote } from './problem.ts';
 import { resolveSecret, SecretError, type SecretSource } from './secret.ts';
@@ -24,10 +25,14 @@ export function references(config: Config): ConfigReference[] {
   return found;
 }
 
-/** Tries every reference, for `config check` and the start: what cannot be read, and what others can read. Values are not kept. */
+/**
+ * Tries every reference, for `config check` and the start: what cannot be read, what others can read, certificates that are no
+ * certificates, have ended or do not belong to their key. Values are not kept. `now` is epoch milliseconds.
+ */
 export function checkReferences(
   config: Config,
   source: SecretSource = {},
+  now: number = Date.now(),
 ): { readonly problems: ConfigProblem[]; readonly warnings: ConfigWarning[] } {
   const problems: ConfigProblem[] = [];
   const warnings: ConfigWarning[] = [];
@@ -41,7 +46,8 @@ export function checkReferences(
       problems.push({ path: formatPath(path), expected: `a value behind ${quote(reference)}`, got: error.reason });
     }
   }
-  return { problems, warnings };
+  const certificates = checkCertificates(config, source, now);
+  return { problems: [...problems, ...certificates.problems], warnings: [...warnings, ...certificates.warnings] };
 }
 
 /**
