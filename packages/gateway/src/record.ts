@@ -132,6 +132,7 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
 
   /** Only for an exchange that ended in a way nobody foresaw: every known path has concluded. */
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#concluded) return;
     await this.conclude('failed', new Fault('internal_error', 'The exchange ended without a conclusion.'), null);
   }
 
