@@ -66,8 +66,8 @@ export const ENTRIES: readonly DetectorEntry[] = [
       'personal data with a form of its own: e-mail, telephone, cards, IBANs, national identifiers, IP and MAC addresses, wallets, dates of birth',
     sides: ['input', 'output'],
     actions: ['block', 'redact', 'flag'],
-    defaults: { input: 'redact', output: 'redact' },
-    make: (action, _side, _settings, maxHold) => ({ foldable: true, detector: personalDetector(action ?? 'redact', maxHold) }),
+    defaults: { input: 'redact', output: 'redact, flag in tool arguments' },
+    make: (action, _side, _settings, maxHold) => ({ foldable: true, detector: personalDetector(action, maxHold) }),
   },
 ];
 
@@ -96,5 +96,5 @@ export const GUARD_DETECTORS: readonly DetectorInfo[] = [
 ];
 
 /** The lists of a configuration that names none. */
-export const DEFAULT_INPUT: readonly string[] = ['normalise', 'characters', 'length', 'secrets'];
-export const DEFAULT_OUTPUT: readonly string[] = ['normalise', 'characters', 'length', 'secrets'];
+export const DEFAULT_INPUT: readonly string[] = ['normalise', 'characters', 'length', 'secrets', 'pii'];
+export const DEFAULT_OUTPUT: readonly string[] = ['normalise', 'characters', 'length', 'secrets', 'pii'];

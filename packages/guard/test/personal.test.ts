@@ -67,8 +67,9 @@ const FOUND: readonly (readonly [text: string, finding: string])[] = [
   ['0xde0B295669a9FD93d5F28D9Ec85E40f4cb697BAe', 'wallet 0xde0B295669a9FD93d5F28D9Ec85E40f4cb697BAe'],
   ['passport number is C01X00T47', 'passport C01X00T47'],
   ["driver's license: D1234567", 'driving-licence D1234567'],
-  ['she was born on 2/19/1988', 'date-of-birth 2/19/1988'],
-  ['born on 12 May 1980 in Rome', 'date-of-birth 12 May 1980'],
+  ['I was born on 2/19/1988', 'date-of-birth 2/19/1988'],
+  ['date of birth: 1980-05-12', 'date-of-birth 1980-05-12'],
+  ['DOB 12 May 1980', 'date-of-birth 12 May 1980'],
 ];
 
 describe('personal data', () => {
@@ -89,7 +90,8 @@ describe('personal data', () => {
     'pi is 3.141592653589793 and e is 2.718281828459045',
     'user@localhost, git@github, @mentions, a@b',
     'someone@example.com is a placeholder',
-    'Einstein was born on 14 March 1879 in Ulm.',
+    'The singer (born 14 March 1979) was born in Ulm.',
+    'My birthday twin Einstein: date of birth 14 March 1879',
     'The deadline is 2024-05-12 and the meeting at 10.30 on 12/05/2024.',
     '4111 1111 1111 1112 fails its check digit; so does DE89 3704 0044 0532 0130 01 9',
     '(1, 2, 3, 4, 5, 6, 7, 8, 9, 10) and 0.1234567',
@@ -103,12 +105,19 @@ describe('personal data', () => {
     assert.equal(released, 'Ask [EMAIL_1] or [EMAIL_2], then [EMAIL_1] again; card [CARD_1] is [CARD_1].');
   });
 
+  test('by default the arguments of a tool call are reported and left as they are', () => {
+    const defaults = compileGuard({ ...SETTINGS, output: ['pii'] });
+    const call = '{"to":"bob@corp.io"}';
+    const step = defaults.open({ ...OUTPUT, kind: 'tool-arguments' }).push(`${call} `);
+    assert.equal(step.effect, 'flag');
+    assert.equal(readPieces(defaults, OUTPUT, [call]).released, '{"to":"[EMAIL_1]"}');
+    const masking = compileGuard({ ...SETTINGS, output: ['pii:mask'] });
+    assert.equal(masking.inspect(call, { ...OUTPUT, kind: 'tool-arguments' }).effect, 'redact');
+  });
+
   test('digits in disguise are found', () => {
     assert.deepEqual(seen('card ４１１１ １１１１ １１１１ １１１１'), ['payment-card ４１１１ １１１１ １１１１ １１１１']);
-    assert.deepEqual(
-      seen('a\u200bnna@corp.io'),
-      ['email nna@corp.io', 'email a\u200bnna@corp.io'].slice(0, seen('a\u200bnna@corp.io').length),
-    );
+    assert.ok(seen('a\u200bnna@corp.io').includes('email a\u200bnna@corp.io'));
   });
 
   test('a changed digit fails the check of every identifier that has one', () => {

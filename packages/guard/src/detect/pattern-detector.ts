@@ -1,4 +1,5 @@
 import type { Severity } from '@sallyport/core';
+import type { TextContext } from '../guard.ts';
 import type { Matcher } from '../pattern/matcher.ts';
 import { type Pattern, type PatternMatch, PatternSet } from '../pattern/pattern-set.ts';
 import { LOOK_BEHIND, type Tape } from '../window/tape.ts';
@@ -32,8 +33,14 @@ export class PatternDetector implements FoldableDetector {
   readonly #rules: readonly PatternRule[];
   readonly #set: PatternSet;
 
-  /** @throws PatternError */
-  constructor(name: string, rules: readonly PatternRule[], maxHold: number) {
+  readonly #flaggedKinds: readonly string[];
+
+  /**
+   * @param flaggedKinds kinds of text (`TextContext.kind`) in which matches are only flagged
+   * @throws PatternError
+   */
+  constructor(name: string, rules: readonly PatternRule[], maxHold: number, flaggedKinds: readonly string[] = []) {
+    this.#flaggedKinds = flaggedKinds;
     this.#name = name;
     this.#rules = rules;
     this.#set = new PatternSet(
@@ -46,8 +53,9 @@ export class PatternDetector implements FoldableDetector {
     );
   }
 
-  open(tape: Tape): FoldableScanner {
-    return new PatternScanner(this.#set.open(), this.#name, this.#rules, tape);
+  open(tape: Tape, { kind }: TextContext): FoldableScanner {
+    const flagOnly = kind !== null && this.#flaggedKinds.includes(kind);
+    return new PatternScanner(this.#set.open(), this.#name, this.#rules, tape, flagOnly);
   }
 }
 
@@ -56,8 +64,10 @@ class PatternScanner implements FoldableScanner {
   readonly #detector: string;
   readonly #rules: readonly PatternRule[];
   readonly #tape: Tape;
+  readonly #flagOnly: boolean;
 
-  constructor(matcher: Matcher, detector: string, rules: readonly PatternRule[], tape: Tape) {
+  constructor(matcher: Matcher, detector: string, rules: readonly PatternRule[], tape: Tape, flagOnly: boolean) {
+    this.#flagOnly = flagOnly;
     this.#tape = tape;
     this.#matcher = matcher;
     this.#detector = detector;
@@ -77,7 +87,7 @@ class PatternScanner implements FoldableScanner {
   }
 
   fork(tape: Tape): Scanner {
-    return new PatternScanner(this.#matcher.fork(), this.#detector, this.#rules, tape);
+    return new PatternScanner(this.#matcher.fork(), this.#detector, this.#rules, tape, this.#flagOnly);
   }
 
   mark(): void {
@@ -91,7 +101,8 @@ class PatternScanner implements FoldableScanner {
   #report({ pattern, start, end, at }: PatternMatch, hits: Hit[]): void {
     const rule = this.#rules[pattern];
     if (rule === undefined) throw new RangeError('a match of a pattern that the set does not have');
-    const { severity, action, locate } = rule;
+    const { severity, locate } = rule;
+    const action = this.#flagOnly ? 'flag' : rule.action;
     const report = (part: Part): void => {
       const replacement = part.label === undefined ? rule.replacement : { label: part.label };
       const category = part.category ?? rule.category;

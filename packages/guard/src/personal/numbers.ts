@@ -96,7 +96,9 @@ function isCard({ digits, groups }: WrittenNumber): boolean {
 /** Nobody born before is alive: such a date is history, not personal data. */
 export const OLDEST_BIRTH = 1910;
 
-const BIRTH = /\bborn\b|birth|\bdob\b|\bd\.o\.b|bday|geboren|geburts|\bn[ée]e? le|naissance|nacimiento|nascimento|nacid[oa]|nat[oa] il/;
+/** That somebody `was born` is what biographies say; a form, a record and a person speaking of themselves say it like this. */
+const BIRTH =
+  /\bi (?:was|am) born|patient[^.]{0,20}\bborn|\bborn:|birth|\bdob\b|\bd\.o\.b|bday|geburts|\bn[ée]e? le|naissance|nacimiento|nascimento/;
 
 function isBirthDate(text: string, context: string): boolean {
   const found = /^(\d{1,4})([/.-])(\d{1,2})\2(\d{1,4})$/.exec(text);

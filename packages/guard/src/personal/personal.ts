@@ -2,17 +2,20 @@ import type { Action, FoldableDetector } from '../detect/detector.ts';
 import { PatternDetector, type PatternRule } from '../detect/pattern-detector.ts';
 import { PERSONAL_RULES } from './rules.ts';
 
-/** Personal data with a form of its own: addresses, numbers and identifiers, by check digits and by the words before them. */
-export function personalDetector(action: Action, maxHold: number): FoldableDetector {
+/**
+ * Personal data with a form of its own: addresses, numbers and identifiers, by check digits and by the words before them. Without
+ * an action it masks, except in the arguments of a tool call: a call with a placeholder for an address would only fail.
+ */
+export function personalDetector(action: Action | null, maxHold: number): FoldableDetector {
   const rules = PERSONAL_RULES.map(
     ({ category, label, pattern, ignoreCase, locate }): PatternRule => ({
       pattern: { source: pattern, ignoreCase: ignoreCase ?? false, overlong: 'drop' },
       category,
       severity: 'medium',
-      action,
+      action: action ?? 'redact',
       replacement: { label },
       locate,
     }),
   );
-  return new PatternDetector('pii', rules, maxHold);
+  return new PatternDetector('pii', rules, maxHold, action === null ? ['tool-arguments'] : []);
 }

@@ -226,7 +226,7 @@ export const PERSONAL_RULES: readonly PersonalRule[] = [
   {
     category: 'date-of-birth',
     label: 'DATE_OF_BIRTH',
-    pattern: `\\b(?:born|birth|dob|birthday)\\b[^\\d\\n]{0,24}(?:\\b\\d{1,2}(?:st|nd|rd|th)? (?:of )?(?:${MONTHS})\\.?|(?:${MONTHS})\\.? \\d{1,2}(?:st|nd|rd|th)?),? \\d{4}\\b`,
+    pattern: `\\b(?:i was born|birth|dob|birthday)\\b[^\\d\\n]{0,24}(?:\\b\\d{1,2}(?:st|nd|rd|th)? (?:of )?(?:${MONTHS})\\.?|(?:${MONTHS})\\.? \\d{1,2}(?:st|nd|rd|th)?),? \\d{4}\\b`,
     ignoreCase: true,
     locate: (match) => {
       const found = new RegExp(
