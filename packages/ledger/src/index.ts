@@ -10,20 +10,12 @@ export {
   type VerifierKey,
 } from './checkpoint.ts';
 export { ENTRY_LIMITS, type Entry, InvalidEntry, printable, type Receipt } from './entry.ts';
+export { type FailureReason, LedgerUnavailable } from './failure.ts';
 export { createSigner, KeyFileError, type LedgerKeys, type LedgerSigner, loadLedgerKeys } from './keys.ts';
-export {
-  type Digester,
-  type FailureReason,
-  type Ledger,
-  type LedgerHealth,
-  type LedgerOptions,
-  LedgerUnavailable,
-  type OpenExchange,
-  openLedger,
-  UNRECORDED,
-} from './ledger.ts';
+export { type Digester, type Ledger, type LedgerHealth, type LedgerOptions, type OpenExchange, UNRECORDED } from './ledger.ts';
 export { LogLocked } from './lock.ts';
 export { MalformedNote } from './note.ts';
+export { openLedger } from './open.ts';
 export {
   type Comparison,
   compareCheckpoints,

@@ -2,8 +2,9 @@ import { basename } from 'node:path';
 import { parseVerifierKey, type VerifierKey } from '../checkpoint.ts';
 import { MalformedNote } from '../note.ts';
 import { LogDamaged, listLogs, readDescription } from '../recovery.ts';
-import { type LogKeys, verifyLog } from './log.ts';
+import { verifyLog } from './log.ts';
 import { type LedgerReport, type LogReport, Problems } from './report.ts';
+import type { LogKeys } from './targets.ts';
 
 export interface VerifyOptions {
   /**

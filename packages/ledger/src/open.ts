@@ -1,0 +1,35 @@
+import { mkdir } from 'node:fs/promises';
+import { isSystemError, LedgerUnavailable, reasonOf } from './failure.ts';
+import { isCode, logDirectory, WRITER_NAME } from './files.ts';
+import type { Ledger, LedgerOptions } from './ledger.ts';
+import { LogLock } from './lock.ts';
+import { recoverLog } from './recovery.ts';
+import { diskStore } from './segment.ts';
+import { LogWriter } from './writer.ts';
+
+/**
+ * Opens the log of one writer, recovering it where a crash left it, and records that it was opened.
+ * @throws {LogLocked} another process writes it · {LogDamaged} it is not what a crash can leave · {LedgerUnavailable} the disk refuses
+ */
+export async function openLedger(options: LedgerOptions): Promise<Ledger> {
+  if (!WRITER_NAME.test(options.writer)) throw new RangeError('ledger writer must match [a-z0-9][a-z0-9._-]{0,63}');
+  const log = logDirectory(options.directory, options.writer);
+  try {
+    await mkdir(log, { recursive: true, mode: 0o700 });
+    const lock = await LogLock.acquire(log, options.random);
+    try {
+      const recovered = await recoverLog(log, options.writer, options.signer, options.previousKeys ?? [], options.clock.now());
+      const store = options.store ?? diskStore(options.syncMode ?? 'fdatasync');
+      const ledger = new LogWriter(log, options, lock, store, await store.open(recovered.segment.path, true), recovered);
+      await ledger.start(recovered);
+      return ledger;
+    } catch (error) {
+      await lock.release();
+      throw error;
+    }
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    // Node reports a read-only parent of a directory to be made as ENOENT.
+    throw new LedgerUnavailable(isCode(error, 'ENOENT') ? 'io' : reasonOf(error), { cause: error });
+  }
+}

@@ -1,0 +1,447 @@
+import { createHmac } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import type { Clock, EntryFacts } from '@sallyport/core';
+import type { Checkpoint } from './checkpoint.ts';
+import type { Receipt } from './entry.ts';
+import { type FailureReason, isSystemError, LedgerUnavailable, reasonOf } from './failure.ts';
+import { type Digester, type Ledger, type LedgerHealth, type LedgerOptions, type OpenExchange, UNRECORDED } from './ledger.ts';
+import type { LogLock } from './lock.ts';
+import { leafHash } from './merkle.ts';
+import { Publisher } from './publisher.ts';
+import { MAX_WRITE_BYTES, type RecoveredLog, SEGMENT_UNIT, type Tip } from './recovery.ts';
+import { expiredSegments, type Retention } from './retention.ts';
+import { compressSegment, listSegments, type SegmentFile, type SegmentStore, segmentPath } from './segment.ts';
+import { serialiseEntry } from './serialise.ts';
+
+interface Pending {
+  readonly line: string;
+  readonly tip: Tip;
+  /** The ledger's own entry, not counted among the refused. */
+  readonly own: boolean;
+  readonly resolve: (receipt: Receipt) => void;
+  readonly reject: (error: LedgerUnavailable) => void;
+}
+
+interface Trouble {
+  readonly reason: FailureReason;
+  readonly since: number;
+  refused: number;
+}
+
+/** A clock that steps back by no more than this is held still instead: time synchronisation, not an event. */
+const CLOCK_TOLERANCE_MS = 1000;
+const WRITE_BYTES = 1 << 20;
+
+/** A `Ledger` over the files of one log, which it alone writes. */
+export class LogWriter implements Ledger {
+  readonly origin: string;
+  readonly #log: string;
+  readonly #options: LedgerOptions;
+  readonly #clock: Clock;
+  readonly #lock: LogLock;
+  readonly #store: SegmentStore;
+  readonly #publisher: Publisher;
+  readonly #segmentBytes: number;
+  readonly #maxPending: number;
+  readonly #buffer: Buffer = Buffer.allocUnsafe(MAX_WRITE_BYTES);
+  #file: SegmentFile;
+  #segment: { first: number; path: string; length: number };
+  /** The last entry accepted; what the next one follows. */
+  #tip: Tip;
+  /** The last entry that is durable. */
+  #durable: Tip;
+  #pending: Pending[] = [];
+  #writing: Promise<void> | null = null;
+  #accepting = true;
+  #closed = false;
+  #trouble: Trouble | null = null;
+  #overloads = 0;
+  #housekeeping: unknown = null;
+  #compressing: Promise<void> = Promise.resolve();
+  #sealTimer: NodeJS.Timeout | null = null;
+  #retrying: Promise<void> | null = null;
+  #retryTimer: NodeJS.Timeout | null = null;
+  #lockTimer: NodeJS.Timeout | null = null;
+  /** `time` of the last entry as text: most entries share their millisecond with one before. */
+  #timeText = { at: -1, text: '' };
+
+  constructor(log: string, options: LedgerOptions, lock: LogLock, store: SegmentStore, file: SegmentFile, recovered: RecoveredLog) {
+    this.origin = recovered.description.origin;
+    this.#log = log;
+    this.#options = options;
+    this.#clock = options.clock;
+    this.#lock = lock;
+    this.#store = store;
+    this.#file = file;
+    this.#segment = { ...recovered.segment };
+    this.#tip = recovered.tip;
+    this.#durable = recovered.tip;
+    this.#segmentBytes = options.segmentBytes ?? 16 << 20;
+    this.#maxPending = options.maxPending ?? 100_000;
+    this.#publisher = new Publisher(log, this.origin, options.signer, options.clock, recovered.edge, recovered.published);
+    for (const tile of recovered.tiles) this.#publisher.fill(tile);
+  }
+
+  /** Cuts an unfinished write, makes the rest durable, and records the opening. */
+  async start(recovered: RecoveredLog): Promise<void> {
+    try {
+      await this.#file.truncate(this.#segment.length);
+      await this.#file.sync();
+    } catch (error) {
+      await this.#file.close();
+      throw new LedgerUnavailable(reasonOf(error), { cause: error });
+    }
+    this.#lockTimer = setInterval(() => void this.#refreshLock(), 1000).unref();
+    const [ed25519, mlDsa44] = this.#options.signer.verifierKeys(this.origin);
+    const facts = this.#systemFacts('ledger.open', {
+      generation: this.#lock.generation,
+      key: ed25519?.split('+')[1] ?? null,
+      quantumSafeKey: mlDsa44?.split('+')[1] ?? null,
+      torn: recovered.torn,
+      unsealed: recovered.unsealed,
+    });
+    try {
+      await this.#record(facts, true);
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+    await this.#publisher.seal(false);
+    this.#compressing = this.#compressClosed();
+  }
+
+  append(facts: EntryFacts): Promise<Receipt> {
+    if (!this.#accepting) return this.#refuse(this.#closed ? 'closed' : (this.#trouble?.reason ?? 'io'));
+    if (this.#pending.length >= this.#maxPending) {
+      this.#overloads++;
+      return this.#refuse('overloaded');
+    }
+    return this.#record(facts);
+  }
+
+  async open(facts: EntryFacts): Promise<OpenExchange> {
+    const receipt = await this.append({ ...facts, outcome: 'open' });
+    let end: Promise<Receipt> | null = null;
+    const conclude = (last: EntryFacts): Promise<Receipt> => {
+      end ??= this.append({ ...last, detail: { ...last.detail, opened: receipt.seq } });
+      return end;
+    };
+    return {
+      receipt,
+      conclude,
+      async [Symbol.asyncDispose]() {
+        // Nobody said how the exchange ended, which is an end too.
+        await conclude({ ...facts, outcome: 'failed', fault: 'internal_error' });
+      },
+    };
+  }
+
+  retain(before: number): Promise<Retention> {
+    // Takes its turn with compression, which works on the same files.
+    const done = this.#compressing.then(() => this.#retain(before));
+    this.#compressing = done.then(ignore, ignore);
+    return done;
+  }
+
+  /** Expired segments go after the entry that says so is durable. */
+  async #retain(before: number): Promise<Retention> {
+    if (!this.#accepting) throw new LedgerUnavailable(this.#closed ? 'closed' : (this.#trouble?.reason ?? 'io'));
+    const expired = await expiredSegments(this.#log, before);
+    const first = expired[0];
+    const last = expired.at(-1);
+    if (first === undefined || last === undefined) return { segments: 0, from: 0, until: 0 };
+    const { until } = last;
+    const from = first.segment.first;
+    const receipt = await this.#record(
+      this.#systemFacts('ledger.retention', { from, until, before: new Date(before).toISOString() }),
+      true,
+    );
+    if (receipt === UNRECORDED) throw new LedgerUnavailable(this.#trouble?.reason ?? 'io');
+    for (const { segment } of expired) await rm(segment.path);
+    return { segments: expired.length, from, until };
+  }
+
+  digest(text: string | Uint8Array): string {
+    return createHmac('sha256', this.#options.digestKey).update(text).digest('hex');
+  }
+
+  startDigest(): Digester {
+    const hmac = createHmac('sha256', this.#options.digestKey);
+    return { update: (text) => void hmac.update(text), hex: () => hmac.digest('hex') };
+  }
+
+  failing(): boolean {
+    return !this.#accepting;
+  }
+
+  health(): LedgerHealth {
+    const { published, publishedAt, size } = this.#publisher;
+    const sealing = this.#publisher.trouble ?? this.#housekeeping;
+    const closed = this.#closed ? ({ reason: 'closed', since: null, refused: 0 } as const) : null;
+    const trouble = this.#trouble ?? closed;
+    return {
+      state: trouble === null ? 'ok' : 'failing',
+      reason: trouble?.reason ?? null,
+      since: trouble?.since ?? null,
+      refused: (trouble?.refused ?? 0) + this.#overloads,
+      entries: this.#durable.seq + 1,
+      pending: this.#pending.length,
+      unsealed: size - (published?.size ?? 0),
+      checkpoint: published === null ? null : { size: published.size, at: publishedAt },
+      sealing: sealing === null ? null : reasonOf(sealing),
+    };
+  }
+
+  async checkpoint(): Promise<Checkpoint | null> {
+    await this.#publisher.seal(false);
+    return this.#publisher.trouble === null ? this.#publisher.published : null;
+  }
+
+  async retry(): Promise<LedgerHealth> {
+    this.#retrying ??= this.#recover().finally(() => {
+      this.#retrying = null;
+    });
+    await this.#retrying;
+    return this.health();
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    const wasOpen = this.#accepting;
+    this.#accepting = false;
+    this.#closed = true;
+    for (const timer of [this.#sealTimer, this.#retryTimer, this.#lockTimer]) if (timer !== null) clearTimeout(timer);
+    try {
+      // A failure to say goodbye is visible as a log whose last entry is not `ledger.close`.
+      if (wasOpen) await this.#record(this.#systemFacts('ledger.close', {}), true).catch(onlyUnavailable);
+      await this.#retrying;
+      await this.#writing;
+      await this.#publisher.seal(false);
+      await this.#compressing;
+    } finally {
+      await this.#file.close();
+      await this.#lock.release();
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #refuse(reason: FailureReason): Promise<Receipt> {
+    if (this.#trouble !== null) this.#trouble.refused++;
+    if (this.#options.onFailure === 'unsafe-continue-unrecorded' && reason !== 'closed') return Promise.resolve(UNRECORDED);
+    return Promise.reject(new LedgerUnavailable(reason));
+  }
+
+  /** Gives the entry its place and time and queues it. */
+  #record(facts: EntryFacts, own = false): Promise<Receipt> {
+    return new Promise((resolve, reject) => {
+      let now = Math.floor(this.#clock.now());
+      if (now < this.#tip.time) {
+        const back = this.#tip.time - now;
+        if (back <= CLOCK_TOLERANCE_MS) now = this.#tip.time;
+        else this.#enqueue(this.#systemFacts('ledger.clock', { back }), now, true, ignore, ignore);
+      }
+      this.#enqueue(facts, now, own, resolve, reject);
+    });
+  }
+
+  #enqueue(facts: EntryFacts, now: number, own: boolean, resolve: Pending['resolve'], reject: Pending['reject']): void {
+    const seq = this.#tip.seq + 1;
+    const { head, tail } = serialiseEntry(facts, seq, this.#time(now), this.#tip.hash);
+    const hash = leafHash(head + tail);
+    const tip = { seq, hash, time: now };
+    this.#tip = tip;
+    this.#pending.push({ line: `${head},"hash":"${hash}"${tail}\n`, tip, own, resolve, reject });
+    this.#writing ??= this.#write();
+  }
+
+  #time(now: number): string {
+    if (this.#timeText.at !== now) this.#timeText = { at: now, text: new Date(now).toISOString() };
+    return this.#timeText.text;
+  }
+
+  /** Writes groups back to back until nothing waits: entries that come in during one sync share the next. */
+  async #write(): Promise<void> {
+    // The rest of this turn's appends join the first group.
+    await new Promise((resolve) => setImmediate(resolve));
+    let group: Pending[] = [];
+    try {
+      while (this.#pending.length > 0) {
+        if (this.#segment.length >= this.#segmentBytes && (this.#durable.seq + 1) % SEGMENT_UNIT === 0) await this.#rotate();
+        const taken = this.#takeGroup();
+        group = taken.group;
+        await this.#file.write(this.#buffer, taken.length, this.#segment.length);
+        await this.#file.sync();
+        this.#segment.length += taken.length;
+        this.#acknowledge(group);
+        group = [];
+      }
+    } catch (error) {
+      this.#fail(reasonOf(error), group);
+    } finally {
+      this.#writing = null;
+    }
+  }
+
+  /** Moves what is written next into the buffer: up to a write's size, and to the end of a tile where the segment is full. */
+  #takeGroup(): { group: Pending[]; length: number } {
+    const untilUnit = SEGMENT_UNIT - ((this.#durable.seq + 1) % SEGMENT_UNIT);
+    const limit = this.#segment.length >= this.#segmentBytes ? Math.min(untilUnit, this.#pending.length) : this.#pending.length;
+    let length = 0;
+    let count = 0;
+    for (const { line } of this.#pending) {
+      if (count === limit || length >= WRITE_BYTES) break;
+      length += this.#buffer.write(line, length, 'utf8');
+      count++;
+    }
+    return { group: this.#pending.splice(0, count), length };
+  }
+
+  #acknowledge(group: readonly Pending[]): void {
+    for (const { tip, resolve } of group) {
+      this.#publisher.add(tip.hash);
+      this.#durable = tip;
+      resolve({ seq: tip.seq, hash: tip.hash });
+    }
+    this.#sealTimer ??= setTimeout(() => {
+      this.#sealTimer = null;
+      void this.#seal();
+    }, this.#options.checkpointInterval ?? 1000).unref();
+  }
+
+  async #seal(): Promise<void> {
+    await this.#publisher.seal(false);
+    if (this.#closed) return;
+    if (this.#publisher.trouble !== null)
+      this.#sealTimer ??= setTimeout(() => void this.#sealAgain(), this.#options.retryInterval ?? 500).unref();
+  }
+
+  #sealAgain(): Promise<void> {
+    this.#sealTimer = null;
+    return this.#seal();
+  }
+
+  /** Goes on in a new segment. The closed one gets a checkpoint of its own and is compressed. */
+  async #rotate(): Promise<void> {
+    const first = this.#durable.seq + 1;
+    const path = segmentPath(this.#log, first);
+    const next = await this.#store.open(path, true);
+    const closed = this.#file;
+    this.#file = next;
+    this.#segment = { first, path, length: 0 };
+    await closed.close();
+    this.#compressing = Promise.all([this.#compressing, this.#publisher.seal(true)]).then(() => this.#compressClosed());
+  }
+
+  /** What fails is tried again with the next rotation or opening. */
+  async #compressClosed(): Promise<void> {
+    try {
+      for (const segment of await listSegments(this.#log)) {
+        if (segment.first < this.#segment.first) await compressSegment(segment);
+      }
+      this.#housekeeping = null;
+    } catch (error) {
+      this.#housekeeping = error;
+    }
+  }
+
+  /** Takes back what was accepted and is not durable. */
+  #fail(reason: FailureReason, group: readonly Pending[]): void {
+    const lost = [...group, ...this.#pending];
+    this.#pending = [];
+    this.#tip = this.#durable;
+    this.#accepting = false;
+    this.#trouble ??= { reason, since: this.#clock.now(), refused: 0 };
+    for (const { own } of lost) if (!own) this.#trouble.refused++;
+    const resolves = this.#options.onFailure === 'unsafe-continue-unrecorded';
+    for (const { resolve, reject } of lost) {
+      if (resolves) resolve(UNRECORDED);
+      else reject(new LedgerUnavailable(reason));
+    }
+    this.#scheduleRetry();
+  }
+
+  #scheduleRetry(): void {
+    if (this.#closed || this.#trouble?.reason === 'lock-lost') return;
+    this.#retryTimer ??= setTimeout(() => {
+      this.#retryTimer = null;
+      void this.retry();
+    }, this.#options.retryInterval ?? 500).unref();
+  }
+
+  /** Opens the file again and records the gap. Where that fails, the log stays closed to entries until the next attempt. */
+  async #recover(): Promise<void> {
+    const trouble = this.#trouble;
+    if (trouble === null || this.#closed || trouble.reason === 'lock-lost') return;
+    const { reason, refused, since } = trouble;
+    try {
+      // A group may have been under way when the failure was noticed elsewhere; what became durable counts.
+      await this.#writing;
+      this.#tip = this.#durable;
+      await this.#reopen();
+      this.#accepting = true;
+      const facts = this.#systemFacts('ledger.recovered', { reason, refused, since: new Date(since).toISOString() });
+      if ((await this.#record(facts, true)) !== UNRECORDED) this.#trouble = null;
+    } catch (error) {
+      if (!(error instanceof LedgerUnavailable) && !isSystemError(error)) throw error;
+    }
+    this.#accepting = this.#trouble === null && !this.#closed;
+    if (!this.#accepting) this.#scheduleRetry();
+  }
+
+  /** After a failed sync nothing is known of the bytes past the last durable one: they are cut and written anew. */
+  async #reopen(): Promise<void> {
+    const file = await this.#store.open(this.#segment.path, false);
+    try {
+      const length = await file.length();
+      if (length === null || length < this.#segment.length) throw new LedgerUnavailable('log-removed');
+      await file.truncate(this.#segment.length);
+      await file.sync();
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+    const old = this.#file;
+    this.#file = file;
+    await old.close();
+  }
+
+  async #refreshLock(): Promise<void> {
+    try {
+      const held = await this.#lock.refresh();
+      if (this.#closed) return;
+      if (!held) this.#fail('lock-lost', []);
+      else if (this.#accepting && (await this.#file.length()) === null && !this.#closed) this.#fail('log-removed', []);
+    } catch (error) {
+      if (!this.#closed && this.#accepting) this.#fail(reasonOf(error), []);
+    }
+  }
+
+  #systemFacts(action: string, detail: EntryFacts['detail']): EntryFacts {
+    return {
+      id: Buffer.from(this.#options.random.bytes(16)).toString('hex'),
+      kind: 'system',
+      principal: null,
+      source: null,
+      action,
+      resource: this.#options.writer,
+      decision: null,
+      model: null,
+      usage: null,
+      latency: null,
+      verdicts: [],
+      outcome: 'done',
+      fault: null,
+      digest: { prompt: null, reply: null },
+      detail,
+    };
+  }
+}
+
+function ignore(): void {}
+
+function onlyUnavailable(error: unknown): void {
+  if (!(error instanceof LedgerUnavailable)) throw error;
+}
