@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ConfigError, type ImportOptions, importLiteLlm, type LiteLlmImport, type ParsedConfig, parseConfig } from '@sallyport/control';
+import { DEFAULT_INPUT, DEFAULT_OUTPUT } from '@sallyport/guard';
 import { parse } from 'yaml';
 
 interface Imported extends LiteLlmImport, ParsedConfig {}
@@ -86,7 +87,7 @@ model_list:
   - just text
 guardrails:
   - guardrail_name: pii
-    litellm_params: { guardrail: presidio, mode: pre_call, default_on: true }
+    litellm_params: { guardrail: presidio, mode: [pre_call, post_call], default_on: true }
   - guardrail_name: third-party
     litellm_params: { guardrail: aporia, mode: [pre_call, post_call], api_key: SECRETSECRET9, api_base: "https://aporia.example" }
 environment_variables:
@@ -208,7 +209,6 @@ describe('a careless file', () => {
       'model_list[7]',
       'model_list[8]',
       'model_list[9]',
-      'guardrails[0]',
       'guardrails[1]',
       'environment_variables',
       'general_settings.master_key',
@@ -307,6 +307,20 @@ describe('details', () => {
       config.models.map(({ fallback }) => fallback),
       [['b'], ['c'], []],
     );
+  });
+
+  test('a guardrail is carried over where a detector that is on by default does the same', () => {
+    const guardrail = (name: string, mode: string): string =>
+      `{ guardrail_name: g, litellm_params: { guardrail: ${name}, mode: ${mode} } }`;
+    const result = imported(
+      `guardrails: [${guardrail('presidio', 'pre_call')}, ${guardrail('presidio', '[during_call, post_call]')}, ${guardrail('presidio', 'logging_only')}, ${guardrail('aporia', 'pre_call')}, 7]`,
+    );
+    const carried = DEFAULT_INPUT.includes('pii') && DEFAULT_OUTPUT.includes('pii') ? ['guardrails[0]', 'guardrails[1]'] : [];
+    assert.deepEqual(
+      result.carried.map(({ path }) => path),
+      carried,
+    );
+    assert.equal(result.carried.length + result.dropped.length, 5);
   });
 
   test('what is no LiteLLM file is refused', () => {

@@ -5,7 +5,6 @@ import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { CONFIG_JSON_SCHEMA, ConfigError, parseConfig } from '@sallyport/control';
 import { ACTIONS } from '@sallyport/core';
-import { DEFAULT_INPUT, DEFAULT_OUTPUT } from '@sallyport/guard';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import fc from 'fast-check';
 import { parse } from 'yaml';
@@ -127,11 +126,6 @@ audit: { directory: .sallyport/ledger, exporters: [] }`,
       { directory: '/d' },
     );
     assert.deepEqual(explicit.config, config);
-  });
-
-  test('names the default detectors', () => {
-    assert.ok(page.includes(`| \`guards.input\` | \`[${DEFAULT_INPUT.join(', ')}]\` |`));
-    assert.ok(page.includes(`| \`guards.output\` | \`[${DEFAULT_OUTPUT.join(', ')}]\` |`));
   });
 
   test('its examples can be used', () => {

@@ -99,6 +99,20 @@ describe('files', () => {
     assert.match(refused(directory.file('big.yaml')), /1 MiB/);
   });
 
+  test('references that lead nowhere are warnings: the secrets may be on another machine', async () => {
+    await using directory = await temporaryDirectory();
+    const text = `upstreams: [{ name: u, kind: vllm, url: "https://h", credential: "file:gone" }]
+models: [{ name: m, upstream: u }]
+storage: { url: "postgres://u@h/d", password: "env:SALLYPORT_TEST_NOT_SET" }`;
+    await writeFile(directory.file('sallyport.yaml'), text);
+    const { warnings } = loadConfig(directory.file('sallyport.yaml'));
+    assert.deepEqual(
+      warnings.map(({ path }) => path),
+      ['upstreams[0].credential', 'storage.password'],
+    );
+    assert.match(warnings[1]?.message ?? '', /not set/);
+  });
+
   test('relative paths are relative to the file', async () => {
     await using directory = await temporaryDirectory();
     await writeFile(directory.file('sallyport.yaml'), 'audit: { directory: log }\nstorage: { url: "sqlite:s.db" }');
@@ -255,8 +269,10 @@ describe('anything at all', () => {
     fc.assert(
       fc.property(nearly, (value) => {
         const text = JSON.stringify(value) ?? '';
-        const parsed = onlyConfigError(() => parseConfig(text));
-        if (parsed !== null) assert.deepEqual(parseConfig(printConfig(parsed.config)).config, parsed.config);
+        // Compiling a guard takes far longer than reading the rest: one in ten is enough.
+        const options = text.length % 10 === 0 ? {} : { checkGuards: () => [] };
+        const parsed = onlyConfigError(() => parseConfig(text, options));
+        if (parsed !== null) assert.deepEqual(parseConfig(printConfig(parsed.config), options).config, parsed.config);
       }),
       { numRuns: 1_000 },
     );

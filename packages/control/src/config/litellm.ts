@@ -202,7 +202,7 @@ function readSettings(file: Readonly<Record<string, unknown>>, report: ImportRep
 
 /** Guardrails of LiteLLM that a built-in detector stands in for. */
 const DETECTORS: Readonly<Record<string, string>> = {
-  presidio: 'pii:mask',
+  presidio: 'pii',
   'hide-secrets': 'secrets',
   hide_secrets: 'secrets',
   lakera: 'injection',
@@ -221,16 +221,18 @@ function importGuardrails(value: unknown, report: ImportReport): void {
     const type = member(parameters, 'guardrail');
     const mode = member(parameters, 'mode');
     const detector = typeof type === 'string' && Object.hasOwn(DETECTORS, type) ? DETECTORS[type] : undefined;
-    const modes = Array.isArray(mode) ? mode : [mode];
-    const sides = new Set(modes.map((name) => (typeof name === 'string' && Object.hasOwn(SIDES, name) ? SIDES[name] : undefined)));
-    sides.delete(undefined);
-    const missing = [...sides].filter((side) => side !== undefined && detector !== undefined && !DEFAULT_GUARDS[side].includes(detector));
+    const modes: readonly unknown[] = Array.isArray(mode) ? mode : [mode];
+    const sides = modes.flatMap((name) => (typeof name === 'string' && Object.hasOwn(SIDES, name) ? [SIDES[name] ?? 'input'] : []));
     if (detector === undefined) report.drop(path, 'calls another service or code of yours: compare the built-in guards');
-    else if (sides.size === 0) report.drop(path, 'its mode is none of pre_call, during_call, post_call');
-    else if (missing.length > 0)
+    else if (sides.length === 0) report.drop(path, 'its mode is none of pre_call, during_call, post_call');
+    else if (!sides.every((side) => isDefault(detector, side))) {
       report.drop(path, `${detector} is not among the detectors that are on by default in this version: see guards`);
-    else report.carry(path, `guards: ${detector}, which is on by default, for every model and whatever the client says`);
+    } else report.carry(path, `guards: ${detector}, which is on by default, for every model and whatever the client says`);
   }
+}
+
+function isDefault(detector: string, side: 'input' | 'output'): boolean {
+  return DEFAULT_GUARDS[side].some((item) => item.split(':')[0] === detector);
 }
 
 interface Alias {

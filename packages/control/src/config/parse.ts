@@ -12,6 +12,7 @@ import { type CheckGuards, checkWithGuard, readGuards, readLimits } from './read
 import { readAudit, readCounters, readStorage } from './read-storage.ts';
 import { readModels, readUpstreams } from './read-upstreams.ts';
 import type { Reading } from './reading.ts';
+import { checkReferences } from './references.ts';
 import { SECTION_NAMES } from './schema.ts';
 import { nearest } from './shape.ts';
 import { MAX_YAML_BYTES, readYaml } from './yaml.ts';
@@ -44,9 +45,20 @@ export function parseConfig(text: string, options: ParseOptions = {}): ParsedCon
   return { config, warnings: findings.warnings };
 }
 
-/** Reads the file at `path`; relative paths in it are relative to its directory. @throws ConfigError, also where the file cannot be read */
+/**
+ * Reads the file at `path`; relative paths in it are relative to its directory. References are tried as well: one that leads nowhere
+ * is a warning here, because a file may be checked on a machine that has none of the secrets; whoever needs the secret refuses.
+ * @throws ConfigError, also where the file cannot be read
+ */
 export function loadConfig(path: string, options: ParseOptions = {}): ParsedConfig {
-  return parseConfig(readConfigFile(path), { directory: dirname(resolve(path)), ...options });
+  const { config, warnings } = parseConfig(readConfigFile(path), { directory: dirname(resolve(path)), ...options });
+  const tried = checkReferences(config);
+  const missing = tried.problems.map(({ path: at, expected, got, hint }) => ({
+    path: at,
+    message: `expected ${expected}, got ${got}`,
+    fix: hint ?? 'put it in place before the start',
+  }));
+  return { config, warnings: [...warnings, ...missing, ...tried.warnings] };
 }
 
 function readConfigFile(path: string): string {

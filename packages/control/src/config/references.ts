@@ -43,7 +43,7 @@ export function checkReferences(
       }
     } catch (error) {
       if (!(error instanceof SecretError)) throw error;
-      problems.push({ path: formatPath(path), expected: `a value behind ${quote(reference)}`, got: error.reason });
+      problems.push({ path: formatPath(path), expected: `something behind ${quote(reference)}`, got: `nothing usable: ${error.reason}` });
     }
   }
   const certificates = checkCertificates(config, source, now);
