@@ -1,4 +1,4 @@
-import { type DenyPattern, type Finding, type GuardSettings, PASS, type TextEdit, type Verdict } from '@sallyport/core';
+import { type DenyPattern, type GuardSettings, PASS, type Verdict } from '@sallyport/core';
 import type { Action, Detector } from './detect/detector.ts';
 import { PatternDetector, type PatternRule } from './detect/pattern-detector.ts';
 import { type DetectorEntry, ENTRIES, GUARD_DETECTORS, type Made, type Side } from './detectors.ts';
@@ -129,6 +129,10 @@ class PackGuard implements Guard {
   }
 
   open(context: TextContext): TextWindow {
+    return this.#open(context);
+  }
+
+  #open(context: TextContext): ScanWindow {
     const { detectors, mayBlock } = this.#packs[SIDE[context.stage]];
     const tape = new Tape();
     const scanners = detectors.map((detector) => detector.open(tape, context));
@@ -136,13 +140,9 @@ class PackGuard implements Guard {
   }
 
   inspect(text: string, context: TextContext): Verdict {
-    const window = this.open(context);
-    const first = window.push(text);
-    const last = window.end();
-    const findings: readonly Finding[] = [...first.findings, ...last.findings];
+    const { effect, findings, edits } = this.#open(context).whole(text);
     if (findings.length === 0) return PASS;
-    if (first.effect === 'block' || last.effect === 'block') return { effect: 'block', findings };
-    const edits: readonly TextEdit[] = [...first.edits, ...last.edits];
+    if (effect === 'block') return { effect, findings };
     return edits.length > 0 ? { effect: 'redact', findings, edits } : { effect: 'flag', findings };
   }
 }

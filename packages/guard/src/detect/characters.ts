@@ -183,7 +183,8 @@ class CharacterScanner implements Scanner {
     const { codePoints } = run;
     let offset = run.start;
     let base = run.before;
-    codePoints.forEach((codePoint, index) => {
+    const strays: Hit[] = [];
+    for (const [index, codePoint] of codePoints.entries()) {
       const start = offset;
       offset += codePoint > 0xffff ? 2 : 1;
       const kind = kindOf(codePoint);
@@ -191,13 +192,18 @@ class CharacterScanner implements Scanner {
       if (isAtHome(codePoint, kind, base, next, start)) {
         // A variation selector leaves its base in place for a joiner after it.
         if (kind !== VARIATION) base = codePoint;
-        return;
+        continue;
       }
       base = codePoint;
       const [category, severity] = CATEGORY[kind] ?? ['zero-width', 'low'];
       const replacement = kind === LONE_SURROGATE ? '\ufffd' : '';
-      hits.push({ start, end: offset, at, detector: 'characters', category, severity, action: this.#actions.stray, replacement });
-    });
+      const action = this.#actions.stray;
+      const last = strays.at(-1);
+      // Neighbours of one category are one finding.
+      if (last?.category === category && last.end === start) strays[strays.length - 1] = { ...last, end: offset };
+      else strays.push({ start, end: offset, at, detector: 'characters', category, severity, action, replacement });
+    }
+    hits.push(...strays);
   }
 }
 

@@ -63,6 +63,24 @@ export class ScanWindow implements TextWindow {
     return step;
   }
 
+  /** Reads and ends a whole text at once, in place of `push` and `end`. After a block nothing is released. */
+  whole(text: string): WindowStep {
+    this.#length = text.length;
+    this.#tape.append(text);
+    for (const scanner of this.#scanners) {
+      scanner.mark();
+      scanner.push(text, this.#hits);
+      scanner.end(this.#hits);
+    }
+    const block = this.#mayBlock ? firstBlock(this.#hits) : null;
+    if (block === null) return this.#release(this.#length);
+    const findings = this.#hits
+      .filter((hit) => hit.at <= block.at)
+      .sort(byPlace)
+      .map(toFinding);
+    return { released: 0, edits: NOTHING, findings, effect: 'block' };
+  }
+
   #nothing(): WindowStep {
     return { released: this.#released, edits: NOTHING, findings: NOTHING, effect: this.#closed === 'block' ? 'block' : 'pass' };
   }
@@ -114,7 +132,7 @@ export class ScanWindow implements TextWindow {
       return { released: this.#released, edits: NOTHING, findings: NOTHING, effect: 'pass' };
     }
     const ready = this.#hits.filter((hit) => hit.start < decided).sort(byPlace);
-    this.#hits = this.#hits.filter((hit) => hit.start >= decided);
+    this.#hits = ready.length === this.#hits.length ? [] : this.#hits.filter((hit) => hit.start >= decided);
     const edits: TextEdit[] = [];
     for (const hit of ready) {
       if (hit.action !== 'redact') continue;
