@@ -55,7 +55,7 @@ export function loadConfig(path: string, options: ParseOptions = {}): ParsedConf
   const tried = checkReferences(config);
   const missing = tried.problems.map(({ path: at, expected, got, hint }) => ({
     path: at,
-    message: `expected ${expected}, got ${got}`,
+    message: `${got} (expected ${expected})`,
     fix: hint ?? 'put it in place before the start',
   }));
   return { config, warnings: [...warnings, ...missing, ...tried.warnings] };

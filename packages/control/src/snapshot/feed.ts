@@ -153,7 +153,7 @@ export class SnapshotFeed implements AsyncDisposable {
       // The look in progress may have begun before the change; one more after it is enough for everybody who asks meanwhile.
       this.#queued ??= this.#running.then(() => {
         this.#queued = null;
-        return this.#begin();
+        return this.#running ?? this.#begin();
       });
       await this.#queued;
     }
