@@ -10,10 +10,14 @@ import {
   type Usage,
   type Verdict,
 } from '@sallyport/core';
+import { printable } from '@sallyport/ledger';
 import type { Incoming } from './http/incoming.ts';
 import type { LedgerPort } from './ports.ts';
 import type { FindingSink } from './stage/inspect.ts';
 import type { Strangers } from './strangers.ts';
+
+/** UTF-16 units of a model name in the ledger; names in bodies are no longer. */
+const MODEL_NAME = 256;
 
 export interface RecorderPorts {
   readonly ledger: LedgerPort;
@@ -61,7 +65,8 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
   }
 
   asked(model: string | null, body: Buffer | null): void {
-    this.#model = model;
+    // A name from a path has no bound but the head's.
+    this.#model = model !== null && model.length > MODEL_NAME ? printable(model, MODEL_NAME) : model;
     this.#promptDigest = body === null ? null : this.#ports.ledger.digest(body);
   }
 
@@ -171,7 +176,7 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
       outcome,
       fault: fault?.code ?? null,
       digest: { prompt: this.#promptDigest, reply: this.#replyDigest },
-      detail: { endpoint: this.#endpoint, attempts: this.#attempts, reason: fault?.detail ?? null },
+      detail: { endpoint: this.#endpoint, attempts: this.#attempts, reason: fault?.detail?.slice(0, 512) ?? null },
     };
   }
 }

@@ -1,4 +1,5 @@
 import type { LimitEstimate } from '@sallyport/access';
+import { Fault } from '@sallyport/core';
 import type { Admitted, Permitted } from './facts.ts';
 
 /** Output assumed where the client sets no bound. */
@@ -8,15 +9,21 @@ const BYTES_PER_TOKEN = 3.5;
 
 /** Reserves requests, tokens and concurrency, all or nothing, before anything is forwarded. Throws the limit's fault. */
 export function admit(permitted: Permitted): Admitted {
-  const charge = permitted.compiled.limiter.reserve(permitted.compiled.limits, {
-    principal: permitted.principal,
-    model: permitted.model,
-    upstream: permitted.destinations[0]?.upstream.name ?? null,
-    address: permitted.incoming.source.ip,
-    estimate: estimate(permitted),
-  });
-  permitted.incoming.reply.addHeaders(charge.headers);
-  return { ...permitted, charge };
+  const { limiter, limits, meter } = permitted.compiled;
+  try {
+    const charge = limiter.reserve(limits, {
+      principal: permitted.principal,
+      model: permitted.model,
+      upstream: permitted.destinations[0]?.upstream.name ?? null,
+      address: permitted.incoming.source.ip,
+      estimate: estimate(permitted),
+    });
+    permitted.incoming.reply.addHeaders(charge.headers);
+    return { ...permitted, charge };
+  } catch (error) {
+    if (error instanceof Fault) meter.limitRefusal(error.detail ?? error.code);
+    throw error;
+  }
 }
 
 /** Tokens the request may use, before anybody has counted them. */

@@ -30,12 +30,15 @@ async function answerOwn(forwarded: Forwarded, record: ExchangeRecord): Promise<
 async function answerWhole(forwarded: Forwarded, format: ReplyFormat, door: Door, record: ExchangeRecord): Promise<Answered> {
   const body = await readAll(forwarded.call, MAX_REPLY_BYTES);
   record.firstByte();
-  if (body.length === 0 && forwarded.endpoint.action === 'model.manage') {
-    return { ...forwarded, usage: null, fault: null, finish: () => sendWhole(forwarded, body, record) };
+  const whole = format.readWhole(body);
+  if (whole.kind === 'comment') {
+    // Model management may have nothing to say; a model always has.
+    if (forwarded.endpoint.action !== 'model.manage') throw unreadable('empty reply');
+    return { ...forwarded, usage: null, fault: null, finish: () => sendWhole(forwarded, Buffer.alloc(0), record) };
   }
   if (forwarded.head.mediaType !== 'application/json') throw unreadable('content-type of the reply');
   const relay = new Relay(forwarded.compiled, forwarded.servedAs, record);
-  const out = [...relay.push([format.readWhole(body)]), ...relay.end()];
+  const out = [...relay.push([whole]), ...relay.end()];
   const fault = relay.blocked ?? relay.broken;
   if (fault !== null) throw fault;
   const shown = out.length === 1 && out[0] !== undefined ? out[0] : Buffer.concat(out);
@@ -161,8 +164,8 @@ function overheadHeader(record: ExchangeRecord): readonly string[] {
   return ['x-sallyport-overhead-ms', record.overhead().toFixed(2)];
 }
 
-function errorEvent({ endpoint }: Forwarded, format: ReplyFormat, fault: Fault): Buffer {
-  return format.errorEvent({ message: fault.message, code: fault.code, type: errorType(endpoint.dialect, fault.status) });
+function errorEvent({ dialect }: Endpoint, format: ReplyFormat, fault: Fault): Buffer {
+  return format.errorEvent({ message: fault.message, code: fault.code, type: errorType(dialect, fault.status) });
 }
 
 function unreadable(detail: string): Fault {
