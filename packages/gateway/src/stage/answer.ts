@@ -164,8 +164,8 @@ function overheadHeader(record: ExchangeRecord): readonly string[] {
   return ['x-sallyport-overhead-ms', record.overhead().toFixed(2)];
 }
 
-function errorEvent({ dialect }: Endpoint, format: ReplyFormat, fault: Fault): Buffer {
-  return format.errorEvent({ message: fault.message, code: fault.code, type: errorType(dialect, fault.status) });
+function errorEvent({ endpoint }: Forwarded, format: ReplyFormat, fault: Fault): Buffer {
+  return format.errorEvent({ message: fault.message, code: fault.code, type: errorType(endpoint.dialect, fault.status) });
 }
 
 function unreadable(detail: string): Fault {
