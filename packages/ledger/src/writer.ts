@@ -31,6 +31,10 @@ interface Trouble {
 /** A clock that steps back by no more than this is held still instead: time synchronisation, not an event. */
 const CLOCK_TOLERANCE_MS = 1000;
 const WRITE_BYTES = 1 << 20;
+/** Least time between two groups while entries come in quickly, milliseconds. */
+const GROUP_INTERVAL = 1;
+/** Entries that make a group worth writing at once. */
+const GROUP_ENOUGH = 64;
 
 /** A `Ledger` over the files of one log, which it alone writes. */
 export class LogWriter implements Ledger {
@@ -52,6 +56,9 @@ export class LogWriter implements Ledger {
   #durable: Tip;
   #pending: Pending[] = [];
   #writing: Promise<void> | null = null;
+  /** When the last group was taken, monotonic milliseconds. */
+  #groupAt = Number.NEGATIVE_INFINITY;
+  #groupSize = 0;
   #accepting = true;
   #closed = false;
   #trouble: Trouble | null = null;
@@ -270,8 +277,10 @@ export class LogWriter implements Ledger {
     try {
       while (this.#pending.length > 0) {
         if (this.#segment.length >= this.#segmentBytes && (this.#durable.seq + 1) % SEGMENT_UNIT === 0) await this.#rotate();
+        await this.#gather();
         const taken = this.#takeGroup();
         group = taken.group;
+        this.#groupSize = group.length;
         await this.#file.write(this.#buffer, taken.length, this.#segment.length);
         await this.#file.sync();
         this.#segment.length += taken.length;
@@ -283,6 +292,17 @@ export class LogWriter implements Ledger {
     } finally {
       this.#writing = null;
     }
+  }
+
+  /**
+   * A write costs the event loop more than an entry does. While several callers append at once (the last group had company), a group
+   * waits for its share of a `GROUP_INTERVAL`; a single caller, and any that comes later than that, waits for nothing.
+   */
+  async #gather(): Promise<void> {
+    const now = this.#clock.monotonic();
+    const wait = this.#groupAt + GROUP_INTERVAL - now;
+    if (this.#groupSize > 1 && wait > 0 && this.#pending.length < GROUP_ENOUGH) await new Promise((resolve) => setTimeout(resolve, wait));
+    this.#groupAt = this.#clock.monotonic();
   }
 
   /** Moves what is written next into the buffer: up to a write's size, and to the end of a tile where the segment is full. */
