@@ -1,15 +1,5 @@
 import { digitsOf, isDay, luhn, mod11and10, modulo, verhoeff, weightedSum } from './checksums.ts';
 
-/** A number in a text: its digits, and the lengths of the groups it is written in (`3-2-4`). */
-export interface WrittenNumber {
-  readonly digits: string;
-  readonly groups: string;
-  /** The separators between the groups, each once. */
-  readonly separators: string;
-  /** Text before it, in lower case. */
-  readonly context: string;
-}
-
 /**
  * A national identifier made of digits. `valid` checks digits, dates and ranges; where chance would pass it too often, `written` names the
  * way of writing that vouches for it, and otherwise one of the words of `context` must stand before it.
@@ -227,11 +217,16 @@ export function chineseCheck(digits: string): string {
   return '10X98765432'.charAt(weightedSum(digits, [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2]) % 11);
 }
 
-export function identify({ digits, groups, context }: WrittenNumber): string | null {
-  for (const rule of IDENTIFIERS) {
-    if (digits.length !== rule.length || !rule.valid(digits)) continue;
-    const vouched = rule.certain === true || rule.written?.test(groups) === true || rule.context.test(context);
-    if (vouched && !/^(\d)\1*$/.test(digits)) return rule.category;
+const BY_LENGTH = Map.groupBy(IDENTIFIERS, ({ length }) => length);
+
+/**
+ * The category of a national identifier, or null.
+ * @param written the lengths of the groups that the digits are written in: `3-2-4`
+ */
+export function identify(digits: string, written: string, surroundings: { readonly context: string }): string | null {
+  for (const rule of BY_LENGTH.get(digits.length) ?? []) {
+    if (!rule.valid(digits) || /^(\d)\1*$/.test(digits)) continue;
+    if (rule.certain === true || rule.written?.test(written) === true || rule.context.test(surroundings.context)) return rule.category;
   }
   return null;
 }

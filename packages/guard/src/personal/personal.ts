@@ -7,9 +7,10 @@ import { PERSONAL_RULES } from './rules.ts';
  * an action it masks, except in the arguments of a tool call: a call with a placeholder for an address would only fail.
  */
 export function personalDetector(action: Action | null, maxHold: number): FoldableDetector {
+  // `locate` judges what has reached the cap as it judges everything else.
   const rules = PERSONAL_RULES.map(
     ({ category, label, pattern, ignoreCase, locate }): PatternRule => ({
-      pattern: { source: pattern, ignoreCase: ignoreCase ?? false, overlong: 'drop' },
+      pattern: { source: pattern, ignoreCase: ignoreCase ?? false, overlong: 'match' },
       category,
       severity: 'medium',
       action: action ?? 'redact',

@@ -1,6 +1,9 @@
 import { entropy, isStandIn } from './entropy.ts';
 
-/** Secrets known by the name they are assigned to, or by what stands around them. `locate` gives the part that is secret. */
+/**
+ * Secrets known by the name they are assigned to, or by what stands around them. `locate` gives the part that is secret.
+ * Repeats have no upper bound where a candidate can start within another: their threads then meet at one instruction, and the automaton stays small.
+ */
 export interface AssignmentRule {
   readonly id: string;
   readonly pattern: string;
@@ -47,7 +50,7 @@ const NOT_SECRET_VALUE =
 export const ASSIGNMENTS: readonly AssignmentRule[] = [
   {
     id: 'service-key',
-    pattern: `(?:${SERVICE_NAMES})[A-Za-z0-9_. \\t-]{0,30}${ASSIGN}(?:Bearer )?${VALUE}{10,150}`,
+    pattern: `(?:${SERVICE_NAMES})[A-Za-z0-9_.-]*(?: [A-Za-z0-9_.-]+)?${ASSIGN}(?:Bearer )?${VALUE}{10,}`,
     ignoreCase: true,
     locate: (match, before) => {
       const start = valueStart(match);
@@ -60,19 +63,20 @@ export const ASSIGNMENTS: readonly AssignmentRule[] = [
   },
   {
     id: 'generic-secret',
-    pattern: `(?:${SECRET_NAMES})[A-Za-z0-9_.-]{0,20}${ASSIGN}${VALUE}{10,200}`,
+    pattern: `(?:${SECRET_NAMES})[A-Za-z0-9_.-]*${ASSIGN}${VALUE}{10,}`,
     ignoreCase: true,
     locate: (match, before) => locateGeneric(match, before),
   },
   {
     id: 'password',
-    pattern: `(?:passw(?:or)?d|passphrase)["']{0,1}[ \\t]{0,3}(?::|=|is)[ \\t]{1,3}["']{0,1}[^\\s"'<>{}()\\[\\]$,;]{8,64}`,
+    pattern: `(?:passw(?:or)?d|passphrase)["']{0,1}[ \\t]{0,3}(?::|=|is)[ \\t]{1,3}["']{0,1}[^\\s"'<>{}()\\[\\]$,;]{8,}`,
     ignoreCase: true,
     locate: (match, before) => {
       const start = /^pass[a-z]*["']?[ \t]*(?::|=|is)[ \t]+["']?/i.exec(match)?.[0].length ?? match.length;
       const value = match.slice(start).replace(/[.!?]+$/, '');
       const kinds = [/[a-z]/, /[A-Z]/, /\d/, /[^A-Za-z0-9]/].filter((kind) => kind.test(value)).length;
-      if (value.length < 8 || kinds < 3 || !/\d/.test(value) || isStandIn(value) || NOT_SECRET_VALUE.test(value)) return null;
+      if (value.length < 8 || value.length > 64 || kinds < 3 || !/\d/.test(value) || isStandIn(value) || NOT_SECRET_VALUE.test(value))
+        return null;
       return NOT_SECRET_BEFORE.test(before) ? null : [start, start + value.length];
     },
   },
@@ -94,7 +98,7 @@ export const ASSIGNMENTS: readonly AssignmentRule[] = [
   },
   {
     id: 'authorization-header',
-    pattern: `\\b(?:authorization|x-api-key|private-token|x-auth-token|api-key|api-token)["']?[ \\t]{0,4}[:=][ \\t]{0,4}["']?(?:(?:basic|bearer|token|apikey|api-token)[ \\t]+)?${VALUE}{8,500}`,
+    pattern: `\\b(?:authorization|x-api-key|private-token|x-auth-token|api-key|api-token)["']?[ \\t]{0,4}[:=][ \\t]{0,4}["']?(?:(?:basic|bearer|token|apikey|api-token)[ \\t]+)?${VALUE}{8,}`,
     ignoreCase: true,
     locate: (match) => {
       const start = /^[a-z-]+["']?[ \t]*[:=][ \t]*["']?(?:(?:basic|bearer|token|apikey|api-token)[ \t]+)?/i.exec(match)?.[0].length ?? 0;
@@ -168,12 +172,12 @@ function locateGeneric(match: string, before: string): readonly [number, number]
   const name = /^[A-Za-z0-9_.-]+/.exec(match)?.[0] ?? '';
   const assigned = match.slice(name.length);
   const gap = /^["'\]`]*[ \t]*[=:>,|]+[ \t]*["'`]*/.exec(assigned)?.[0].length;
-  if (gap === undefined) return null;
+  if (gap === undefined || name.length > 60) return null;
   const start = name.length + gap;
   const value = match.slice(start);
   const rest = name.replace(SECRET_NAME, '');
   if (NOT_SECRET_AFTER.test(rest.replace(/^s/, '')) || NOT_SECRET_BEFORE.test(before)) return null;
-  if (value.length < 10 || isStandIn(value) || NOT_SECRET_VALUE.test(value)) return null;
+  if (value.length < 10 || value.length > 200 || isStandIn(value) || NOT_SECRET_VALUE.test(value)) return null;
   if (!/\d/.test(value) || !/[A-Za-z]/.test(value) || entropy(value) < 3.5) return null;
   if (/=[^=]/.test(value)) return null;
   // Words joined by separators are names, not secrets.
