@@ -22,3 +22,7 @@ export type * from './reply/format.ts';
 export { REPLY_FORMATS } from './reply/formats.ts';
 export { FIELD_ROWS as RESTRICTED_FIELDS } from './request/restricted-fields.ts';
 export type { FieldRow } from './request/restricted-row.ts';
+export { readExact } from './translate/exact.ts';
+export { findTranslation } from './translate/find.ts';
+export { composeShow } from './translate/show.ts';
+export type * from './translate/translation.ts';

@@ -1,4 +1,4 @@
-import { Fault } from '@sallyport/core';
+import { Fault, type Usage } from '@sallyport/core';
 import { errorType, type ReplyEvent, type ReplyFormat } from '@sallyport/wire';
 import type { Door } from '../door.ts';
 import type { ExchangeRecord } from '../record.ts';
@@ -43,7 +43,12 @@ async function answerWhole(forwarded: Forwarded, format: ReplyFormat, door: Door
   if (fault !== null) throw fault;
   const shown = out.length === 1 && out[0] !== undefined ? out[0] : Buffer.concat(out);
   record.replied(door.ledger.digest(shown));
-  return { ...forwarded, usage: relay.usage, fault: null, finish: () => sendWhole(forwarded, shown, record) };
+  return { ...forwarded, usage: usageOf(forwarded, relay), fault: null, finish: () => sendWhole(forwarded, shown, record) };
+}
+
+/** A translator has read the upstream's own figures; the client's dialect may have had to say 0 where they come late or not at all. */
+function usageOf({ call }: Forwarded, relay: Relay): Usage | null {
+  return call.usage === undefined ? relay.usage : call.usage;
 }
 
 async function answerStream(
@@ -84,7 +89,7 @@ async function answerStream(
   if (fault !== null && !incoming.reply.headed) throw fault;
   return {
     ...forwarded,
-    usage: relay.usage,
+    usage: usageOf(forwarded, relay),
     fault,
     finish: () => sink.finish(fault === null ? null : errorEvent(forwarded, format, fault)),
   };

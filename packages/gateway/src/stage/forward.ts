@@ -1,12 +1,13 @@
 import { Fault } from '@sallyport/core';
-import type { JsonEdit } from '@sallyport/wire';
+import { ENDPOINTS, findTranslation, type JsonEdit, readExact } from '@sallyport/wire';
 import type { Door } from '../door.ts';
 import type { ExchangeRecord } from '../record.ts';
 import type { UpstreamCall, UpstreamHead } from '../upstream/call.ts';
 import { isNative } from '../upstream/capability.ts';
-import { composeAnswer, composeTokenCount } from '../upstream/compose.ts';
+import { composeAnswer, composeDescription, composeTokenCount } from '../upstream/compose.ts';
 import { answerDemo } from '../upstream/demo.ts';
 import type { HttpCall } from '../upstream/http-call.ts';
+import { extensionsOf, TranslatedCall } from '../upstream/translated-call.ts';
 import type { ConnectedUpstream, UpstreamRequest } from '../upstream/upstream.ts';
 import { estimate } from './admit.ts';
 import type { Cleared, Destination } from './facts.ts';
@@ -51,17 +52,14 @@ async function ask(cleared: Cleared, { route, upstream }: Destination, door: Doo
   if (cleared.endpoint.id === 'anthropic.count-tokens' && !isNative(upstream.kind, cleared.endpoint.id)) {
     return begun(cleared, composeTokenCount(estimate(cleared).input), route.name, null, record);
   }
-  if (!isNative(upstream.kind, cleared.endpoint.id)) {
-    throw new Fault('invalid_request', 'The server of this model does not offer this endpoint. Use another endpoint or another model.', {
-      param: 'model',
-      detail: `${upstream.kind} has no ${cleared.endpoint.id}`,
-    });
-  }
-  const request = compose(cleared, route.target, upstream.kind === 'anthropic');
+  const isTranslated = !isNative(upstream.kind, cleared.endpoint.id);
+  if (isTranslated && cleared.endpoint.id === 'ollama.show') return begun(cleared, composeDescription(cleared), route.name, null, record);
+  const translated = isTranslated ? translate(cleared, { route, upstream }, door) : null;
+  const request = translated?.request ?? compose(cleared, route.target, upstream.kind === 'anthropic');
   const slot = await connected.acquire((listener) => cleared.incoming.reply.onGone(listener));
   try {
     const call = await attempt(cleared, connected, request, record);
-    return await begun(cleared, call, route.name, slot, record);
+    return await begun(cleared, translated?.reply(call) ?? call, route.name, slot, record);
   } catch (error) {
     slot?.[Symbol.dispose]();
     throw error;
@@ -87,6 +85,40 @@ function compose(cleared: Cleared, target: string, anthropic: boolean): Upstream
     path: endpoint.path,
     headers,
     body: edits.length === 0 ? request.json.bytes : request.json.edit(edits),
+  };
+}
+
+/** The request in the words of a server that does not speak the client's dialect, and its answer in the client's. */
+function translate(
+  cleared: Cleared,
+  { route, upstream }: Destination,
+  door: Door,
+): { readonly request: UpstreamRequest; reply(call: UpstreamCall): UpstreamCall } {
+  const { endpoint, request, incoming, edits } = cleared;
+  const translation = findTranslation(endpoint.id, (other) => isNative(upstream.kind, other));
+  const target = ENDPOINTS.find((other) => other.id === translation?.to);
+  if (translation === null || target === undefined || request === null) {
+    throw new Fault('invalid_request', 'The server of this model does not offer this endpoint. Use another endpoint or another model.', {
+      param: 'model',
+      detail: `${upstream.kind} has no ${endpoint.id}`,
+    });
+  }
+  const stream = request.stream && translation.streamType !== null;
+  const value = readExact(request.json, edits);
+  const body = translation.request(value, { model: route.target, stream, extensions: extensionsOf(upstream.kind) });
+  const upstreamType = (stream ? translation.streamType : null) ?? 'application/json';
+  const clientType = (stream ? endpoint.reply?.streamType : null) ?? 'application/json';
+  const headers = ['accept', upstreamType, 'x-request-id', incoming.id, 'content-type', 'application/json'];
+  if (upstream.kind === 'anthropic') headers.push('anthropic-version', anthropicVersion(undefined));
+  const context = {
+    id: incoming.id.replace(/[^A-Za-z0-9]/g, ''),
+    model: route.name,
+    created: Math.trunc(door.clock.now()),
+    request: value,
+  };
+  return {
+    request: { method: target.method, path: target.path, headers, body },
+    reply: (call) => new TranslatedCall(call, translation.openReply(context), { stream, upstreamType, clientType }),
   };
 }
 

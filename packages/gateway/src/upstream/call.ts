@@ -1,4 +1,4 @@
-import { Fault } from '@sallyport/core';
+import { Fault, type Usage } from '@sallyport/core';
 
 /** The head of an upstream's answer: the few facts the gateway acts on. Nothing else of an upstream's headers is kept. */
 export interface UpstreamHead {
@@ -20,6 +20,8 @@ export interface UpstreamCall extends Disposable {
   take(): Buffer | undefined;
   /** The next chunk, or null at the end. Rejects with a `Fault` where the answer breaks off. One call at a time. */
   next(): Promise<Buffer | null>;
+  /** Where the answer was translated: tokens as the upstream counted them, which the client's dialect cannot always say. */
+  readonly usage?: Usage | null;
   /** Ends the call now. Idempotent. */
   abort(): void;
 }

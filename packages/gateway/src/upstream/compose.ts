@@ -1,5 +1,5 @@
 import { Fault } from '@sallyport/core';
-import { composeModel, composeModels, composePs, composeTags, composeVersion, encodeTokenCount } from '@sallyport/wire';
+import { composeModel, composeModels, composePs, composeShow, composeTags, composeVersion, encodeTokenCount } from '@sallyport/wire';
 import type { Permitted } from '../stage/facts.ts';
 import type { UpstreamCall } from './call.ts';
 import { StaticCall } from './static-call.ts';
@@ -10,6 +10,11 @@ const OLLAMA_API_VERSION = '0.14.0';
 /** The answers that are Sallyport's own. Lists show the models the caller may use, by their public names, and nothing of what is behind. */
 export function composeAnswer(permitted: Permitted): UpstreamCall {
   return new StaticCall('application/json', [Buffer.from(bodyOf(permitted))]);
+}
+
+/** For servers that do not describe their models themselves. */
+export function composeDescription({ request, snapshot }: Permitted): UpstreamCall {
+  return new StaticCall('application/json', [Buffer.from(composeShow(request?.json.value ?? {}, snapshot.builtAt))]);
 }
 
 /** For servers that do not count tokens themselves: an estimate from the length of the request, as the limits use it. */
