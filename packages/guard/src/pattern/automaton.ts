@@ -18,6 +18,8 @@ export interface State {
   /** Kind of the unit before this position; `KIND_OTHER` where the program has no assertions. */
   readonly before: number;
   /** Step taken when the first group has reached the length cap; made when first needed. */
+  /** The matches at the end of the text, once they were asked for: most texts end in a few states. */
+  finish: Int32Array | null;
   overflow: Overflow | null;
 }
 
@@ -139,7 +141,8 @@ export class Automaton {
 
   /** The matches that end at the end of the text: pairs of pattern and start reference, the end being the offset. */
   finish(state: State): Int32Array {
-    return this.#settle(state, KIND_EDGE).late;
+    state.finish ??= this.#settle(state, KIND_EDGE).late;
+    return state.finish;
   }
 
   /** Drops the first group of a state, and for `matched` patterns the later threads that would overlap the match it is taken for. */
@@ -182,7 +185,7 @@ export class Automaton {
       larger.set(this.table);
       this.table = larger;
     }
-    const state: State = { base, groups, old, ages, before, overflow: null };
+    const state: State = { base, groups, old, ages, before, overflow: null, finish: null };
     this.#states.push(state);
     this.#byKey.set(key, state);
     return state;
