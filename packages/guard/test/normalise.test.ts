@@ -66,6 +66,15 @@ describe('patterns behind disguises', () => {
     assert.equal(cop.inspect('the cоp', INPUT).effect, 'block');
   });
 
+  test('an invisible neighbour does not hide where a word begins', () => {
+    const blocking = guardOf('block', '\\bproject zeus\\b');
+    for (const text of ['see \ufe0fproject zeus.', 'see project zeus\u0301.']) {
+      assert.equal(blocking.inspect(text, INPUT).effect, 'block');
+      const whole = readPieces(blocking, OUTPUT, [text]);
+      for (let mask = 1; mask < 1 << 12; mask += 7) assert.deepEqual(readPieces(blocking, OUTPUT, cutByMask(text, mask)), whole);
+    }
+  });
+
   test('without normalise only the plain word is found', () => {
     const plain = compileGuard({
       ...SETTINGS,

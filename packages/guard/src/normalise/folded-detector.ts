@@ -5,7 +5,7 @@ import { Folder } from './folder.ts';
 
 /**
  * Runs a detector on the text and, from where folding changes anything, on the folded text as well, and reports in original offsets what
- * only folding brought to light: words written with look-alike letters, full-width or mathematical letters, accents, invisible characters
+ * folding brings to light: words written with look-alike letters, full-width or mathematical letters, accents, invisible characters
  * in between.
  */
 export class FoldedDetector implements Detector {
@@ -92,7 +92,6 @@ class FoldedScanner implements Scanner {
 
   #report(inner: readonly Hit[], tape: Tape, hits: Hit[]): void {
     for (const hit of inner) {
-      if (!this.#folder.isChanged(hit.start, hit.end)) continue;
       const start = this.#folder.startOf(hit.start);
       const end = this.#folder.endOf(hit.end);
       if (isOneForeignScript(this.#tape.slice(start, end))) continue;

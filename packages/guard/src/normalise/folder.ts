@@ -74,14 +74,6 @@ export class Folder {
     return spread > 0 ? original + spread : original + offset - this.#map.folded(at);
   }
 
-  /** Whether anything in a folded span was changed, or dropped inside of it. */
-  isChanged(start: number, end: number): boolean {
-    if (this.endOf(end) - this.startOf(start) !== end - start) return true;
-    const map = this.#map;
-    for (let at = this.#segmentAt(start); at < map.count && map.folded(at) < end; at++) if (map.spread(at) > 0) return true;
-    return false;
-  }
-
   /** Forgets what only concerns folded text before `offset`. */
   discard(offset: number): void {
     const first = this.#segmentAt(offset);

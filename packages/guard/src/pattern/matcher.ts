@@ -20,10 +20,13 @@ export class Matcher {
   #old = 0;
   /** Tentative matches by pattern; patterns without any are absent. */
   #tentative = new Map<number, PatternMatch[]>();
+  readonly #stops: boolean;
   #stopped = false;
   #mark: Mark;
 
-  constructor(set: PatternSet) {
+  /** @param stops whether an urgent match ends the reading */
+  constructor(set: PatternSet, stops = true) {
+    this.#stops = stops;
     this.#set = set;
     this.#state = set.automaton.start();
     this.#generation = set.automaton.generation;
@@ -40,9 +43,9 @@ export class Matcher {
     return this.#stopped;
   }
 
-  /** Another reader of the same text, at the moment of the last `mark`. */
+  /** Another reader, at the moment of the last `mark`, that waits for the final form of every match: it never stops at an urgent one. */
   fork(): Matcher {
-    const other = new Matcher(this.#set);
+    const other = new Matcher(this.#set, false);
     other.#mark = this.#mark;
     other.rewind();
     return other;
@@ -180,7 +183,7 @@ export class Matcher {
   }
 
   #record(match: PatternMatch, matches: PatternMatch[]): void {
-    if (this.#set.urgent[match.pattern] === 1) {
+    if (this.#stops && this.#set.urgent[match.pattern] === 1) {
       matches.push(match);
       this.#stopped = true;
       return;

@@ -22,11 +22,13 @@ interface Kind {
   readonly label: string;
 }
 
+const NOT_A_START = /\b[A-Z]{2}\d{2} $|[\p{L}\p{N}_][+(]*$|[\p{L}\p{N}_][.:/-]$|\d,$/u;
+
 /** Finds the numbers in a match of `NUMBER_PATTERN`: at each group the longest sequence of groups that is something. */
 export function locateNumbers(match: string, before: string): readonly Part[] {
   // The rest of an IBAN, part of a word, a decimal fraction or an identifier with dashes is no number of a person.
-  if (/\b[A-Z]{2}\d{2} $|[\p{L}\p{N}_][+(]*$|[\p{L}\p{N}_][.:/-]$|\d,$/u.test(before)) return [];
-  const groups = Array.from(match.matchAll(/\d+(?:x\d+)?/g), ({ index, 0: text }): Group => ({ start: index, end: index + text.length }));
+  if (NOT_A_START.test(before)) return [];
+  const groups = groupsOf(match);
   const parts: Part[] = [];
   for (let first = 0; first < groups.length; ) {
     const found = longestFrom(match, before, groups, first);
@@ -37,6 +39,22 @@ export function locateNumbers(match: string, before: string): readonly Part[] {
     }
   }
   return parts;
+}
+
+/** Runs of digits; an extension (`x123`) belongs to the run before it. */
+function groupsOf(match: string): Group[] {
+  const groups: Group[] = [];
+  let start = -1;
+  for (let index = 0; index <= match.length; index++) {
+    const unit = match.charCodeAt(index);
+    const inside = (unit >= 0x30 && unit <= 0x39) || (unit === 0x78 && start >= 0);
+    if (inside && start < 0) start = index;
+    if (!inside && start >= 0) {
+      groups.push({ start, end: index });
+      start = -1;
+    }
+  }
+  return groups;
 }
 
 /** Groups that together have as many digits as some number. */

@@ -74,11 +74,8 @@ export class ScanWindow implements TextWindow {
     }
     const block = this.#mayBlock ? firstBlock(this.#hits) : null;
     if (block === null) return this.#release(this.#length);
-    const findings = this.#hits
-      .filter((hit) => hit.at <= block.at)
-      .sort(byPlace)
-      .map(toFinding);
-    return { released: 0, edits: NOTHING, findings, effect: 'block' };
+    const certain = this.#hits.filter((hit) => hit.at <= block.at).sort(byPlace);
+    return { released: 0, edits: NOTHING, findings: toFindings(certain), effect: 'block' };
   }
 
   #nothing(): WindowStep {
@@ -115,7 +112,7 @@ export class ScanWindow implements TextWindow {
     const rest = hits.filter((hit) => hit.at <= block.at && hit.start >= decided).sort(byPlace);
     this.#closed = 'block';
     this.#hits = [];
-    return { released, edits, findings: [...findings, ...rest.map(toFinding)], effect: 'block' };
+    return { released, edits, findings: [...findings, ...toFindings(rest)], effect: 'block' };
   }
 
   /** The offset before which no scanner can report anything, between code points. */
@@ -144,7 +141,7 @@ export class ScanWindow implements TextWindow {
     }
     this.#released = Math.max(this.#released, this.#withhold ? decided : this.#length, this.#covered);
     const effect = edits.length > 0 ? 'redact' : ready.length > 0 ? 'flag' : 'pass';
-    return { released: this.#released, edits, findings: ready.map(toFinding), effect };
+    return { released: this.#released, edits, findings: toFindings(ready), effect };
   }
 
   #replacementOf({ replacement, start, end }: Hit): string {
@@ -182,6 +179,14 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-function toFinding({ detector, category, severity, start, end, score }: Hit): Finding {
-  return score === undefined ? { detector, category, severity, start, end } : { detector, category, severity, start, end, score };
+/** Sorted hits as findings; what two readers of the same text both found is said once. */
+function toFindings(hits: readonly Hit[]): Finding[] {
+  const findings: Finding[] = [];
+  for (const { detector, category, severity, start, end, score } of hits) {
+    const last = findings.at(-1);
+    if (last?.start === start && last.end === end && last.detector === detector && last.category === category) continue;
+    const finding = { detector, category, severity, start, end };
+    findings.push(score === undefined ? finding : { ...finding, score });
+  }
+  return findings;
 }
