@@ -1,6 +1,6 @@
 import type { JsonObject, JsonValue } from '../json/document.ts';
 import type { JsonPath } from '../json/path.ts';
-import { refusal } from './members.ts';
+import { defined, refusal } from './members.ts';
 
 /** Content parts of chat completions, as the other dialects' content becomes them. */
 
@@ -76,12 +76,13 @@ export class ChatMessages {
   }
 
   /** Adds a call to the assistant's last message, or in a new one. */
-  addCall(call: JsonObject): void {
+  addCall(call: JsonObject, reasoning: string | undefined): void {
     const last = this.#media.length === 0 ? this.list.at(-1) : undefined;
     if (last?.['role'] !== 'assistant') {
-      this.add({ role: 'assistant', content: null, tool_calls: [call] });
+      this.add(defined({ role: 'assistant', content: null, reasoning_content: reasoning, tool_calls: [call] }));
       return;
     }
+    if (reasoning !== undefined) last['reasoning_content'] = reasoning;
     const calls = last['tool_calls'];
     last['tool_calls'] = Array.isArray(calls) ? [...calls, call] : [call];
   }

@@ -90,7 +90,7 @@ export class TurnTranslator implements ReplyTranslator {
     const end = this.#reader.end();
     const steps: BlockStep[] = [];
     for (const event of events) this.#row.push(event, steps);
-    this.#row.end(steps);
+    this.#row.end(steps, end.finish === 'length');
     const blocks = steps.flatMap(({ step, block }) => (step === 'close' ? [block] : []));
     return Buffer.from(JSON.stringify(this.#writer.whole(end, blocks)));
   }
@@ -142,7 +142,7 @@ export class TurnTranslator implements ReplyTranslator {
   #finish(out: Buffer[]): void {
     const end = this.#reader.end();
     const steps: BlockStep[] = [];
-    this.#row.end(steps);
+    this.#row.end(steps, end.finish === 'length');
     this.#write(steps, out);
     this.#ended = true;
     write(this.#writer.end(end, this.#blocks), out);

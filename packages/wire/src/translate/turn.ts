@@ -42,7 +42,8 @@ export interface Block {
 export type BlockStep =
   | { readonly step: 'open'; readonly block: Block }
   | { readonly step: 'grow'; readonly block: Block; readonly text: string }
-  | { readonly step: 'close'; readonly block: Block };
+  /** `cut` where the limit on the output ended it. */
+  | { readonly step: 'close'; readonly block: Block; readonly cut: boolean };
 
 /** More than any reply has. Bounds what a hostile server can make us keep. */
 const MAX_BLOCKS = 4096;
@@ -51,6 +52,8 @@ const MAX_LENGTH = 64 * 1024 * 1024;
 
 interface GrowingBlock extends Block {
   text: string;
+  /** What was added and not yet given out: all of a waiting block, half a character of an open one. */
+  held: string;
 }
 
 /** What cannot be read in a server's reply. The reason is for the operator. */
@@ -95,27 +98,36 @@ export class BlockRow {
     this.#grow(this.#waiting.at(-1) ?? this.#open, event.text, steps);
   }
 
-  /** Closes what is open and gives out what had to wait. */
-  end(steps: BlockStep[]): void {
-    this.#closeOpen(steps);
-    for (const block of this.#waiting) {
-      steps.push({ step: 'open', block });
-      if (block.text !== '') steps.push({ step: 'grow', block, text: block.text });
-      steps.push({ step: 'close', block });
-    }
+  /** Closes what is open and gives out what had to wait. `cut` where the limit on the output ended the turn. */
+  end(steps: BlockStep[], cut: boolean): void {
+    const waiting = this.#waiting;
     this.#waiting = [];
+    this.#closeOpen(steps, cut && waiting.length === 0);
+    for (const [index, block] of waiting.entries()) {
+      this.#open = block;
+      steps.push({ step: 'open', block });
+      this.#closeOpen(steps, cut && index === waiting.length - 1);
+    }
   }
 
   #begin(kind: Block['kind'], call: number, id: string, name: string, steps: BlockStep[]): void {
     if (this.#blocks >= MAX_BLOCKS) throw unreadable('turn of too many parts');
-    const block: GrowingBlock = { kind, position: this.#blocks, call: kind === 'call' ? this.#calls.size : 0, id, name, text: '' };
+    const block: GrowingBlock = {
+      kind,
+      position: this.#blocks,
+      call: kind === 'call' ? this.#calls.size : 0,
+      id,
+      name,
+      text: '',
+      given: 0,
+    };
     this.#blocks += 1;
     if (kind === 'call') this.#calls.set(call, block);
     if (this.#open !== null && !this.#isOver(this.#open)) {
       this.#waiting.push(block);
       return;
     }
-    this.#closeOpen(steps);
+    this.#closeOpen(steps, false);
     this.#open = block;
     this.#openMayEnd = true;
     steps.push({ step: 'open', block });
@@ -128,7 +140,8 @@ export class BlockRow {
       throw unreadable('arguments after their end');
     }
     block.text += text;
-    if (block === this.#open) steps.push({ step: 'grow', block, text });
+    block.held += text;
+    if (block === this.#open) give(block, steps, HIGH_SURROGATE.test(text.slice(-1)));
   }
 
   /** Asked once for each block: asking a hostile server's endless call again and again would cost quadratic time. */
@@ -139,9 +152,12 @@ export class BlockRow {
     return this.#openMayEnd;
   }
 
-  #closeOpen(steps: BlockStep[]): void {
-    if (this.#open !== null) steps.push({ step: 'close', block: this.#open });
+  #closeOpen(steps: BlockStep[], cut: boolean): void {
+    const block = this.#open;
     this.#open = null;
+    if (block === null) return;
+    give(block, steps, false);
+    steps.push({ step: 'close', block, cut });
   }
 
   /** Some servers give all calls one id, or none; a client has to tell them apart. */
@@ -150,6 +166,15 @@ export class BlockRow {
     this.#ids.add(unique);
     return unique;
   }
+}
+
+const HIGH_SURROGATE = /[\ud800-\udbff]/;
+
+/** Some servers split a character over two events. Half of one is no text, so it waits for the other half. */
+function give(block: GrowingBlock, steps: BlockStep[], endsInHalf: boolean): void {
+  const text = endsInHalf ? block.held.slice(0, -1) : block.held;
+  block.held = endsInHalf ? block.held.slice(-1) : '';
+  if (text !== '') steps.push({ step: 'grow', block, text });
 }
 
 /**
