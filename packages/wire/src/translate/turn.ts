@@ -119,7 +119,7 @@ export class BlockRow {
       id,
       name,
       text: '',
-      given: 0,
+      held: '',
     };
     this.#blocks += 1;
     if (kind === 'call') this.#calls.set(call, block);
