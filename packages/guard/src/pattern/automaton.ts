@@ -17,9 +17,9 @@ export interface State {
   readonly ages: readonly number[];
   /** Kind of the unit before this position; `KIND_OTHER` where the program has no assertions. */
   readonly before: number;
-  /** Step taken when the first group has reached the length cap; made when first needed. */
   /** The matches at the end of the text, once they were asked for: most texts end in a few states. */
   finish: Int32Array | null;
+  /** Step taken when the first group has reached the length cap; made when first needed. */
   overflow: Overflow | null;
 }
 

@@ -20,7 +20,7 @@ function lastIs(digits: string, remainder: number): boolean {
   return remainder === Number(digits.at(-1));
 }
 
-/** Sources: the issuing authorities' specifications; collected in python-stdnum's documentation, re-implemented. */
+/** Sources: the check-digit rules published by the issuing authorities. */
 export const IDENTIFIERS: readonly IdentifierRule[] = [
   {
     category: 'us-ssn',

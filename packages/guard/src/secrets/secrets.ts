@@ -9,8 +9,18 @@ function partOf(span: readonly [start: number, end: number] | null): readonly Pa
   return span === null ? [] : [{ start: span[0], end: span[1] }];
 }
 
-/** Credentials: provider tokens by form, entropy and checksum where there is one; private keys; passwords by what they are assigned to. */
+const compiled = new Map<string, FoldableDetector>();
+
+/** Credentials: provider tokens by form and entropy; private keys; passwords by what they are assigned to. */
 export function secretsDetector(action: Action, maxHold: number): FoldableDetector {
+  // Compiled once for both sides and every reload: the rules do not depend on the configuration.
+  const key = `${action} ${maxHold}`;
+  const detector = compiled.get(key) ?? compileSecrets(action, maxHold);
+  compiled.set(key, detector);
+  return detector;
+}
+
+function compileSecrets(action: Action, maxHold: number): FoldableDetector {
   const tokens = TOKENS.map(
     (rule): PatternRule => ({
       pattern: { source: rule.pattern, overlong: 'drop' },
