@@ -1,1 +1,5 @@
-export {};
+export { DEFAULT_LIMITS, type Limits } from './limits.ts';
+export { type FileReport, type FileVerdict, type ScanFinding, type ScanSeverity, VERDICTS, worseVerdict } from './report.ts';
+export { findRule, RULES, RULES_VERSION, type Rule, type RuleId } from './rules.ts';
+export { type ScanOptions, scanFile, scanPath } from './scan.ts';
+export { type ByteSource, bufferSource, type ClosableSource, openFile, sliceSource } from './source.ts';

@@ -1,0 +1,78 @@
+import { once } from 'node:events';
+import { setImmediate } from 'node:timers/promises';
+import * as zlib from 'node:zlib';
+import type { ByteSource } from '../source.ts';
+import { Damaged, type Output } from './output.ts';
+
+/** What node:zlib decompresses. */
+export type ZlibKind = 'raw' | 'zlib' | 'gzip' | 'zstd';
+
+const CHUNK = 2 ** 18;
+const SMALL = 2 ** 16;
+const OPEN: Readonly<Record<ZlibKind, () => zlib.Inflate | zlib.Gunzip | zlib.ZstdDecompress>> = {
+  raw: () => zlib.createInflateRaw({ chunkSize: CHUNK }),
+  zlib: () => zlib.createInflate({ chunkSize: CHUNK }),
+  gzip: () => zlib.createGunzip({ chunkSize: CHUNK }),
+  zstd: () => zlib.createZstdDecompress({ chunkSize: CHUNK }),
+};
+
+/**
+ * Decompresses into `output` and gives the number of bytes read of `source`; what follows the stream is the caller's to look at.
+ * Throws `Damaged` where the stream is invalid, and `LimitReached` from the output.
+ */
+export async function decodeZlib(kind: ZlibKind, source: ByteSource, output: Output): Promise<number> {
+  if (source.size <= SMALL && kind !== 'zstd') {
+    const quick = decodeSmall(kind, source, output);
+    if (quick !== null) return quick;
+  }
+  const stream = OPEN[kind]();
+  let failure: Error | null = null;
+  let ended = false;
+  stream.on('error', (error: Error) => {
+    failure ??= error;
+  });
+  stream.on('end', () => {
+    ended = true;
+  });
+  stream.on('data', (chunk: Buffer) => {
+    if (failure !== null) return;
+    try {
+      output.write(chunk);
+    } catch (error) {
+      failure = error instanceof Error ? error : new Error(String(error));
+    }
+  });
+  const broken = (): Error | null => failure;
+  const over = (): boolean => ended;
+  try {
+    for (let offset = 0; offset < source.size && broken() === null && !over(); offset += CHUNK) {
+      if (!stream.write(Buffer.from(source.read(offset, CHUNK)))) await Promise.race([once(stream, 'drain'), once(stream, 'close')]);
+      await setImmediate();
+    }
+    if (broken() === null && !over()) {
+      stream.end();
+      while (broken() === null && !over() && !stream.closed) await setImmediate();
+    }
+  } catch (error) {
+    failure ??= error instanceof Error ? error : new Error(String(error));
+  } finally {
+    stream.destroy();
+  }
+  const error = broken();
+  if (error === null) return Math.min(stream.bytesWritten, source.size);
+  throw 'code' in error ? new Damaged(`the compressed stream is invalid (${String(error.code)})`) : error;
+}
+
+/** Small inputs at once; null where the output is too large for that or the stream is not sound. */
+function decodeSmall(kind: Exclude<ZlibKind, 'zstd'>, source: ByteSource, output: Output): number | null {
+  const inflate = { raw: zlib.inflateRawSync, zlib: zlib.inflateSync, gzip: zlib.gunzipSync }[kind];
+  let result: { buffer: Buffer; engine: { bytesWritten: number } };
+  try {
+    result = inflate(source.read(0, source.size), { maxOutputLength: 2 ** 23, info: true } as zlib.ZlibOptions) as typeof result & Buffer;
+  } catch {
+    // Damaged or large: the streaming path keeps what comes out before the fault and says which of both it is.
+    return null;
+  }
+  output.write(result.buffer);
+  return result.engine.bytesWritten;
+}

@@ -1,0 +1,45 @@
+import { carvePickles } from '../pickle/carve.ts';
+import type { Piece } from '../piece.ts';
+
+const WINDOW = 2 ** 20;
+/** What may be hidden in bytes of no format, by the bytes it starts with. Short ones would be found by chance. */
+const SIGNATURES: readonly (readonly [string, Buffer])[] = [
+  ['zip', Buffer.from('PK\x03\x04', 'latin1')],
+  ['numpy', Buffer.from('\x93NUMPY', 'latin1')],
+  ['gguf', Buffer.from('GGUF\x03\0\0\0', 'latin1')],
+  ['hdf5', Buffer.from('\x89HDF\r\n\x1a\n', 'latin1')],
+  ['xz', Buffer.from('\xfd7zXZ\0', 'latin1')],
+  ['7z', Buffer.from("7z\xbc\xaf'\x1c", 'latin1')],
+  ['bzip2', Buffer.from('1AY&SY', 'latin1')],
+  ['elf', Buffer.from('\x7fELF\x02\x01\x01', 'latin1')],
+];
+const BZIP2_HEADER = 4;
+
+/** Bytes of no known format: searched from end to end for what a loader could be led to. */
+export async function scanOpaque(piece: Piece): Promise<void> {
+  const { source } = piece;
+  // The storages of a PyTorch archive are read as numbers by position; nothing looks into them, and a model has gigabytes of them.
+  if (piece.surrounding === 'torch') return;
+  carvePickles(piece, 0, source.size, 'bytes of no known format');
+  const inner = findSignature(piece);
+  if (inner !== null) {
+    piece.report('zip-hidden', `${inner.name} data inside bytes of no known format`, inner.offset);
+    await piece.inside(piece.part(inner.offset, source.size).source, `${piece.name}!${inner.name}`, inner.offset, 'hidden').scan();
+  }
+  if (piece.depth === 0) piece.report('format-opaque', 'no known format; searched for pickles, archives and programs');
+}
+
+function findSignature(piece: Piece): { readonly name: string; readonly offset: number } | null {
+  const { source } = piece;
+  for (let base = 0; base < source.size; base += WINDOW) {
+    piece.run.checkTime();
+    const window = source.read(base, WINDOW + 16);
+    let first: { name: string; offset: number } | null = null;
+    for (const [name, signature] of SIGNATURES) {
+      const at = window.indexOf(signature) - (name === 'bzip2' ? BZIP2_HEADER : 0);
+      if (at >= 0 && base + at > 0 && (first === null || base + at < first.offset)) first = { name, offset: base + at };
+    }
+    if (first !== null) return first;
+  }
+  return null;
+}

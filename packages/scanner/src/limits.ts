@@ -1,0 +1,41 @@
+/** Bounds on what one file may cost. Reaching one is a finding, and the file is then never clean. */
+export interface Limits {
+  /** Containers inside containers. */
+  readonly depth: number;
+  /** Entries of one archive. */
+  readonly entries: number;
+  /** Decompressed bytes over compressed bytes of one stream, once more than `ratioFloor` bytes came out. */
+  readonly ratio: number;
+  readonly ratioFloor: number;
+  /** Bytes that all decompressed parts of one file may take together; they are held in memory up to `memory`, then in a temporary file. */
+  readonly expanded: number;
+  readonly memory: number;
+  /** Milliseconds of work on one file, hashing apart. */
+  readonly time: number;
+  /** Bytes of one header or text that is read whole: safetensors header, JSON, XML, a chat template. */
+  readonly document: number;
+  /** Findings kept for one file; the verdict counts those beyond too. */
+  readonly findings: number;
+}
+
+export const DEFAULT_LIMITS: Limits = {
+  depth: 5,
+  entries: 100_000,
+  ratio: 200,
+  ratioFloor: 8 * 2 ** 20,
+  expanded: 64 * 2 ** 30,
+  memory: 64 * 2 ** 20,
+  time: 300_000,
+  document: 100_000_000,
+  findings: 200,
+};
+
+/** Stops a scan at a limit; `rule` becomes the finding. Thrown inside the scanner only. */
+export class LimitReached extends Error {
+  override readonly name: string = 'LimitReached';
+  readonly rule: 'limit-ratio' | 'limit-expanded' | 'limit-time' | 'limit-entries' | 'limit-document';
+  constructor(rule: LimitReached['rule'], message: string) {
+    super(message);
+    this.rule = rule;
+  }
+}

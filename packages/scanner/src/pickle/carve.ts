@@ -1,0 +1,78 @@
+import type { Piece } from '../piece.ts';
+import { sliceSource } from '../source.ts';
+import { type Inner, walk } from './judge.ts';
+import { judge } from './policy.ts';
+
+const WINDOW = 2 ** 20;
+const OVERLAP = 256;
+const NAME = /^[A-Za-z_][\w.]{0,99}$/;
+
+/**
+ * Searches bytes that should not hold a pickle for one: at every protocol marker, and at every import written as text. Reports a dangerous
+ * call and nothing less, since any bytes occur by chance; the walk of a chance match ends after a few instructions.
+ * Gives true where it reported something.
+ */
+export function carvePickles(piece: Piece, start: number, end: number, what: string): boolean {
+  const { source } = piece;
+  const searched = sliceSource(source, 0, end);
+  let found = false;
+  let done = start;
+  const attempt = (offset: number): void => {
+    if (offset < done) return;
+    const inner: Inner[] = [];
+    const calls: { readonly message: string; readonly at: number }[] = [];
+    const result = walk(
+      piece,
+      searched,
+      offset,
+      { torch: true, depth: 1 },
+      (rule, message, at) => {
+        if (rule === 'pickle-dangerous-call' || rule === 'pickle-build-on-global') calls.push({ message, at });
+      },
+      inner,
+    );
+    for (const { message, at } of calls) piece.report('pickle-hidden', `${what} hold a pickle that ${message}`, at);
+    if (calls.length > 0) {
+      found = true;
+      done = result.end;
+    }
+  };
+  for (let base = start; base < end; base += WINDOW) {
+    piece.run.checkTime();
+    const window = source.read(base, Math.min(WINDOW + OVERLAP, end - base));
+    const stop = Math.min(WINDOW, window.length);
+    for (let at = window.indexOf(0x80); at >= 0 && at < stop; at = window.indexOf(0x80, at + 1)) {
+      const protocol = window[at + 1] ?? 9;
+      if (protocol >= 2 && protocol <= 5) attempt(base + at);
+    }
+    for (let line = window.indexOf(10); line >= 0 && line < stop; line = window.indexOf(10, line + 1)) {
+      const from = importBefore(window, line);
+      if (from >= 0) attempt(base + from);
+    }
+  }
+  return found;
+}
+
+/** Offset of a GLOBAL or INST instruction whose module ends at the line feed `line` and whose import is denied, or -1. */
+function importBefore(window: Buffer, line: number): number {
+  const first = window[line - 1] ?? 0;
+  if (!isName(first)) return -1;
+  const next = window.indexOf(10, line + 1);
+  if (next < 0 || next - line > 100) return -1;
+  const name = window.toString('latin1', line + 1, next);
+  if (!NAME.test(name)) return -1;
+  let from = line - 1;
+  while (from > 0 && line - from < 100 && isName(window[from - 1] ?? 0)) from -= 1;
+  // Any `c` or `i` in the run of letters may be the instruction; what follows it is the module.
+  for (let at = from; at < line - 1; at += 1) {
+    const op = window[at];
+    if ((op === 0x63 || op === 0x69) && judge(window.toString('latin1', at + 1, line), name).kind === 'denied') return at;
+  }
+  return -1;
+}
+
+function isName(byte: number): boolean {
+  return (
+    (byte >= 0x61 && byte <= 0x7a) || (byte >= 0x41 && byte <= 0x5a) || (byte >= 0x30 && byte <= 0x39) || byte === 0x5f || byte === 0x2e
+  );
+}

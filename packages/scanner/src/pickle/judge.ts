@@ -1,0 +1,211 @@
+import type { Piece } from '../piece.ts';
+import type { RuleId } from '../rules.ts';
+import { type ByteSource, bufferSource } from '../source.ts';
+import { describe, list } from './describe.ts';
+import { entry, inlineArray } from './joblib.ts';
+import { readLiteral } from './literal.ts';
+import { type Anomaly, type Listener, Machine, type StreamEnd } from './machine.ts';
+import { judge } from './policy.ts';
+import type { Call, Container, Global, Value } from './value.ts';
+
+/** Where findings of a walk go. A search in raw bytes collects only what is certain. */
+export type Sink = (rule: RuleId, message: string, offset: number) => void;
+
+export interface WalkOptions {
+  /** Persistent ids are storages, as in a PyTorch container. */
+  readonly torch: boolean;
+  readonly depth: number;
+}
+
+const NESTED_DEPTH = 6;
+const FRAME_READINGS = 16;
+/** What an array's bytes can look like by chance. */
+const CHANCE: ReadonlySet<RuleId> = new Set(['pickle-broken', 'pickle-leftover', 'pickle-protocol']);
+/** Functions that unpickle the bytes they are given and are part of benign files; the bytes are scanned and the call is reported. */
+const INNER_LOADERS: ReadonlySet<string> = new Set(['torch.storage _load_from_bytes']);
+const ANOMALY: Readonly<Record<Anomaly, RuleId>> = {
+  frame: 'pickle-frame',
+  protocol: 'pickle-protocol',
+  memo: 'pickle-memo',
+  expansion: 'pickle-expansion',
+  leftover: 'pickle-leftover',
+};
+const WRAPPERS: ReadonlySet<string> = new Set(['NDArrayWrapper', 'ZNDArrayWrapper']);
+
+/** Bytes that a pickle hands to a loader, to be scanned as a file of their own once the walk is over. */
+export interface Inner {
+  readonly start: number;
+  readonly length: number;
+}
+
+/** Walks one pickle and judges what a loader would do. The inner files it names are appended to `inner`. */
+export function walk(piece: Piece, source: ByteSource, start: number, options: WalkOptions, sink: Sink, inner: Inner[]): StreamEnd {
+  return new Machine(source, start, new Judge(piece, source, options, sink, inner)).run();
+}
+
+class Judge implements Listener {
+  readonly #piece: Piece;
+  readonly #source: ByteSource;
+  readonly #options: WalkOptions;
+  readonly #sink: Sink;
+  readonly #inner: Inner[];
+
+  constructor(piece: Piece, source: ByteSource, options: WalkOptions, sink: Sink, inner: Inner[]) {
+    this.#piece = piece;
+    this.#source = source;
+    this.#options = options;
+    this.#sink = sink;
+    this.#inner = inner;
+  }
+
+  imported(global: Global): void {
+    if (global.computed) {
+      this.#sink('pickle-computed-name', 'imports a name that is computed while loading', global.offset);
+      return;
+    }
+    if (INNER_LOADERS.has(`${global.module} ${global.name}`)) return;
+    const name = describe(this.#source, global);
+    const judgement = judge(global.module, global.name);
+    switch (judgement.kind) {
+      case 'denied':
+        this.#sink('pickle-dangerous-import', `imports ${name}, which ${judgement.capability}`, global.offset);
+        break;
+      case 'dunder':
+        this.#sink('pickle-dunder-attribute', `imports ${name}`, global.offset);
+        break;
+      case 'dotted':
+        this.#sink('pickle-dotted-name', `imports ${name}`, global.offset);
+        break;
+      case 'unknown':
+        this.#sink('pickle-unknown-import', `imports ${name}`, global.offset);
+        break;
+      case 'allowed':
+        break;
+    }
+  }
+
+  called(call: Call): void {
+    if (call.how === 'extension') this.#sink('pickle-extension', 'imports by a code of the extension registry', call.offset);
+    else if (call.how === 'persistent') this.#persistent(call);
+    else this.#called(call);
+  }
+
+  #called(call: Call): void {
+    const { callee, offset } = call;
+    if (typeof callee === 'number' || callee.kind === 'container') {
+      this.#sink('pickle-broken', 'calls something that is no function', offset);
+      return;
+    }
+    if (callee.kind !== 'global') {
+      this.#sink('pickle-computed-call', `calls the result of ${describe(this.#source, callee)}`, offset);
+      return;
+    }
+    if (callee.computed) return;
+    const key = `${callee.module} ${callee.name}`;
+    if (INNER_LOADERS.has(key)) {
+      this.#load(call);
+      return;
+    }
+    const judgement = judge(callee.module, callee.name);
+    if (judgement.kind === 'allowed') return;
+    const what = `${describe(this.#source, callee)}(${list(this.#source, call.args)})`;
+    if (judgement.kind === 'denied') this.#sink('pickle-dangerous-call', `calls ${what}, which ${judgement.capability}`, offset);
+    else this.#sink('pickle-unknown-call', `calls ${what}`, offset);
+  }
+
+  #load(call: Call): void {
+    const argument = typeof call.args !== 'number' && call.args.kind === 'container' ? call.args.items?.[0] : undefined;
+    const literal = typeof argument === 'number' ? readLiteral(this.#source, argument) : null;
+    this.#sink('pickle-nested-load', `calls ${describe(this.#source, call)}, which loads a pickle`, call.offset);
+    if (literal?.type === 'bytes' || literal?.type === 'text') this.#inner.push({ start: literal.start, length: literal.length });
+    else this.#sink('pickle-computed-name', 'loads a pickle out of bytes that are computed while loading', call.offset);
+  }
+
+  #persistent(call: Call): void {
+    const { args } = call;
+    const first = typeof args !== 'number' && args.kind === 'container' ? args.items?.[0] : undefined;
+    const literal = typeof first === 'number' ? readLiteral(this.#source, first) : null;
+    const storage = literal?.type === 'text' && (literal.text === 'storage' || literal.text === 'module');
+    // The container of early PyTorch releases names its storages by a bare number.
+    const number = this.#options.torch && typeof args === 'number';
+    if (!(this.#options.torch && storage) && !number)
+      this.#sink('pickle-persistent-id', 'asks the loader for a persistent object', call.offset);
+  }
+
+  built(target: Value, state: Value, offset: number): void {
+    if (typeof target === 'number' || target.kind === 'container') return;
+    if (target.kind === 'global') {
+      this.#sink('pickle-build-on-global', `writes state into ${describe(this.#source, target)} itself`, offset);
+      return;
+    }
+    if (target.kind === 'call' && isWrapper(target.callee) && typeof state !== 'number' && state.kind === 'container')
+      this.#checkFile(state, offset);
+  }
+
+  #checkFile(state: Container, offset: number): void {
+    const file = entry(this.#source, state, 'filename');
+    const literal = typeof file === 'number' ? readLiteral(this.#source, file) : null;
+    if (literal?.type === 'text' && (/^[/\\]|^[A-Za-z]:|:\/\//.test(literal.text) || literal.text.split(/[/\\]/).includes('..')))
+      this.#sink('joblib-filename', `an array is read from ${describe(this.#source, file ?? 0)}`, offset);
+  }
+
+  literal(start: number, length: number): void {
+    if (this.#options.depth >= NESTED_DEPTH) {
+      this.#sink('limit-depth', 'pickles nest deeper than is looked into', start);
+      return;
+    }
+    const head = this.#source.read(start, 2);
+    const found: [RuleId, string][] = [];
+    const text = head[0] === 0xc2;
+    // Bytes are written as Latin-1 text by protocol 2; what is beyond a mebibyte of such text is no pickle worth hiding in.
+    const bytes = text ? Buffer.from(this.#source.read(start, Math.min(length, 2 ** 20)).toString('utf8'), 'latin1') : null;
+    const source = bytes === null ? this.#within(start, length) : bufferSource(bytes);
+    const nested: Inner[] = [];
+    const options = { torch: true, depth: this.#options.depth + 1 };
+    const end = walk(this.#piece, source, bytes === null ? start : 0, options, (rule, message) => found.push([rule, message]), nested);
+    // Arrays begin with any bytes; only what a whole pickle says, or what no array says by chance, counts.
+    for (const [rule, message] of found)
+      if (end.stopped ? !CHANCE.has(rule) : rule === 'pickle-dangerous-call')
+        this.#sink(rule, `a pickle held as bytes ${message}`, start);
+    if (bytes === null) this.#inner.push(...nested);
+  }
+
+  /** The same source, ending where the literal ends. */
+  #within(start: number, length: number): ByteSource {
+    const { read, readInto } = this.#source;
+    return { size: start + length, read: (offset, wanted) => read(offset, Math.min(wanted, start + length - offset)), readInto };
+  }
+
+  anomaly(kind: Anomaly, message: string, offset: number): void {
+    this.#sink(ANOMALY[kind], message, offset);
+    if (kind !== 'frame' || this.#options.depth >= NESTED_DEPTH) return;
+    // Loaders differ in how much of the instruction they take for read; any of the next bytes may be the next instruction.
+    const options = { ...this.#options, depth: this.#options.depth + 1 };
+    const only: Sink = (rule, text, at) => {
+      if (rule.startsWith('pickle-dangerous') || rule === 'pickle-computed-name') this.#sink(rule, text, at);
+    };
+    const end = Math.min(offset + FRAME_READINGS, this.#source.size);
+    for (let start = offset; start < end; start += 1) walk(this.#piece, this.#source, start, options, only, this.#inner);
+  }
+
+  skip(built: Value, offset: number): number {
+    if (typeof built === 'number' || built.kind !== 'call') return offset;
+    const array = inlineArray(this.#source, built);
+    if (array === null) return offset;
+    if (array.kind === 'pickle') {
+      if (this.#options.depth >= NESTED_DEPTH) return offset;
+      const end = walk(this.#piece, this.#source, offset, { ...this.#options, depth: this.#options.depth + 1 }, this.#sink, this.#inner);
+      return end.stopped ? end.end : offset;
+    }
+    const padding = array.aligned ? 1 + (this.#source.read(offset, 1)[0] ?? 0) : 0;
+    return offset + padding + array.bytes;
+  }
+
+  tick(): void {
+    this.#piece.run.checkTime();
+  }
+}
+
+function isWrapper(callee: Value): boolean {
+  return typeof callee !== 'number' && callee.kind === 'global' && WRAPPERS.has(callee.name);
+}

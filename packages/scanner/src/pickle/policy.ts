@@ -1,0 +1,73 @@
+import { NUMERIC } from './allow-numeric.ts';
+import { PYTHON } from './allow-python.ts';
+import { SKLEARN } from './allow-sklearn.ts';
+import { TORCH } from './allow-torch.ts';
+import { type Capability, DENIED, EXCEPT } from './deny.ts';
+
+/** What an imported name is: on the deny list, exactly on the allow list, or neither. */
+export type Judgement =
+  | { readonly kind: 'denied'; readonly capability: Capability }
+  | { readonly kind: 'allowed' }
+  | { readonly kind: 'dunder' }
+  | { readonly kind: 'dotted' }
+  | { readonly kind: 'unknown' };
+
+const ALLOWED: ReadonlyMap<string, ReadonlySet<string>> = byModule([PYTHON, NUMERIC, SKLEARN, TORCH].join('\n'));
+const EXCUSED: ReadonlyMap<string, ReadonlySet<string>> = byModule(EXCEPT);
+const DENIED_MODULES: ReadonlyMap<string, Capability> = new Map(
+  DENIED.flatMap(({ capability, modules }) => modules.split(' ').map((module) => [module, capability] as const)),
+);
+const DENIED_NAMES: ReadonlyMap<string, Capability> = new Map(
+  DENIED.flatMap(({ capability, names = '' }) =>
+    [...byModule(names)].flatMap(([module, set]) => [...set].map((name) => [`${module} ${name}`, capability] as const)),
+  ),
+);
+
+const ALLOW: Judgement = { kind: 'allowed' };
+const UNKNOWN: Judgement = { kind: 'unknown' };
+const DOTTED: Judgement = { kind: 'dotted' };
+const DUNDER: Judgement = { kind: 'dunder' };
+const CYTHON = '__pyx_unpickle_';
+
+/**
+ * Judges one imported name. Deny beats allow; an allowed name matches exactly, never by prefix, never with a dot in it and never with
+ * double underscores at both ends. A dot walks through attributes, so each component is held against the denied modules as well.
+ */
+export function judge(module: string, name: string): Judgement {
+  const denied = deniedModule(module) ?? DENIED_NAMES.get(`${module} ${name}`);
+  if (denied !== undefined && EXCUSED.get(module)?.has(name) !== true) return { kind: 'denied', capability: denied };
+  const parts = name.split('.');
+  for (let count = 0; parts.length > 1 && count < parts.length; count += 1) {
+    const part = parts[count] ?? '';
+    const through =
+      DENIED_MODULES.get(part) ?? DENIED_NAMES.get(`builtins ${part}`) ?? deniedModule([module, ...parts.slice(0, count + 1)].join('.'));
+    if (through !== undefined) return { kind: 'denied', capability: through };
+  }
+  if (parts.some((part) => part.startsWith('__') && part.endsWith('__')) && ALLOWED.get(module)?.has(name) !== true) return DUNDER;
+  if (parts.length > 1) return DOTTED;
+  const allowed = ALLOWED.get(module);
+  if (allowed === undefined) return UNKNOWN;
+  // Cython's own unpickling functions create one class, named at their end, and fill in its fields.
+  if (allowed.has(name) || (name.startsWith(CYTHON) && allowed.has(name.slice(CYTHON.length)))) return ALLOW;
+  return UNKNOWN;
+}
+
+function deniedModule(module: string): Capability | undefined {
+  for (let end = module.length; end > 0; end = module.lastIndexOf('.', end - 1)) {
+    const capability = DENIED_MODULES.get(module.slice(0, end));
+    if (capability !== undefined) return capability;
+  }
+  return undefined;
+}
+
+function byModule(table: string): Map<string, Set<string>> {
+  const modules = new Map<string, Set<string>>();
+  for (const line of table.split('\n')) {
+    const [module, ...names] = line.trim().split(' ');
+    if (module === undefined || module === '') continue;
+    const known = modules.get(module) ?? new Set<string>();
+    for (const name of names) known.add(name);
+    modules.set(module, known);
+  }
+  return modules;
+}

@@ -1,0 +1,69 @@
+import type { Piece } from '../piece.ts';
+import { isZero } from '../source.ts';
+import { carvePickles } from './carve.ts';
+import { type Inner, type Sink, walk } from './judge.ts';
+
+/** The first stream of a legacy PyTorch file is this number (torch.serialization.MAGIC_NUMBER), as LONG1 of ten bytes. */
+const TORCH_MAGIC: Buffer = Buffer.from('8a0a6cfc9c46f9206aa8501900', 'hex').subarray(0, 12);
+const LEGACY_STREAMS = 5;
+
+/**
+ * Scans every pickle of a piece from `start` on: one after another as loaders read them, then whatever follows the last. The bytes behind
+ * a legacy PyTorch file are tensors; behind anything else they are reported unless they are zero.
+ */
+export async function scanPickle(piece: Piece, start: number = 0): Promise<void> {
+  const { source } = piece;
+  const legacy = isLegacyTorch(piece, start);
+  const torch = legacy || piece.surrounding === 'torch';
+  const inner: Inner[] = [];
+  const sink: Sink = (rule, message, offset) => piece.report(rule, message, offset);
+  let position = start;
+  for (let streams = 0; position < source.size; streams += 1) {
+    piece.run.checkTime();
+    if (streams > 0 && !isPickle(piece, position)) {
+      await scanTail(piece, position, legacy && streams >= LEGACY_STREAMS);
+      break;
+    }
+    const { stopped, end, reason } = walk(piece, source, position, { torch, depth: 0 }, sink, inner);
+    if (!stopped) {
+      piece.report('pickle-broken', `the pickle breaks off: ${reason}`, end);
+      carvePickles(piece, Math.min(end + 1, source.size), source.size, 'the bytes behind the break');
+      break;
+    }
+    position = end;
+  }
+  for (const { start: from, length } of inner)
+    await piece.inside(piece.part(from, from + length).source, `${piece.name}!bytes`, from, 'torch').scan();
+}
+
+async function scanTail(piece: Piece, start: number, tensors: boolean): Promise<void> {
+  const { source } = piece;
+  if (isZero(source, start, source.size)) return;
+  carvePickles(piece, start, source.size, 'the bytes behind the last pickle');
+  if (tensors) return;
+  piece.report('pickle-trailing', `${source.size - start} bytes behind the last pickle`, start);
+  await piece.inside(piece.part(start, source.size).source, `${piece.name}!tail`, start, 'hidden').scan();
+}
+
+function isLegacyTorch(piece: Piece, start: number): boolean {
+  const head = piece.source.read(start, 16);
+  return head.includes(TORCH_MAGIC.subarray(0, 11));
+}
+
+/** Does a whole pickle start here, or one that does harm before it breaks off? Reports nothing. */
+export function isPickle(piece: Piece, start: number): boolean {
+  const head = piece.source.read(start, 2);
+  if (head.length < 2) return false;
+  let imports = false;
+  const { stopped, instructions } = walk(
+    piece,
+    piece.source,
+    start,
+    { torch: true, depth: 5 },
+    (rule) => {
+      imports ||= rule.startsWith('pickle-dangerous') || rule === 'pickle-computed-name' || rule === 'pickle-dunder-attribute';
+    },
+    [],
+  );
+  return imports || (stopped && instructions > 1);
+}

@@ -1,0 +1,67 @@
+/**
+ * What the machine keeps of a value. A literal is nothing but the offset of the instruction that pushed it, decoded when somebody asks:
+ * so a stream of millions of numbers costs no memory. Everything else is an object.
+ */
+export type Value = number | Container | Global | Call | Opaque;
+
+/** Elements kept of a container, enough for the arguments of any call and the state of an array wrapper. */
+export const KEPT = 64;
+
+/** A tuple, list, set or dict. `weight` is the number of nodes it unfolds to when walked without memory of what was seen. */
+export class Container {
+  readonly kind = 'container';
+  weight: number = 1;
+  count: number = 0;
+  items: Value[] | null = null;
+
+  add(value: Value): void {
+    this.weight += typeof value === 'number' ? 1 : value.weight;
+    this.count += 1;
+    if (this.items === null) this.items = [value];
+    else if (this.items.length < KEPT) this.items.push(value);
+  }
+}
+
+/** An imported name. `computed` where it is not written in the stream as two literals. */
+export class Global {
+  readonly kind = 'global';
+  readonly weight = 1;
+  readonly module: string;
+  readonly name: string;
+  readonly computed: boolean;
+  readonly offset: number;
+  constructor(module: string, name: string, computed: boolean, offset: number) {
+    this.module = module;
+    this.name = name;
+    this.computed = computed;
+    this.offset = offset;
+  }
+}
+
+export type CallKind = 'reduce' | 'object' | 'new' | 'build' | 'persistent' | 'extension';
+
+/** The result of a call. `state` is what BUILD last gave it. */
+export class Call {
+  readonly kind = 'call';
+  weight: number = 1;
+  readonly how: CallKind;
+  readonly callee: Value;
+  readonly args: Value;
+  readonly offset: number;
+  state: Value | null = null;
+  constructor(how: CallKind, callee: Value, args: Value, offset: number) {
+    this.how = how;
+    this.callee = callee;
+    this.args = args;
+    this.offset = offset;
+    this.weight = typeof args === 'number' ? 1 : args.weight + 1;
+  }
+}
+
+/** A value nobody can know, for instance an out-of-band buffer. */
+export class Opaque {
+  readonly kind = 'opaque';
+  readonly weight = 1;
+}
+
+export const OPAQUE: Opaque = new Opaque();

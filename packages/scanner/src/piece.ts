@@ -1,0 +1,105 @@
+import { formatOf } from './format/identify.ts';
+import { LimitReached, type Limits } from './limits.ts';
+import { type FileVerdict, type ScanFinding, worseVerdict } from './report.ts';
+import { RULES, type Rule, type RuleId } from './rules.ts';
+import { type ByteSource, sliceSource } from './source.ts';
+
+/** The state of one file's scan: what was found, and what is left of the limits. */
+export class Scan {
+  readonly limits: Limits;
+  readonly findings: ScanFinding[] = [];
+  verdict: FileVerdict = 'clean';
+  readonly #deadline: number;
+  readonly #seen = new Set<string>();
+  #expanded: number = 0;
+
+  constructor(limits: Limits) {
+    this.limits = limits;
+    this.#deadline = performance.now() + limits.time;
+  }
+
+  /** Adds a finding once. Beyond the limit on findings only the verdict still counts. */
+  report(rule: RuleId, message: string, offset: number | null): void {
+    const { severity, verdict }: Rule = RULES[rule];
+    this.verdict = worseVerdict(this.verdict, verdict);
+    const key = `${rule}\0${message}`;
+    if (this.#seen.has(key) || this.findings.length >= this.limits.findings) return;
+    this.#seen.add(key);
+    this.findings.push({ rule, severity, message, ...(offset === null ? {} : { offset }) });
+  }
+
+  /** Call in every loop that a file's content can prolong. Throws `LimitReached`. */
+  checkTime(): void {
+    if (performance.now() > this.#deadline) throw new LimitReached('limit-time', 'the time allowed for one file ran out');
+  }
+
+  /** Accounts for decompressed bytes. Throws `LimitReached`. */
+  expand(bytes: number): void {
+    this.#expanded += bytes;
+    if (this.#expanded > this.limits.expanded) throw new LimitReached('limit-expanded', 'decompresses to more than is looked at');
+    this.checkTime();
+  }
+}
+
+/** What surrounds a piece, where that changes how it is judged. */
+export type Surrounding = 'file' | 'archive' | 'torch' | 'keras' | 'skops' | 'hidden';
+
+/**
+ * A run of bytes under judgement: a file, a member of an archive, a hole in it. `base` is where it starts in the scanned file, or null
+ * where it was decompressed and has no place there.
+ */
+export class Piece {
+  readonly run: Scan;
+  readonly source: ByteSource;
+  readonly name: string;
+  readonly base: number | null;
+  readonly depth: number;
+  readonly surrounding: Surrounding;
+
+  constructor(scan: Scan, source: ByteSource, name: string, base: number | null, depth: number, surrounding: Surrounding = 'file') {
+    this.run = scan;
+    this.source = source;
+    this.name = name;
+    this.base = base;
+    this.depth = depth;
+    this.surrounding = surrounding;
+  }
+
+  get limits(): Limits {
+    return this.run.limits;
+  }
+
+  /** `offset` is relative to this piece. A finding inside an archive names the member. */
+  report(rule: RuleId, message: string, offset: number = 0): void {
+    this.run.report(rule, this.depth === 0 ? message : `${message} [in ${this.name}]`, this.base === null ? null : this.base + offset);
+  }
+
+  /** A piece of this one, at the same depth: bytes `[start, end)` as they are. */
+  part(start: number, end: number, name: string = this.name, surrounding: Surrounding = this.surrounding): Piece {
+    const base = this.base === null ? null : this.base + start;
+    return new Piece(this.run, sliceSource(this.source, start, end), name, base, this.depth, surrounding);
+  }
+
+  /** What lies inside, one level deeper: at `base` in this piece, or decompressed (`null`). */
+  inside(source: ByteSource, name: string, base: number | null, surrounding: Surrounding = 'archive'): Piece {
+    const place = base === null || this.base === null ? null : this.base + base;
+    return new Piece(this.run, source, name, place, this.depth + 1, surrounding);
+  }
+
+  /** Identifies the bytes and judges them by their format. Gives the format's name. */
+  async scan(): Promise<string> {
+    if (this.depth > this.limits.depth) {
+      this.report('limit-depth', `containers nest deeper than ${this.limits.depth} levels`);
+      return 'unknown';
+    }
+    const format = formatOf(this);
+    try {
+      this.run.checkTime();
+      await format.scan(this);
+    } catch (error) {
+      if (!(error instanceof LimitReached)) throw error;
+      this.report(error.rule, error.message);
+    }
+    return format.name;
+  }
+}
