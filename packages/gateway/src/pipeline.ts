@@ -44,7 +44,7 @@ export async function exchange(door: Door, compiled: Compiled, incoming: Incomin
 
     const usage = settle(answered);
     await record.conclude(answered.fault === null ? 'answered' : 'cut', answered.fault, usage);
-    answered.finish();
+    await answered.finish();
   } catch (error) {
     await refuse(error, {
       incoming,

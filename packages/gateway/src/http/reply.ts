@@ -2,6 +2,12 @@ import { Fault } from '@sallyport/core';
 import { HSTS, SECURITY_HEADERS } from './headers.ts';
 import type { Writer } from './writer.ts';
 
+/**
+ * Bytes handed over at once. A client is cut where it takes less than about this much within the write timeout, whatever the size of the
+ * whole answer; what it has not taken waits in one buffer, not in the connection's.
+ */
+const SLICE = 64 * 1024;
+
 /** The answer to one request. Counts nothing and decides nothing: it writes, waits for the client, and knows when the client has left. */
 export class Reply {
   readonly #writer: Writer;
@@ -61,16 +67,23 @@ export class Reply {
     if (this.#state === 'open') this.#writer.continue();
   }
 
-  /** Head and whole body. */
-  send(status: number, contentType: string | null, headers: readonly string[], body: Buffer): void {
-    if (this.#state !== 'open') return;
-    this.#state = 'finished';
-    this.#head(status, contentType, [...headers, 'content-length', String(body.length)]);
-    this.#writer.end(body);
+  /** Head and whole body. Returns null where all of it was handed over, else a promise to wait for, as `write` does. */
+  send(status: number, contentType: string | null, headers: readonly string[], body: Buffer): Promise<void> | null {
+    if (this.#state !== 'open') return null;
+    // RFC 9110 section 8.6: no length where there can be no content.
+    const length = status === 204 ? [] : ['content-length', String(body.length)];
+    if (body.length <= SLICE) {
+      this.#state = 'finished';
+      this.#head(status, contentType, [...headers, ...length]);
+      this.#writer.end(body, this.#writeTimeout);
+      return null;
+    }
+    this.begin(status, contentType, [...headers, ...length]);
+    return this.#writeSlices(body).then(() => this.end());
   }
 
   /** Head of an answer whose length is not known yet. */
-  begin(status: number, contentType: string, headers: readonly string[]): void {
+  begin(status: number, contentType: string | null, headers: readonly string[]): void {
     if (this.#state !== 'open') return;
     this.#state = 'headed';
     this.#head(status, contentType, headers);
@@ -78,6 +91,7 @@ export class Reply {
 
   /** Writes a chunk. Returns null where more may follow at once, else a promise to wait for; it rejects when the client leaves or stalls. */
   write(chunk: Buffer): Promise<void> | null {
+    if (chunk.length > SLICE) return this.#writeSlices(chunk);
     if (this.#state !== 'headed') return Promise.reject(cancelled());
     return this.#writer.write(chunk) ? null : this.#drained();
   }
@@ -86,7 +100,7 @@ export class Reply {
   end(): void {
     if (this.#state !== 'headed') return;
     this.#state = 'finished';
-    this.#writer.end(null);
+    this.#writer.end(null, this.#writeTimeout);
   }
 
   /** Cuts the connection (HTTP/2: the stream): what was sent must not look complete. */
@@ -100,6 +114,13 @@ export class Reply {
     if (contentType !== null) all.push('content-type', contentType);
     if (this.#closing) all.push('connection', 'close');
     this.#writer.head(status, all);
+  }
+
+  async #writeSlices(bytes: Buffer): Promise<void> {
+    for (let at = 0; at < bytes.length; at += SLICE) {
+      const wait = this.write(bytes.subarray(at, at + SLICE));
+      if (wait !== null) await wait;
+    }
   }
 
   #drained(): Promise<void> {

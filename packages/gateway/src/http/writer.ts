@@ -9,7 +9,8 @@ export interface Writer {
   head(status: number, headers: readonly string[]): void;
   /** Returns false where the caller should wait for `drain`. */
   write(chunk: Buffer): boolean;
-  end(body: Buffer | null): void;
+  /** The last bytes. A client that takes nothing of what is left for `timeout` milliseconds is cut. */
+  end(body: Buffer | null, timeout: number): void;
   /** Breaks the answer off so that it cannot be taken for a complete one. */
   cut(): void;
   onClose(listener: () => void): void;
@@ -40,7 +41,9 @@ export class Http1Writer implements Writer {
     return this.#response.write(chunk);
   }
 
-  end(body: Buffer | null): void {
+  end(body: Buffer | null, timeout: number): void {
+    // Counts as long as nothing moves on the connection; the server's keep-alive time takes its place once all was sent.
+    this.#response.setTimeout(timeout);
     if (body === null) this.#response.end();
     else if (body.length <= ONE_WRITE) this.#response.end(body.toString('latin1'), 'latin1');
     else this.#response.end(body);
@@ -62,6 +65,7 @@ export class Http1Writer implements Writer {
 
 export class Http2Writer implements Writer {
   readonly #response: Http2ServerResponse;
+  #closing = false;
 
   constructor(response: Http2ServerResponse) {
     this.#response = response;
@@ -77,7 +81,8 @@ export class Http2Writer implements Writer {
     for (let i = 0; i + 1 < headers.length; i += 2) {
       const name = headers[i] ?? '';
       // RFC 9113 section 8.2.2: connection-specific fields do not exist in HTTP/2.
-      if (name !== 'connection') record[name] = headers[i + 1] ?? '';
+      if (name === 'connection') this.#closing = true;
+      else record[name] = headers[i + 1] ?? '';
     }
     this.#response.writeHead(status, record);
   }
@@ -86,9 +91,12 @@ export class Http2Writer implements Writer {
     return this.#response.write(chunk);
   }
 
-  end(body: Buffer | null): void {
+  end(body: Buffer | null, timeout: number): void {
+    this.#response.setTimeout(timeout, () => this.cut());
     if (body === null) this.#response.end();
     else this.#response.end(body);
+    // RFC 9113 section 8.1: the answer is whole, the rest of the request is not wanted. Without this its stream would stay open.
+    if (this.#closing) this.#response.stream.close(constants.NGHTTP2_NO_ERROR);
   }
 
   cut(): void {

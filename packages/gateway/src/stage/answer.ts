@@ -1,8 +1,8 @@
 import { Fault, type Usage } from '@sallyport/core';
-import { errorType, type ReplyEvent, type ReplyFormat } from '@sallyport/wire';
+import { errorType, type ReplyEvent, type ReplyFormat, type ReplyStream } from '@sallyport/wire';
 import type { Door } from '../door.ts';
 import type { ExchangeRecord } from '../record.ts';
-import { readAll } from '../upstream/call.ts';
+import { readAll, type UpstreamCall } from '../upstream/call.ts';
 import type { Answered } from './facts.ts';
 import type { Forwarded } from './forward.ts';
 import { Relay } from './relay.ts';
@@ -11,6 +11,9 @@ import { Relay } from './relay.ts';
 const MAX_REPLY_BYTES = 64 * 1024 * 1024;
 /** Largest single event of a stream, bytes. */
 const MAX_EVENT_BYTES = 8 * 1024 * 1024;
+
+/** How long an upstream that has sent its end marker may take to end its answer, milliseconds. */
+const LINGER = 500;
 
 /** Brings the reply to the client, inspected, all but its last byte: `finish` sends that, once the ledger has the exchange. */
 export function answer(forwarded: Forwarded, door: Door, record: ExchangeRecord): Promise<Answered> {
@@ -29,6 +32,8 @@ async function answerOwn(forwarded: Forwarded, record: ExchangeRecord): Promise<
 
 async function answerWhole(forwarded: Forwarded, format: ReplyFormat, door: Door, record: ExchangeRecord): Promise<Answered> {
   const body = await readAll(forwarded.call, MAX_REPLY_BYTES);
+  // The upstream is done with it: a slow client keeps none of its slots.
+  forwarded[Symbol.dispose]();
   record.firstByte();
   const whole = format.readWhole(body);
   if (whole.kind === 'comment') {
@@ -63,15 +68,25 @@ async function answerStream(
   const stream = format.openStream({ maxEventBytes: MAX_EVENT_BYTES });
   const relay = new Relay(compiled, forwarded.servedAs, record);
   const sink = new StreamSink(forwarded, type, door, record, compiled.snapshot.guard.mode === 'hold');
+  let linger: NodeJS.Timeout | undefined;
   try {
     for (;;) {
-      const chunk = call.take() ?? (await call.next());
+      const chunk = call.take() ?? (await nextOf(call, stream));
       if (chunk === null) break;
       record.firstByte();
       const events = stream.push(chunk);
-      const wait = sink.accept(relay.push(events), chunk, events);
+      const out = relay.push(events);
+      if (relay.blocked !== null || relay.broken !== null) {
+        await sink.accept(out, chunk, events);
+        break;
+      }
+      if (stream.finished) {
+        // With the end marker the client has its answer, so that waits for the ledger.
+        sink.hold();
+        linger ??= setTimeout(() => call.abort(), LINGER);
+      }
+      const wait = sink.accept(out, chunk, events);
       if (wait !== null) await wait;
-      if (relay.blocked !== null || relay.broken !== null) break;
     }
     if (relay.blocked === null && relay.broken === null) {
       await sink.accept([...relay.push(stream.end()), ...relay.end()], null, []);
@@ -81,9 +96,12 @@ async function answerStream(
     if (!(error instanceof Fault) || error.code === 'client_closed_request' || incoming.reply.gone) throw error;
     relay.broken = error;
     await sink.accept(relay.end(), null, []);
+  } finally {
+    clearTimeout(linger);
   }
   const fault = relay.blocked ?? relay.broken;
-  call.abort();
+  // As above: what is still held is the client's to take.
+  forwarded[Symbol.dispose]();
   record.replied(sink.digest());
   // As long as the client has seen nothing, a fault is an ordinary answer with its status.
   if (fault !== null && !incoming.reply.headed) throw fault;
@@ -95,13 +113,23 @@ async function answerStream(
   };
 }
 
+/** The next chunk, or null at the end. After the end marker the answer is whole: how its connection ends no longer matters. */
+async function nextOf(call: UpstreamCall, stream: ReplyStream): Promise<Buffer | null> {
+  try {
+    return await call.next();
+  } catch (error) {
+    if (stream.finished) return null;
+    throw error;
+  }
+}
+
 /** Writes a stream to the client: at once, or in `hold` mode when all of it was judged. */
 class StreamSink {
   readonly #forwarded: Forwarded;
   readonly #type: string;
   readonly #record: ExchangeRecord;
   readonly #digest: { update(bytes: Uint8Array): void; hex(): string };
-  readonly #held: Buffer[] | null;
+  #held: Buffer[] | null;
   #heldBytes = 0;
 
   constructor(forwarded: Forwarded, type: string, door: Door, record: ExchangeRecord, hold: boolean) {
@@ -129,11 +157,18 @@ class StreamSink {
     return this.#digest.hex();
   }
 
-  /** The last bytes. `trailer` is an error in the stream, after which no end marker comes: the client must see that it is cut. */
-  finish(trailer: Buffer | null): void {
-    if (this.#held !== null) for (const bytes of this.#held) this.#write(bytes)?.catch(() => undefined);
-    if (trailer !== null) this.#write(trailer)?.catch(() => undefined);
+  /** From here on everything is kept for `finish`. */
+  hold(): void {
+    this.#held ??= [];
+  }
+
+  /** The last bytes: what was held, or `trailer`, an error in place of it. No end marker comes after that: the client must see that it is cut. */
+  async finish(trailer: Buffer | null): Promise<void> {
     const { reply } = this.#forwarded.incoming;
+    for (const bytes of trailer === null ? (this.#held ?? []) : [trailer]) {
+      const wait = this.#write(bytes);
+      if (wait !== null) await wait;
+    }
     if (!reply.headed) reply.begin(200, this.#type, overheadHeader(this.#record));
     reply.end();
   }
@@ -160,8 +195,8 @@ function join(out: readonly Buffer[], chunk: Buffer | null, events: readonly Rep
   return Buffer.concat(out);
 }
 
-function sendWhole({ incoming }: Forwarded, body: Buffer, record: ExchangeRecord): void {
-  incoming.reply.send(200, body.length === 0 ? null : 'application/json', overheadHeader(record), body);
+function sendWhole({ incoming }: Forwarded, body: Buffer, record: ExchangeRecord): Promise<void> | null {
+  return incoming.reply.send(200, body.length === 0 ? null : 'application/json', overheadHeader(record), body);
 }
 
 /** Milliseconds Sallyport has added so far; the name is part of the contract. */

@@ -58,6 +58,6 @@ export interface Answered extends Cleared {
   readonly usage: Usage | null;
   /** Why a begun stream was cut, or null where it is whole. */
   readonly fault: Fault | null;
-  /** Sends the last byte. */
-  finish(): void;
+  /** Sends what is left, the last byte at least. The promise, where there is one, rejects when the client does not take it. */
+  finish(): Promise<void> | null;
 }
