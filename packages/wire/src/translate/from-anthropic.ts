@@ -75,8 +75,10 @@ function addAssistant(content: readonly Members[], messages: ChatMessages, keeps
   for (const block of content) {
     const type = block.string('type');
     if (type === 'tool_use') calls.push(toolUse(block));
-    else if (type === 'thinking') thinking += block.ignore('signature', 'cache_control').string('thinking') ?? '';
-    else if (type !== 'redacted_thinking') parts.push(part(block, type));
+    else if (type === 'thinking') thinking += block.ignore('signature').string('thinking') ?? '';
+    else if (type === 'redacted_thinking') block.ignore('data');
+    else parts.push(part(block, type));
+    block.ignore('cache_control').done();
   }
   messages.add(
     defined({
@@ -212,13 +214,15 @@ const CHOICES: ReadonlyMap<string, string> = new Map([
 ]);
 
 function toolChoice(choice: Members | undefined, hasTools: boolean): { tool_choice?: JsonValue; parallel_tool_calls?: boolean } {
-  if (choice === undefined || !hasTools) return {};
+  if (choice === undefined) return {};
   const type = choice.string('type') ?? '';
   const name = choice.string('name');
   const forced = type === 'tool' && name !== undefined ? { type: 'function', function: { name } } : null;
   const tool_choice = forced ?? CHOICES.get(type) ?? choice.refuse('type', 'must be auto, any, tool or none');
   const single = choice.boolean('disable_parallel_tool_use') === true;
   choice.done();
+  // Without tools it says nothing, and some servers refuse it then.
+  if (!hasTools) return {};
   return single ? { tool_choice, parallel_tool_calls: false } : { tool_choice };
 }
 

@@ -111,7 +111,10 @@ function addItem(item: Members, messages: ChatMessages, thoughts: Thoughts): voi
       break;
     case 'reasoning':
       item.ignore('encrypted_content');
-      for (const part of item.objects('content')) thoughts.add(part.ignore('type').string('text') ?? '');
+      for (const part of item.objects('content')) {
+        thoughts.add(part.ignore('type').string('text') ?? '');
+        part.done();
+      }
       item.ignore('summary');
       break;
     default:
@@ -181,13 +184,12 @@ function parallel(body: Members, hasTools: boolean): boolean | undefined {
 
 function toolChoice(body: Members, hasTools: boolean): JsonValue | undefined {
   const choice = body.take('tool_choice');
-  if (choice === undefined || !hasTools) return undefined;
-  if (!isObject(choice)) return choice;
+  if (!isObject(choice)) return hasTools ? choice : undefined;
   const named = new Members(choice, body.pathOf('tool_choice'));
   if (named.string('type') !== 'function') named.refuse('type');
   const name = named.string('name') ?? named.refuse('name', 'is required');
   named.done();
-  return { type: 'function', function: { name } };
+  return hasTools ? { type: 'function', function: { name } } : undefined;
 }
 
 /** The same formats, written flat in one API and nested in the other. */

@@ -156,6 +156,11 @@ export class BlockRow {
     const block = this.#open;
     this.#open = null;
     if (block === null) return;
+    // Servers write a call without arguments as nothing at all; clients parse what they get.
+    if (block.kind === 'call' && block.text === '' && !cut) {
+      block.text = '{}';
+      block.held = '{}';
+    }
     give(block, steps, false);
     steps.push({ step: 'close', block, cut });
   }
