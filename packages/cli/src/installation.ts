@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import {
-  type CheckGuards,
   type Config,
   type ConfigWarning,
   type ControlService,
@@ -13,10 +12,9 @@ import {
   KEY_LIFETIME,
   loadConfig,
   openHome,
-  resolveSecret,
+  resolveStorage,
 } from '@sallyport/control';
 import { type Clock, type EntryFacts, type Logger, type Random, systemClock } from '@sallyport/core';
-import { compileGuard, GuardConfigError } from '@sallyport/guard';
 import { type Ledger, LogLocked, loadLedgerKeys, openLedger } from '@sallyport/ledger';
 import { openStore, type Store } from '@sallyport/store';
 
@@ -43,25 +41,8 @@ export interface ReadyConfig {
 /** Reads the configuration file, or makes one up from the inference servers found on this machine. Throws `ConfigError`. */
 export async function readConfig(place: Place, discover: boolean): Promise<ReadyConfig> {
   const discovered = discover ? await discoverUpstreams() : [];
-  const options = { home: place.home, discovered, checkGuards };
+  const options = { home: place.home, discovered };
   return place.configFile === null ? { config: defaultConfig(discovered, options), warnings: [] } : loadConfig(place.configFile, options);
-}
-
-/** The guard package knows its vocabulary; the configuration reports what it says with everything else. */
-function checkGuards(settings: Config['guards']): ReturnType<CheckGuards> {
-  try {
-    compileGuard(settings);
-    return [];
-  } catch (error) {
-    if (!(error instanceof GuardConfigError)) throw error;
-    return error.issues.map(({ path, expected, got }) => ({ path: guardPath(path), expected, got }));
-  }
-}
-
-/** `input[2]` or `deny[0].pattern`, as a path within `guards`. */
-function guardPath(text: string): (string | number)[] {
-  const parts = text.replace(/^guards\.?/, '').split(/[.[\]]+/);
-  return parts.filter((part) => part !== '').map((part) => (/^\d+$/.test(part) ? Number(part) : part));
 }
 
 /** An installation opened for use by one process. */
@@ -84,7 +65,6 @@ export async function openInstallation(options: {
   readonly patience: number;
 }): Promise<Installation> {
   const home = openHome(options.place.home);
-  for (const warning of home.warnings) options.logger.warn('home.weak', { reason: warning });
   const keys = await loadLedgerKeys(join(home.directory, 'keys'), systemRandom);
   const open = (): Promise<Ledger> =>
     openLedger({
@@ -124,15 +104,8 @@ async function patiently<T>(open: () => Promise<T>, patience: number): Promise<T
 
 /** Opens the database the configuration names. Throws `Fault('not_ready')` while it is away. */
 export function openConfiguredStore(config: Config, logger: Logger): Promise<Store> {
-  const { url, password } = config.storage;
-  const resolved = /^(env|file):/.test(url) ? resolveSecret(url).value : url;
-  return openStore(password === null ? resolved : withPassword(resolved, resolveSecret(password).value), { logger });
-}
-
-function withPassword(url: string, password: string): string {
-  const parsed = new URL(url);
-  parsed.password = encodeURIComponent(password);
-  return parsed.href;
+  const { url, password } = resolveStorage(config.storage);
+  return openStore(url, { logger, ...(password === null ? {} : { postgres: { password } }) });
 }
 
 /** The control plane's verbs over this installation. */

@@ -126,7 +126,7 @@ export interface Route {
   readonly fallback: readonly string[];
 }
 
-export type LimitDimension = 'key' | 'user' | 'team' | 'tenant' | 'role' | 'model' | 'upstream' | 'address' | 'session' | 'global';
+export type LimitDimension = 'key' | 'user' | 'team' | 'tenant' | 'role' | 'model' | 'upstream' | 'address' | 'global';
 export type LimitQuantity = 'requests' | 'input-tokens' | 'output-tokens' | 'tokens' | 'concurrency';
 
 /** At most `amount` of `quantity` in any `window` milliseconds for each value of `per`. `concurrency` has no window. */

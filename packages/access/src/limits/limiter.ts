@@ -196,9 +196,6 @@ function valuesOf(rule: LimitRule, { principal, model, upstream, address }: Limi
       return [networkOf(address)];
     case 'global':
       return [''];
-    case 'session':
-      // Data-plane credentials carry no session; the configuration refuses such rules rather than ignore them.
-      return [];
   }
 }
 

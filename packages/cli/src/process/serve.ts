@@ -37,7 +37,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   const gatewayUrl = data === null ? '' : `${scheme}://${formatListen(data.address)}`;
   if (made !== null) tell(welcome(made, gatewayUrl, config.models[0]?.name ?? 'demo'));
   tell(summary(config, gatewayUrl, admin === null ? null : `http://${formatListen(admin.address)}`));
-  const weak = weaknesses(config, warnings);
+  const weak = weaknesses(config, warnings, installation.home.warnings);
   if (weak !== '') tell(weak);
   await installation.record(systemEntry(installation, 'process.start', { version: VERSION, half }));
 

@@ -36,8 +36,8 @@ export function summary(config: Config, gateway: string, control: string | null)
 }
 
 /** What is weak for production, each with its fix. */
-export function weaknesses(config: Config, warnings: readonly ConfigWarning[]): string {
-  const weak = warnings.map(({ message, fix }) => `${message}: ${fix}`);
+export function weaknesses(config: Config, warnings: readonly ConfigWarning[], home: readonly string[]): string {
+  const weak = [...warnings.map(({ message, fix }) => `${message}: ${fix}`), ...home];
   if (config.tls === null) weak.push('no TLS: fine on loopback; set tls.cert and tls.key before other machines connect');
   if (config.limits.length === 0) weak.push('no limits: add `limits:` so that one caller cannot use up a model');
   return weak.length === 0 ? '' : ['Before production:', ...weak.map((line) => `  - ${line}`)].join('\n');

@@ -51,7 +51,7 @@ export function configCommand(): Command {
     .option('-o, --output <file>', 'write here instead of to stdout; never overwrites')
     .addHelpText('after', '\nExample:\n  $ sallyport config import litellm config.yaml -o sallyport.yaml')
     .action((file: string, options: { output?: string }) => {
-      const imported = importLiteLlm(readFileSync(file, 'utf8'));
+      const imported = importLiteLlm(readFileSync(file, 'utf8'), { env: process.env });
       if (options.output === undefined) process.stdout.write(imported.yaml);
       else writeFileSync(options.output, imported.yaml, { flag: 'wx', mode: 0o600 });
       tell(`Carried over: ${imported.carried.length}. Not carried over: ${imported.dropped.length}.`);

@@ -255,7 +255,7 @@ const RoleItem = Type.Object(
   { ...CLOSED, title: 'a role: a mapping with name and actions' },
 );
 
-export const LIMIT_DIMENSIONS = ['key', 'user', 'team', 'tenant', 'role', 'model', 'upstream', 'address', 'session', 'global'] as const;
+export const LIMIT_DIMENSIONS = ['key', 'user', 'team', 'tenant', 'role', 'model', 'upstream', 'address', 'global'] as const;
 
 const Amount = Count(1, 1_000_000_000_000);
 
