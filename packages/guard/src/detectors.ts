@@ -46,11 +46,12 @@ export const ENTRIES: readonly DetectorEntry[] = [
     description: 'texts longer than maxTextLength, and one character or short period repeated over more than 2,000 units',
     sides: ['input', 'output'],
     actions: ['block', 'flag'],
-    defaults: { input: 'block', output: 'flag' },
-    make: (action, side, settings) => ({
-      foldable: false,
-      detector: new LengthDetector(action ?? (side === 'input' ? 'block' : 'flag'), settings.maxTextLength),
-    }),
+    defaults: { input: 'block a text that is too long, flag repetition', output: 'flag' },
+    make: (action, side, settings) => {
+      // A table or a text pasted many times repeats itself too: that alone is no attack.
+      const actions = { tooLong: action ?? (side === 'input' ? 'block' : 'flag'), repetition: action ?? 'flag' };
+      return { foldable: false, detector: new LengthDetector(actions, settings.maxTextLength) };
+    },
   },
   {
     name: 'secrets',

@@ -294,13 +294,14 @@ describe('length anomalies', () => {
   for (const period of ['a', '\n', 'ha ', 'repeat this word ', 'all work and no play makes Jack a dull boy. ']) {
     test(`${JSON.stringify(period)} without end, however it is cut`, () => {
       const text = `So: ${period.repeat(Math.ceil(2100 / period.length))} and that is all.`;
-      const whole = readPieces(guard, INPUT, [text]);
+      const strict = compileGuard({ ...SETTINGS, input: ['length:block'] });
+      const whole = readPieces(strict, INPUT, [text]);
       assert.equal(whole.effect, 'block');
       assert.equal(whole.findings[0]?.category, 'repetition');
       assert.ok(whole.offset <= (whole.findings[0]?.start ?? 0));
       const random = seeded(3);
-      for (let cut = 0; cut < 20; cut++) assert.deepEqual(readPieces(guard, INPUT, cutAtRandom(text, 90, random)), whole);
-      assert.equal(guard.inspect(text, OUTPUT).effect, 'flag');
+      for (let cut = 0; cut < 20; cut++) assert.deepEqual(readPieces(strict, INPUT, cutAtRandom(text, 90, random)), whole);
+      for (const context of [INPUT, OUTPUT]) assert.equal(guard.inspect(text, context).effect, 'flag');
     });
   }
 

@@ -11,17 +11,23 @@ const MAX_PERIOD = 64;
  * 2,047 units on, sometimes from 1,536). Both are ways to exhaust a model or to make it diverge.
  */
 export class LengthDetector implements Detector {
-  readonly #action: Action;
+  readonly #actions: LengthActions;
   readonly #maxLength: number;
 
-  constructor(action: Action, maxLength: number) {
-    this.#action = action;
+  constructor(actions: LengthActions, maxLength: number) {
+    this.#actions = actions;
     this.#maxLength = maxLength;
   }
 
   open(_tape: Tape): Scanner {
-    return new LengthScanner(this.#action, this.#maxLength);
+    return new LengthScanner(this.#actions, this.#maxLength);
   }
+}
+
+/** What is done about each anomaly. */
+export interface LengthActions {
+  readonly tooLong: Action;
+  readonly repetition: Action;
 }
 
 /** What has been read. `streak` is the number of blocks in a row, up to the last full one, that repeat `period`. */
@@ -35,20 +41,20 @@ interface Progress {
 }
 
 class LengthScanner implements Scanner {
-  readonly #action: Action;
+  readonly #actions: LengthActions;
   readonly #maxLength: number;
   #progress: Progress = { length: 0, block: '', rest: '', period: 0, streak: 0 };
   #marked: Progress = this.#progress;
 
-  constructor(action: Action, maxLength: number) {
-    this.#action = action;
+  constructor(actions: LengthActions, maxLength: number) {
+    this.#actions = actions;
     this.#maxLength = maxLength;
   }
 
   /** Only a block needs its text held back: nothing is ever edited. */
   get pending(): number {
     const { length, streak } = this.#progress;
-    return this.#action === 'block' && streak > 0 && streak < TOO_MANY ? this.#matchStart() : length;
+    return this.#actions.repetition === 'block' && streak > 0 && streak < TOO_MANY ? this.#matchStart() : length;
   }
 
   push(piece: string, hits: Hit[]): void {
@@ -64,11 +70,13 @@ class LengthScanner implements Scanner {
       streak = continues ? streak + 1 : period > 0 ? 1 : 0;
       block = next;
       blocksEnd += BLOCK;
-      if (streak === TOO_MANY) hits.push(this.#hit('repetition', blocksEnd - (TOO_MANY - 1) * BLOCK, blocksEnd));
+      if (streak === TOO_MANY) {
+        hits.push(this.#hit('repetition', this.#actions.repetition, blocksEnd - (TOO_MANY - 1) * BLOCK, blocksEnd));
+      }
     }
     this.#progress = { length: length + piece.length, block, rest: rest.slice(from), period, streak };
     if (length <= this.#maxLength && this.#progress.length > this.#maxLength) {
-      hits.push(this.#hit('too-long', this.#maxLength, this.#maxLength + 1));
+      hits.push(this.#hit('too-long', this.#actions.tooLong, this.#maxLength, this.#maxLength + 1));
     }
   }
 
@@ -90,8 +98,8 @@ class LengthScanner implements Scanner {
     return length - rest.length - (streak - 1) * BLOCK;
   }
 
-  #hit(category: string, start: number, end: number): Hit {
-    return { start, end, at: end, detector: 'length', category, severity: 'medium', action: this.#action, replacement: '' };
+  #hit(category: string, action: Action, start: number, end: number): Hit {
+    return { start, end, at: end, detector: 'length', category, severity: 'medium', action, replacement: '' };
   }
 }
 
