@@ -1,4 +1,4 @@
-import { cp, mkdir, rename, rm, stat } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { run } from './process.ts';
 
@@ -17,9 +17,10 @@ export async function installPeer(name: string): Promise<Peer> {
   if (await exists(`${directory}/node_modules`)) return { directory, missing: null };
   if (process.env['SALLYPORT_PEERS'] === 'off') return { directory, missing: `peers/${name} is not installed and SALLYPORT_PEERS=off` };
   // Installed aside and moved into place, so that test files running at the same time never see half of it.
-  const aside = fileURLToPath(new URL(`.cache/peers/${name}-${process.pid}`, ROOT));
+  const cache = fileURLToPath(new URL('.cache/peers/', ROOT));
+  await mkdir(cache, { recursive: true });
+  const aside = await mkdtemp(`${cache}${name}-`);
   try {
-    await mkdir(aside, { recursive: true });
     for (const file of ['package.json', 'package-lock.json', '.npmrc']) await cp(`${directory}/${file}`, `${aside}/${file}`);
     const { code, stderr } = await run('npm', ['ci', '--no-progress'], { cwd: aside, timeoutMs: INSTALL_TIMEOUT_MS });
     if (code !== 0) return { directory, missing: `npm ci of peers/${name} failed: ${stderr.trim().split('\n').at(-1) ?? ''}` };

@@ -16,7 +16,6 @@ import { seededRandom } from '../src/random.ts';
 import { RawConnection } from '../src/rawclient.ts';
 import { temporaryDirectory } from '../src/tempdir.ts';
 import { tinyModel } from '../src/tinymodel.ts';
-import { ScriptedUpstream } from '../src/upstream.ts';
 
 describe('processes', () => {
   it('waits for output, stops, and leaves none', async () => {
@@ -50,19 +49,24 @@ describe('processes', () => {
 });
 
 describe('leaks', () => {
-  it('an open connection is counted, here and in another process, and no longer when it is closed', async () => {
-    await using upstream = await ScriptedUpstream.start();
-    const before = await openFiles(process.pid);
-    const sockets = activeResources().get('TCPSocketWrap') ?? 0;
-    const connection = await RawConnection.open({ port: upstream.port });
-    await eventually('both ends are there', () => upstream.openConnections === 1);
-    assert.equal((await openFiles(process.pid)).sockets, before.sockets + 2);
-    assert.equal(activeResources().get('TCPSocketWrap'), sockets + 2);
+  it('a connection is counted at both ends while it is open', async () => {
+    const script = 'const s = require("net").createServer().listen(0, "127.0.0.1", () => console.log("port " + s.address().port))';
+    await using server = await Launched.launch(process.execPath, ['-e', script]);
+    const port = Number((await server.waitFor(/port (\d+)/))[1]);
+    const before = await openFiles(server.pid);
+    const own = activeResources().get('TCPSocketWrap') ?? 0;
+    const connection = await RawConnection.open({ port });
+    await eventually('the server has it', async () => (await openFiles(server.pid)).sockets === before.sockets + 1);
+    assert.equal(activeResources().get('TCPSocketWrap'), own + 1);
     await connection[Symbol.asyncDispose]();
-    await eventually('both ends are gone', async () => (await openFiles(process.pid)).sockets === before.sockets);
+    await eventually('the server has it no longer', async () => (await openFiles(server.pid)).sockets === before.sockets);
+    assert.equal(activeResources().get('TCPSocketWrap') ?? 0, own);
+  });
+
+  it('waiting for what does not come ends with its name', async () => {
     await assert.rejects(
-      eventually('never', () => false, 20),
-      /never/,
+      eventually('the impossible', () => false, 20),
+      /the impossible/,
     );
   });
 });
