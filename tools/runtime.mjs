@@ -29,7 +29,7 @@ export function ensureInstalled({ dev }) {
   const done = existsSync(STAMP) ? readFileSync(STAMP, 'utf8').trim().split(' ') : [];
   if (done[0] === lock && (!dev || done[1] === 'dev')) return;
   process.stderr.write('Installing dependencies (npm ci) ...\n');
-  const args = ['ci', '--no-audit', '--no-fund', ...(dev ? [] : ['--omit=dev'])];
+  const args = ['ci', '--no-audit', '--no-fund', '--loglevel=error', ...(dev ? [] : ['--omit=dev'])];
   // `npm start` and `npm test` hand their own configuration down; a nested npm must read the project's afresh.
   const { status } = spawnSync('npm', args, { cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit'], shell: process.platform === 'win32' });
   if (status !== 0) throw new Error(`npm ci failed with exit status ${status}`);
