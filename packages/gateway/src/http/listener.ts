@@ -1,5 +1,11 @@
 import { createServer, type IncomingMessage, type Server, ServerResponse, STATUS_CODES } from 'node:http';
-import { createSecureServer, type Http2SecureServer, type Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import {
+  createSecureServer,
+  type Http2SecureServer,
+  type Http2ServerRequest,
+  Http2ServerResponse,
+  type ServerHttp2Session,
+} from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import { Fault, type FaultCode, type HttpSettings, type Logger } from '@sallyport/core';
 import { renderFault } from '@sallyport/wire';
@@ -60,7 +66,9 @@ export class Listener {
   constructor(options: ListenerOptions) {
     this.#options = options;
     this.#server = options.tls === null ? this.#plain() : this.#secure(options.tls);
-    this.#server.on(options.tls === null ? 'connection' : 'secureConnection', (socket: Socket) => this.#track(socket));
+    this.#server.on('connection', (socket: Socket) => this.#track(socket));
+    // A second object for the same connection, once its handshake is done.
+    if (options.tls !== null) this.#server.on('secureConnection', (socket: Socket) => this.#track(socket));
     this.#server.on('clientError', (error: Error, socket: Socket) => this.#onParseError(error, socket));
     // Without a listener Node would drop the connection without a word.
     this.#server.on('connect', (request: IncomingMessage | Http2ServerRequest, peer: Socket | Http2ServerResponse) => {
@@ -123,6 +131,7 @@ export class Listener {
       rejectUnauthorized: tls.clientAuth === 'require',
       settings: { maxConcurrentStreams: MAX_STREAMS, maxHeaderListSize: this.#options.http.maxHeaderBytes },
       maxSessionMemory: 10,
+      handshakeTimeout: this.#options.http.headersTimeout,
     });
     const onRequest = (request: IncomingMessage | Http2ServerRequest, response: ServerResponse | Http2ServerResponse): void => {
       if (response instanceof ServerResponse) this.#onHttp1(request, response);
@@ -133,6 +142,7 @@ export class Listener {
     server.on('checkExpectation', onRequest);
     server.on('session', (session) => {
       this.#sessions.add(session);
+      closeWhenIdle(session, this.#options.http.keepAliveTimeout);
       session.once('close', () => this.#sessions.delete(session));
       session.on('error', () => undefined); // a broken peer; its streams report themselves
     });
@@ -189,8 +199,9 @@ export class Listener {
     const settled = answer === undefined || answer.writableFinished;
     // The error is in the body of the request whose turn it is, and its answer has not begun.
     const ours = answer !== undefined && answer.socket === socket && !answer.headersSent && !answer.req.complete;
-    // Anywhere else an answer is under way on this connection: another in the middle of it would be taken for its text.
-    if (code === 'ECONNRESET' || !socket.writable || !(settled || ours)) socket.destroy();
+    // Anywhere else an answer is under way on this connection: another in the middle of it would be taken for its text. A socket that
+    // is not tracked never got through its TLS handshake, so nothing can be said on it.
+    if (code === 'ECONNRESET' || !socket.writable || !(settled || ours) || !this.#sockets.has(socket)) socket.destroy();
     else refuseConnection(socket, parserFault(code));
   }
 
@@ -198,6 +209,21 @@ export class Listener {
     this.#sockets.add(socket);
     socket.once('close', () => this.#sockets.delete(socket));
   }
+}
+
+/** Ends an HTTP/2 connection on which nothing moved for `timeout` milliseconds and no request is open; Node leaves them open for ever. */
+function closeWhenIdle(session: ServerHttp2Session, timeout: number): void {
+  let streams = 0;
+  session.on('stream', (stream) => {
+    streams += 1;
+    stream.once('close', () => {
+      streams -= 1;
+    });
+  });
+  // Whatever moves on the connection, the end of its last request too, starts the time anew.
+  session.setTimeout(timeout, () => {
+    if (streams === 0) session.close();
+  });
 }
 
 function secureContext(tls: TlsMaterial): {
