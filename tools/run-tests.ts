@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
  */
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const pattern = process.argv.slice(2).find((argument) => !argument.startsWith('--'));
-const files = globSync(['packages/*/test/**/*.test.ts', 'tools/test/**/*.test.ts'], { cwd: root })
+const files = globSync(['packages/*/test/**/*.test.ts', 'bench/test/**/*.test.ts'], { cwd: root })
   .sort()
   .filter((file) => pattern === undefined || file.includes(pattern))
   .map((file) => join(root, file));
