@@ -1,12 +1,25 @@
+import { constants, inflateSync } from 'node:zlib';
 import { type Compression, scanCompressed } from '../archive/compressed.ts';
+import { scanSevenZip } from '../archive/sevenzip.ts';
 import { isTarHeader, scanTar } from '../archive/tar.ts';
 import { scanZip } from '../archive/zip.ts';
 import { findDirectories } from '../archive/zip-directory.ts';
 import { isPickle, scanPickle } from '../pickle/streams.ts';
 import type { Piece } from '../piece.ts';
+import { isCoreMl, scanCoreMl } from './coreml.ts';
+import { scanJson } from './document.ts';
+import { scanGguf } from './gguf.ts';
+import { scanHdf5 } from './hdf5.ts';
+import { isNative, scanEngine, scanNative } from './native.ts';
 import { scanNumpy } from './numpy.ts';
+import { isOnnx, scanOnnx } from './onnx.ts';
 import { scanOpaque } from './opaque.ts';
+import { isOverlong, scanBroken } from './protobuf-broken.ts';
 import { scanSafetensors } from './safetensors.ts';
+import { isGraphDef, isSavedModel, scanGraphDef, scanSavedModel } from './tensorflow.ts';
+import { isText, scanText } from './text.ts';
+import { scanTflite } from './tflite.ts';
+import { scanXml } from './xml.ts';
 
 /** A format: how to tell it by content alone, and how to judge it. */
 export interface Format {
@@ -35,10 +48,31 @@ const FORMATS: readonly Format[] = [
   compressed('zstd', starts('\x28\xb5\x2f\xfd')),
   compressed('lz4', starts('\x04\x22\x4d\x18')),
   compressed('zfile', (_, head) => /^ZF0x[0-9a-f]+L? *x/.test(head.toString('latin1', 0, 64))),
+  { name: 'gguf', matches: starts('GGUF'), scan: scanGguf },
+  {
+    name: 'ggml',
+    matches: (_, head) => /^(lmgg|fmgg|tjgg|algg|JGGU)/.test(head.toString('latin1', 0, 4)),
+    scan: (piece) => unsupported(piece, 'a GGML file of before GGUF'),
+  },
+  { name: 'hdf5', matches: starts('\x89HDF\r\n\x1a\n'), scan: scanHdf5 },
+  { name: '7z', matches: starts("7z\xbc\xaf'\x1c"), scan: scanSevenZip },
+  { name: 'native', matches: (piece, head) => isNative(piece, head) && !isZip(piece, head), scan: scanNative },
   { name: 'zip', matches: isZip, scan: scanZip },
   { name: 'safetensors', matches: isSafetensors, scan: scanSafetensors },
   { name: 'tar', matches: (piece) => isTarHeader(piece.source, 0), scan: scanTar },
   { name: 'pickle', matches: (piece, head) => isMarked(head) || isPickle(piece, 0), scan: (piece) => scanPickle(piece) },
+  compressed('zlib', (piece, head) => isZlib(head) && inflates(head, piece)),
+  compressed('lzma', isLzma),
+  { name: 'tflite', matches: starts('TFL3', 4), scan: scanTflite },
+  { name: 'tensorrt', matches: (_, head) => /^(ftrt|ptrt|trtf)/.test(head.toString('latin1', 0, 4)), scan: scanEngine },
+  { name: 'json', matches: isJson, scan: scanJson },
+  { name: 'xml', matches: isXml, scan: scanXml },
+  { name: 'text', matches: isText, scan: scanText },
+  { name: 'onnx', matches: isOnnx, scan: scanOnnx },
+  { name: 'saved-model', matches: isSavedModel, scan: scanSavedModel },
+  { name: 'tensorflow-graph', matches: isGraphDef, scan: scanGraphDef },
+  { name: 'coreml', matches: isCoreMl, scan: scanCoreMl },
+  { name: 'protobuf', matches: isOverlong, scan: scanBroken },
   { name: 'data', matches: () => true, scan: scanOpaque },
 ];
 
@@ -58,6 +92,52 @@ function isZip(piece: Piece, head: Buffer): boolean {
 function isSafetensors(piece: Piece, head: Buffer): boolean {
   if (head.length < 10) return false;
   return head[8] === 0x7b && (head[9] === 0x22 || head[9] === 0x7d || head[9] === 0x20 || head[9] === 0x0a) && piece.source.size >= 10;
+}
+
+function unsupported(piece: Piece, what: string): void {
+  piece.report('format-unsupported', what);
+}
+
+/** The two bytes of a zlib header come up by chance: the stream must inflate, too. */
+function isZlib(head: Buffer): boolean {
+  return head.length > 6 && head[0] === 0x78 && (0x7800 + (head[1] ?? 0)) % 31 === 0 && ((head[1] ?? 0) & 0x20) === 0;
+}
+
+function inflates(head: Buffer, piece: Piece): boolean {
+  try {
+    return (
+      inflateSync(head, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: 2 ** 24 }).length > 0 || piece.source.size <= head.length
+    );
+  } catch (error) {
+    // A bomb is a zlib stream as well.
+    return error instanceof RangeError;
+  }
+}
+
+/** `.lzma` has no magic: properties, a dictionary of a usual size, a plausible length, and the range coder's first byte. */
+function isLzma(_: Piece, head: Buffer): boolean {
+  if (head.length < 18 || (head[0] ?? 255) >= 225 || head[13] !== 0) return false;
+  const dictionary = head.readUInt32LE(1);
+  const size = head.readBigUInt64LE(5);
+  const usual = Number.isInteger(Math.log2(dictionary)) || Number.isInteger(Math.log2(dictionary / 3)) || dictionary === 0xffffffff;
+  return dictionary >= 4096 && usual && (size === 2n ** 64n - 1n || size < 2n ** 38n);
+}
+
+function isJson(piece: Piece, head: Buffer): boolean {
+  const text = head
+    .toString('utf8')
+    .replace(/^\ufeff/, '')
+    .trimStart();
+  if (!isText(piece)) return false;
+  return /^\{\s*("|\})/.test(text) || /^\[\s*(["{[\]\d-]|true|false|null)/.test(text);
+}
+
+function isXml(_: Piece, head: Buffer): boolean {
+  const text =
+    (head[0] === 0xff && head[1] === 0xfe) || (head[0] === 0xfe && head[1] === 0xff)
+      ? head.toString('latin1').replaceAll('\0', '').slice(2)
+      : head.toString('utf8');
+  return /^\ufeff?\s*<(\?xml|!DOCTYPE|PMML|net\b)/i.test(text);
 }
 
 function isMarked(head: Buffer): boolean {

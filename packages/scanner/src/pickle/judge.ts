@@ -165,8 +165,7 @@ class Judge implements Listener {
     const end = walk(this.#piece, source, bytes === null ? start : 0, options, (rule, message) => found.push([rule, message]), nested);
     // Arrays begin with any bytes; only what a whole pickle says, or what no array says by chance, counts.
     for (const [rule, message] of found)
-      if (end.stopped ? !CHANCE.has(rule) : rule === 'pickle-dangerous-call')
-        this.#sink(rule, `a pickle held as bytes ${message}`, start);
+      if (end.stopped ? !CHANCE.has(rule) : rule === 'pickle-dangerous-call') this.#sink(rule, `a pickle held as bytes ${message}`, start);
     if (bytes === null) this.#inner.push(...nested);
   }
 

@@ -38,7 +38,7 @@ export async function scanPickle(piece: Piece, start: number = 0): Promise<void>
 
 async function scanTail(piece: Piece, start: number, tensors: boolean): Promise<void> {
   const { source } = piece;
-  if (isZero(source, start, source.size)) return;
+  if (isZero(source, start, source.size) || /^[ \t\r\n]{0,16}$/.test(source.read(start, 17).toString('latin1'))) return;
   carvePickles(piece, start, source.size, 'the bytes behind the last pickle');
   if (tensors) return;
   piece.report('pickle-trailing', `${source.size - start} bytes behind the last pickle`, start);

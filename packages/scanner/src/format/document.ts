@@ -1,0 +1,100 @@
+import { leaves } from '../archive/paths.ts';
+import type { Piece } from '../piece.ts';
+import { quote } from '../report.ts';
+import { inspectTemplate } from '../template/inspect.ts';
+import { checkTarget } from './imports.ts';
+import { at, type Json, JsonError, type JsonMap, objects, parseJson } from './json.ts';
+import { inspectKeras, isKerasConfig } from './keras.ts';
+import { inspectPython } from './python.ts';
+import { inspectSkops, isSkopsSchema } from './skops.ts';
+
+/** Shards that hold nothing but tensors. */
+const SAFE_SHARD = /\.(safetensors|gguf)$/i;
+
+/** A JSON document: configuration of a model or tokenizer, index of shards, notebook, Keras or skops schema. By what it says, not by name. */
+export async function scanJson(piece: Piece): Promise<void> {
+  if (piece.source.size > piece.limits.document) {
+    piece.report('limit-document', `a JSON document of ${piece.source.size} bytes`);
+    return;
+  }
+  const text = piece.source
+    .read(0, piece.source.size)
+    .toString('utf8')
+    .replace(/^\ufeff/, '');
+  let document: Json;
+  try {
+    document = parseJson(text, { lenient: true });
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
+    piece.report(error.kind === 'depth' ? 'json-depth' : 'json-broken', `the JSON is not sound: ${error.message}`, error.at);
+    return;
+  }
+  await inspectDocument(piece, document);
+}
+
+async function inspectDocument(piece: Piece, document: Json): Promise<void> {
+  if (isSkopsSchema(document)) inspectSkops(piece, document);
+  if (isKerasConfig(document) || piece.surrounding === 'keras') await inspectKeras(piece, document);
+  if (!(document instanceof Map)) return;
+  if (Array.isArray(document.get('cells')) && document.has('nbformat')) inspectNotebook(piece, document);
+  const weights = document.get('weight_map');
+  if (weights instanceof Map) inspectIndex(piece, weights);
+  for (const node of objects(document)) await inspectObject(piece, node);
+}
+
+async function inspectObject(piece: Piece, node: JsonMap): Promise<void> {
+  const map = node.get('auto_map');
+  if (map instanceof Map) {
+    const names = [...map.values()].flat().filter((value) => typeof value === 'string');
+    const foreign = names.find((name) => name.includes('--'));
+    if (foreign !== undefined) piece.report('config-remote-code', `auto_map imports code of another repository: ${quote(foreign)}`);
+    else piece.report('config-remote-code', `auto_map imports code beside the model: ${quote(names.join(', '))}`);
+  }
+  if (node.get('trust_remote_code') === true) piece.report('config-remote-code', 'trust_remote_code is set');
+  const target = node.get('_target_');
+  if (typeof target === 'string') checkTarget(piece, target);
+  const template = node.get('chat_template');
+  if (typeof template === 'string') inspectTemplate(piece, template, 'the chat template');
+  else if (Array.isArray(template) || template instanceof Map) inspectTemplates(piece, template);
+  // A Keras configuration that is kept as a string inside another document.
+  const nested = node.get('model_config');
+  if (typeof nested === 'string' && nested.includes('class_name')) {
+    try {
+      await inspectKeras(piece, parseJson(nested, { lenient: true }));
+    } catch (error) {
+      if (!(error instanceof JsonError)) throw error;
+      piece.report('json-broken', 'a nested configuration is not sound JSON');
+    }
+  }
+}
+
+/** Named templates: a list of `{name, template}`, or a map from name to template. */
+function inspectTemplates(piece: Piece, templates: Json[] | JsonMap): void {
+  const named = Array.isArray(templates)
+    ? templates.map((entry) => [at(entry, 'name'), at(entry, 'template')] as const)
+    : [...templates].map(([name, template]) => [name, template] as const);
+  for (const [name, template] of named)
+    if (typeof template === 'string') inspectTemplate(piece, template, `the chat template ${quote(String(name))}`);
+}
+
+function inspectIndex(piece: Piece, weights: JsonMap): void {
+  const shards = new Set<string>();
+  for (const shard of weights.values()) if (typeof shard === 'string') shards.add(shard);
+  for (const shard of shards) if (leaves(shard)) piece.report('index-traversal', `the index names the shard ${quote(shard)}`);
+  const unsafe = [...shards].find((shard) => !SAFE_SHARD.test(shard));
+  if (unsafe !== undefined && [...shards].some((shard) => SAFE_SHARD.test(shard)))
+    piece.report('index-pickle', `the index mixes in the shard ${quote(unsafe)}`);
+}
+
+function inspectNotebook(piece: Piece, notebook: JsonMap): void {
+  const cells = notebook.get('cells');
+  for (const cell of Array.isArray(cells) ? cells : []) {
+    if (at(cell, 'cell_type') !== 'code') continue;
+    const source = at(cell, 'source');
+    const text = Array.isArray(source) ? source.filter((line) => typeof line === 'string').join('') : String(source ?? '');
+    inspectPython(piece, text, 'a notebook cell');
+    const command = /^\s*[!%](?!matplotlib|load_ext|autoreload|time|pip install|config|env\b|cd\b|%time|%capture)\s*(\S.*)$/m.exec(text);
+    if (command?.[0].trimStart().startsWith('!') === true)
+      piece.report('python-dangerous', `a notebook cell runs a command: ${quote(command[1] ?? '')}`);
+  }
+}

@@ -1,0 +1,186 @@
+import type { Piece } from '../piece.ts';
+import type { ByteSource } from '../source.ts';
+
+/** What lies outside the file: a link to an object of another file, or a dataset's bytes in one. */
+export type External = (what: 'link' | 'storage', target: string) => void;
+
+const UNDEFINED = 2n ** 64n - 1n;
+const SMALLEST = 128;
+const MAX_OBJECTS = 200_000;
+const MESSAGE = { link: 0x06, externalFiles: 0x07, continuation: 0x10, symbolTable: 0x11 } as const;
+const EXTERNAL_LINK = 64;
+
+/** Offsets and lengths are 8 bytes in every file that h5py writes; other widths are not followed. */
+interface Reader {
+  readonly source: ByteSource;
+  readonly seen: Set<number>;
+  readonly queue: number[];
+  readonly external: External;
+}
+
+/**
+ * Follows the object headers from the root group (HDF5 File Format Specification 3.0): groups by symbol table and by link message, and the
+ * external file list of datasets. Groups kept in fractal heaps (more than a handful of links, `libver='latest'`) are searched as bytes.
+ */
+export function scanObjectHeaders(piece: Piece, external: External): void {
+  const { source } = piece;
+  const root = rootAddress(source);
+  if (root === null) {
+    // What is too short for a superblock and one object cannot hold a link.
+    if (source.size < SMALLEST) return;
+    piece.report('hdf5-broken', 'the superblock is invalid');
+    return;
+  }
+  const reader: Reader = { source, seen: new Set(), queue: [root], external };
+  for (let next = reader.queue.pop(); next !== undefined; next = reader.queue.pop()) {
+    if (reader.seen.has(next) || reader.seen.size > MAX_OBJECTS) continue;
+    reader.seen.add(next);
+    piece.run.checkTime();
+    readObject(reader, next);
+  }
+  scanHeaps(piece, external);
+}
+
+function rootAddress(source: ByteSource): number | null {
+  const block = source.read(0, 128);
+  const version = block[8] ?? 255;
+  if (version <= 1) {
+    if (block.length < 96 || block[13] !== 8 || block[14] !== 8) return null;
+    // Base, free space, end and driver addresses, then the root's symbol table entry: name offset, header address.
+    return address(block.readBigUInt64LE((version === 0 ? 24 : 28) + 32 + 8));
+  }
+  if (version > 3 || block.length < 48 || block[9] !== 8) return null;
+  return address(block.readBigUInt64LE(36));
+}
+
+function address(value: bigint): number | null {
+  return value === UNDEFINED || value > BigInt(Number.MAX_SAFE_INTEGER) ? null : Number(value);
+}
+
+function push(reader: Reader, value: bigint): void {
+  const at = address(value);
+  if (at !== null && at < reader.source.size) reader.queue.push(at);
+}
+
+function readObject(reader: Reader, at: number): void {
+  const head = reader.source.read(at, 24);
+  if (head.length < 16) return;
+  if (head.toString('latin1', 0, 4) === 'OHDR') readVersion2(reader, at, head);
+  else if (head[0] === 1) readVersion1(reader, at + 16, head.readUInt32LE(8), 0);
+}
+
+function readVersion1(reader: Reader, start: number, length: number, depth: number): void {
+  const block = reader.source.read(start, Math.min(length, 2 ** 20));
+  for (let at = 0; at + 8 <= block.length; ) {
+    const type = block.readUInt16LE(at);
+    const size = block.readUInt16LE(at + 2);
+    const data = block.subarray(at + 8, at + 8 + size);
+    readMessage(reader, type, data);
+    if (type === MESSAGE.continuation && data.length >= 16 && depth < 32) {
+      const from = address(data.readBigUInt64LE(0));
+      if (from !== null) readVersion1(reader, from, Number(data.readBigUInt64LE(8)), depth + 1);
+    }
+    at += 8 + size;
+  }
+}
+
+function readVersion2(reader: Reader, at: number, head: Buffer): void {
+  const flags = head[5] ?? 0;
+  const start = at + 6 + ((flags & 0x20) !== 0 ? 16 : 0) + ((flags & 0x10) !== 0 ? 4 : 0);
+  const width = 1 << (flags & 3);
+  const size = reader.source.read(start, 8);
+  if (size.length < width) return;
+  readMessages2(reader, start + width, Number(size.readUIntLE(0, Math.min(width, 6))), flags, 0);
+}
+
+function readMessages2(reader: Reader, start: number, length: number, flags: number, depth: number): void {
+  const block = reader.source.read(start, Math.min(length, 2 ** 20));
+  const header = (flags & 4) !== 0 ? 6 : 4;
+  for (let at = 0; at + header <= block.length; ) {
+    const type = block[at] ?? 0;
+    const size = block.readUInt16LE(at + 1);
+    const data = block.subarray(at + header, at + header + size);
+    readMessage(reader, type, data);
+    if (type === MESSAGE.continuation && data.length >= 16 && depth < 32) {
+      const from = address(data.readBigUInt64LE(0));
+      // A continuation block begins with its signature and ends with a checksum.
+      if (from !== null) readMessages2(reader, from + 4, Number(data.readBigUInt64LE(8)) - 8, flags, depth + 1);
+    }
+    at += header + size;
+  }
+}
+
+function readMessage(reader: Reader, type: number, data: Buffer): void {
+  if (type === MESSAGE.symbolTable && data.length >= 16) readGroup(reader, data.readBigUInt64LE(0));
+  else if (type === MESSAGE.link) readLink(reader, data);
+  else if (type === MESSAGE.externalFiles && data.length >= 16) reader.external('storage', externalName(reader, data));
+}
+
+/** The local heap that holds the names, then the names themselves. */
+function externalName(reader: Reader, data: Buffer): string {
+  const heap = address(data.readBigUInt64LE(8));
+  const head = heap === null ? Buffer.alloc(0) : reader.source.read(heap, 32);
+  const segment = head.length === 32 ? address(head.readBigUInt64LE(24)) : null;
+  if (segment === null) return '?';
+  return /[^\0]+/.exec(reader.source.read(segment, 1024).toString('utf8'))?.[0] ?? '?';
+}
+
+function readLink(reader: Reader, data: Buffer): void {
+  const flags = data[1] ?? 0;
+  let at = 2;
+  const typed = (flags & 8) !== 0;
+  const kind = typed ? (data[at] ?? 0) : 0;
+  if (typed) at += 1;
+  at += ((flags & 4) !== 0 ? 8 : 0) + ((flags & 16) !== 0 ? 1 : 0);
+  const width = 1 << (flags & 3);
+  if (at + width > data.length) return;
+  const name = data.readUIntLE(at, Math.min(width, 6));
+  at += width + name;
+  if (kind === 0 && at + 8 <= data.length) push(reader, data.readBigUInt64LE(at));
+  else if (kind === EXTERNAL_LINK)
+    reader.external(
+      'link',
+      data
+        .toString('utf8', Math.min(data.length, at + 3))
+        .split('\0')
+        .join(' '),
+    );
+}
+
+/** An old-style group: a tree of symbol table nodes. A soft link has the cache type 2; an external one is a link message. */
+function readGroup(reader: Reader, tree: bigint): void {
+  const at = address(tree);
+  if (at === null || reader.seen.has(-at - 1)) return;
+  reader.seen.add(-at - 1);
+  const head = reader.source.read(at, 24);
+  const signature = head.toString('latin1', 0, 4);
+  if (head.length < 24) return;
+  if (signature === 'TREE') {
+    const used = head.readUInt16LE(6);
+    const entries = reader.source.read(at + 24, used * 16 + 8);
+    for (let index = 0; index < used && 16 + index * 16 <= entries.length; index += 1)
+      readGroup(reader, entries.readBigUInt64LE(8 + index * 16));
+  } else if (signature === 'SNOD') {
+    const count = head.readUInt16LE(6);
+    const entries = reader.source.read(at + 8, count * 40);
+    for (let index = 0; index * 40 + 16 <= entries.length; index += 1) push(reader, entries.readBigUInt64LE(index * 40 + 8));
+  }
+}
+
+const HEAP = Buffer.from('FHDB', 'latin1');
+const WINDOW = 2 ** 20;
+const HEAP_SAMPLE = 65_536;
+
+/** Direct blocks of fractal heaps hold link messages one after another; an external one has its type, name and target in the clear. */
+function scanHeaps(piece: Piece, external: External): void {
+  for (let base = 0; base < piece.source.size; base += WINDOW) {
+    piece.run.checkTime();
+    const window = piece.source.read(base, WINDOW + HEAP_SAMPLE);
+    for (let at = window.indexOf(HEAP); at >= 0 && at < WINDOW; at = window.indexOf(HEAP, at + 4)) {
+      const block = window.toString('latin1', at, at + HEAP_SAMPLE);
+      // Version 1, a type flag, type 64, …, the name, then length, flags 0, file name, NUL, object path, NUL.
+      const match = /\x01[\x08-\x1f]\x40[\s\S]{0,10}?[\x20-\x7e]{1,64}[\s\S]\0\0([\x20-\x7e]{1,255})\0(\/[\x20-\x7e]{0,255})\0/.exec(block);
+      if (match !== null) external('link', `${match[1]} ${match[2]}`);
+    }
+  }
+}

@@ -1,0 +1,40 @@
+import type { Piece } from '../piece.ts';
+import { quote } from '../report.ts';
+import { inspectTemplate } from '../template/inspect.ts';
+import { checkTarget } from './imports.ts';
+import { inspectPython, isPython } from './python.ts';
+
+const SAMPLE = 65_536;
+const TARGET = /^[ \t-]*["']?_target_["']?[ \t]*:[ \t]*["']?([\w.]+)["']?[ \t]*(?:#.*)?$/gm;
+const PYTHON_TAG = /!!python\/(?:object|name|module)[\w/]*:\s*([\w.]*)/g;
+const FLOW_TARGET = /[{,]\s*["']?_target_["']?\s*:\s*["']?([\w.]+)/g;
+const TEMPLATE = /\{%[-+]?\s*(?:for|if|set|macro)\b|\{\{[-+]?.*\}\}/s;
+const SCRIPT = /^#![^\n]*\b(sh|bash|zsh|dash|perl|ruby|node|php|pwsh)\b/;
+
+/** Valid UTF-8 (or ASCII) without control characters, as far as a sample from each end shows. */
+export function isText(piece: Piece): boolean {
+  const { source } = piece;
+  if (source.size === 0) return false;
+  const samples = [source.read(0, SAMPLE), source.size > SAMPLE ? source.read(source.size - SAMPLE, SAMPLE) : Buffer.alloc(0)];
+  return samples.every((sample) => {
+    for (const byte of sample) if (byte < 32 && byte !== 9 && byte !== 10 && byte !== 13 && byte !== 12) return false;
+    // A sample may cut a character at either end.
+    return !sample.toString('utf8').slice(4, -4).includes('\ufffd');
+  });
+}
+
+/** Plain text: YAML that instantiates, Python, a template, a script. Words in prose are words. */
+export function scanText(piece: Piece): void {
+  const { source } = piece;
+  if (source.size > piece.limits.document) {
+    piece.report('limit-document', `a text of ${source.size} bytes`);
+    return;
+  }
+  const text = source.read(0, source.size).toString('utf8');
+  if (SCRIPT.test(text)) piece.report('executable-script', `a script for ${quote(SCRIPT.exec(text)?.[1] ?? '')}`);
+  for (const pattern of [TARGET, FLOW_TARGET]) for (const match of text.matchAll(pattern)) checkTarget(piece, match[1] ?? '', match.index);
+  for (const match of text.matchAll(PYTHON_TAG))
+    piece.report('config-target', `YAML builds the Python object ${quote(match[1] ?? '')}`, match.index);
+  if (isPython(text)) inspectPython(piece, text);
+  else if (TEMPLATE.test(text)) inspectTemplate(piece, text, 'the template');
+}
