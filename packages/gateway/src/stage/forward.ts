@@ -28,8 +28,10 @@ export async function forward(cleared: Cleared, door: Door, record: ExchangeReco
     try {
       return await ask(cleared, destination, door, record);
     } catch (error) {
-      if (!(error instanceof Fault) || !anotherMayHelp(error)) throw error;
-      last = error;
+      if (!(error instanceof Fault) || error.code === 'client_closed_request') throw error;
+      if (anotherMayHelp(error)) last = error;
+      // A fallback that does not take the request is one less; the client did not ask for it.
+      else if (last === null) throw error;
     }
   }
   throw last ?? unavailable('no destination');

@@ -82,6 +82,9 @@ function findDestinations(asked: Asked): Destination[] {
     if (destination === null || decide(asked, asked.endpoint.action, name).effect === 'deny') continue;
     destinations.push(destination);
   }
+  if (destinations.length === 0) {
+    throw new Fault('upstream_unavailable', 'The model is not available at the moment.', { detail: 'no destination' });
+  }
   return destinations;
 }
 
