@@ -37,6 +37,12 @@ export function ensureInstalled({ dev }) {
   writeFileSync(STAMP, `${lock} ${dev ? 'dev' : 'run'}\n`);
 }
 
+/**
+ * Options of the serving process: a larger nursery for young objects, because a request's all die together; collecting them in a small
+ * one costs a tenth of the time under load. MiB.
+ */
+export const SERVE_OPTIONS = ['--max-semi-space-size=32'];
+
 /** Runs a program under Node 24, passes signals on, and resolves with its exit status. */
 export function runNode(args, env = {}) {
   const child = spawn(findNode(), args, { cwd: process.cwd(), stdio: 'inherit', env: { ...process.env, ...env } });

@@ -2,6 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import { AddressList, Authenticator, compilePolicy, type JwksCache, type Limiter, type LimitRules, type Policy } from '@sallyport/access';
 import type { Clock, Meter, Snapshot } from '@sallyport/core';
 import { compileGuard, type Guard } from '@sallyport/guard';
+import { RememberingGuard } from './remembering-guard.ts';
 
 /** A snapshot made ready for use. An exchange keeps the one it began with. */
 export interface Compiled {
@@ -31,7 +32,7 @@ export function compile(snapshot: Snapshot, options: CompileOptions): Compiled {
     snapshot,
     authenticator: new Authenticator(snapshot, options),
     policy: compilePolicy(snapshot),
-    guard: compileGuard(snapshot.guard),
+    guard: new RememberingGuard(compileGuard(snapshot.guard)),
     limiter: options.limiter,
     limits: { rules: snapshot.limits, keyRules: (id) => snapshot.keys.get(id)?.limits ?? [] },
     trustedProxies: new AddressList(snapshot.http.trustedProxies),

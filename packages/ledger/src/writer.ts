@@ -32,7 +32,7 @@ interface Trouble {
 const CLOCK_TOLERANCE_MS = 1000;
 const WRITE_BYTES = 1 << 20;
 /** Least time between two groups while entries come in quickly, milliseconds. */
-const GROUP_INTERVAL = 1;
+const GROUP_INTERVAL = 2;
 /** Entries that make a group worth writing at once. */
 const GROUP_ENOUGH = 64;
 

@@ -1,0 +1,48 @@
+import { hash } from 'node:crypto';
+import { PASS, type Verdict } from '@sallyport/core';
+import type { Guard, TextContext, TextWindow } from '@sallyport/guard';
+
+/** Shorter texts are judged faster than they are looked up. UTF-16 units. */
+const WORTH_REMEMBERING = 256;
+/** Texts remembered in one generation; at most two are kept. */
+const GENERATION = 4_096;
+
+/**
+ * A guard that remembers which whole texts passed. A conversation is sent again with every turn, and a system prompt with every request:
+ * what was judged a moment ago by the same guard, in the same place, is judged the same. Only `pass` is remembered, under the SHA-256 of
+ * the text and its context, so that no text stays in memory and nothing a text could contain confuses two contexts. It lives and dies
+ * with its snapshot: another configuration begins without memory.
+ */
+export class RememberingGuard implements Guard {
+  readonly #guard: Guard;
+  #young = new Set<string>();
+  #old = new Set<string>();
+
+  constructor(guard: Guard) {
+    this.#guard = guard;
+  }
+
+  inspect(text: string, context: TextContext): Verdict {
+    if (text.length < WORTH_REMEMBERING) return this.#guard.inspect(text, context);
+    // A lone surrogate and U+FFFD encode alike; a text that holds one is judged each time.
+    if (!text.isWellFormed()) return this.#guard.inspect(text, context);
+    const name = `${context.stage}/${context.provenance}/${context.kind ?? ''}/${hash('sha256', text, 'base64')}`;
+    if (this.#young.has(name)) return PASS;
+    const passed = this.#old.has(name);
+    const verdict = passed ? PASS : this.#guard.inspect(text, context);
+    if (verdict.effect === 'pass') this.#remember(name);
+    return verdict;
+  }
+
+  open(context: TextContext): TextWindow {
+    return this.#guard.open(context);
+  }
+
+  #remember(name: string): void {
+    if (this.#young.size >= GENERATION) {
+      this.#old = this.#young;
+      this.#young = new Set();
+    }
+    this.#young.add(name);
+  }
+}
