@@ -2,6 +2,7 @@ import { LimitReached } from '../limits.ts';
 import type { Piece } from '../piece.ts';
 import { quote } from '../report.ts';
 import type { ByteSource } from '../source.ts';
+import { undoBranches } from './branch.ts';
 import { decodeBzip2 } from './bzip2.ts';
 import { decodeZlib } from './deflate.ts';
 import { decodeLzma2, LzmaDecoder } from './lzma.ts';
@@ -28,7 +29,16 @@ const ID = {
   emptyStream: 14,
   encoded: 23,
 } as const;
-const METHOD = { copy: '00', lzma: '030101', lzma2: '21', deflate: '040108', bzip2: '040202', aes: '06f10701' } as const;
+const METHOD = {
+  copy: '00',
+  lzma: '030101',
+  lzma2: '21',
+  deflate: '040108',
+  bzip2: '040202',
+  aes: '06f10701',
+  bcj: '03030103',
+  bcjShort: '04',
+} as const;
 const HEADER_LIMIT = 64 * 2 ** 20;
 const COUNT_LIMIT = 1_000_000;
 
@@ -126,9 +136,11 @@ async function unpack(piece: Piece, streams: Streams, index: number, folder: Fol
     piece.report('archive-encrypted', 'the archive is encrypted', position);
     return null;
   }
-  const [method] = folder.methods;
-  const size = folder.sizes[0] ?? 0;
-  if (method === undefined || folder.methods.length !== 1) {
+  // A branch filter behind the compressor, in whichever order the two are listed.
+  const filter = folder.methods.length === 2 ? ids.findIndex((id) => id === METHOD.bcj || id === METHOD.bcjShort) : -1;
+  const method = folder.methods[filter < 0 ? 0 : 1 - filter];
+  const size = folder.sizes[filter < 0 ? 0 : 1 - filter] ?? 0;
+  if (method === undefined || (folder.methods.length !== 1 && filter < 0)) {
     piece.report('archive-method', `compressed by a chain of methods (${quote(ids.join(', '))})`, position);
     return null;
   }
@@ -145,6 +157,17 @@ async function unpack(piece: Piece, streams: Streams, index: number, folder: Fol
     else if (error instanceof Damaged) piece.report('archive-broken', error.message, position);
     else throw error;
   }
+  return filter < 0 ? output : unfilter(piece, output);
+}
+
+/** The whole folder goes through memory here; the limit on it is the one for decompressed bytes in memory. */
+function unfilter(piece: Piece, filtered: Output): Output {
+  using held = filtered;
+  if (held.size > piece.limits.memory) throw new LimitReached('limit-expanded', 'a filtered folder is larger than is looked at');
+  const output = new Output(piece, held.size);
+  const bytes = Buffer.from(held.source().read(0, held.size));
+  undoBranches(bytes);
+  output.write(bytes);
   return output;
 }
 
@@ -254,6 +277,7 @@ function readFolders(reader: HeaderReader, streams: Streams): void {
   if (reader.number() !== ID.codersSize) throw new Damaged('no sizes of folders');
   for (const folder of streams.folders) {
     folder.sizes = folder.methods.map(() => reader.number());
+    // The first coder's output is the folder's; a filter in front of the compressor keeps its size.
     folder.streamSizes = [folder.sizes[0] ?? 0];
   }
   for (let id = reader.number(); id !== ID.end; id = reader.number()) {

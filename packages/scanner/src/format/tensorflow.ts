@@ -45,8 +45,14 @@ const CHILDREN: Readonly<Record<Message, Readonly<Record<number, Message>>>> = {
 export function isSavedModel(piece: Piece): boolean {
   const found = outline(piece.source);
   const meta = found?.get(2);
-  if (found === null || found.get(1)?.wire !== WIRE.varint || meta?.wire !== WIRE.bytes || found.size > 2) return false;
-  return reads(piece, meta, (field) => field.number <= 9 && field.wire === WIRE.bytes);
+  if (found === null || (found.get(1)?.wire ?? WIRE.varint) !== WIRE.varint || meta?.wire !== WIRE.bytes) return false;
+  if ([...found.keys()].some((number) => number > 2)) return false;
+  let graph = false;
+  const sound = reads(piece, meta, (field) => {
+    graph ||= field.number === 2;
+    return field.number <= 9 && field.wire === WIRE.bytes;
+  });
+  return sound && graph;
 }
 
 /** A frozen graph: nodes with a name and an operation, and nothing else at the top. */

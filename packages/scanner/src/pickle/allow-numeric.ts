@@ -4,7 +4,7 @@
  * releases where they moved. None of them reads a file or calls what it is handed; those that do (numpy.load, pandas.read_*) are denied.
  */
 export const NUMERIC: string = `
-numpy abs absolute acos acosh add amax amin arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin array asarray asin asinh atan atan2 atanh bitwise_and bitwise_count bitwise_invert bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor bool bool8 bool_ byte bytes0 bytes_ cbrt cdouble ceil character clongdouble complex complex128 complex256 complex64 complex_ complexfloating conj conjugate copysign cos cosh csingle datetime64 deg2rad degrees divide divmod double dtype equal exp exp2 expm1 fabs flexible float float128 float16 float32 float64 float_ float_power floating floor floor_divide fmax fmin fmod frexp gcd generic greater greater_equal half heaviside hypot inexact inf int int0 int16 int32 int64 int8 int_ intc integer intp invert isfinite isinf isnan isnat lcm ldexp left_shift less less_equal log log10 log1p log2 logaddexp logaddexp2 logical_and logical_not logical_or logical_xor long longdouble longlong matmul matrix matvec max maximum mean median min minimum mod modf multiply nan nanmean nanmedian ndarray negative nextafter not_equal number object object0 object_ poly1d positive pow power prod rad2deg radians recarray reciprocal record remainder right_shift rint short sign signbit signedinteger sin single sinh spacing sqrt square std str str0 str_ string_ subtract sum tan tanh timedelta64 true_divide trunc ubyte uint uint16 uint32 uint64 uint8 uintc uintp ulong ulonglong unicode unicode_ unsignedinteger ushort var vecdot vecmat void void0
+numpy abs absolute acos acosh add amax amin arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin array asarray asin asinh atan atan2 atanh bitwise_and bitwise_count bitwise_invert bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor bool bool8 bool_ byte bytes0 bytes_ cbrt cdouble ceil character clongdouble complex complex128 complex256 complex64 complex_ complexfloating conj conjugate copysign cos cosh csingle datetime64 deg2rad degrees divide divmod double dtype equal exp exp2 expm1 fabs flexible float float128 float16 float32 float64 float_ float_power floating floor floor_divide fmax fmin fmod frexp gcd generic greater greater_equal half heaviside hypot inexact inf int int0 int16 int32 int64 int8 int_ intc integer intp invert isfinite isinf isnan isnat lcm ldexp left_shift less less_equal log log10 log1p log2 logaddexp logaddexp2 logical_and logical_not logical_or logical_xor long longdouble longlong matmul matrix matvec max maximum mean median min minimum mod modf multiply nan nanmean nanmedian ndarray negative nextafter not_equal number object object0 object_ poly1d positive pow power prod rad2deg radians recarray reciprocal record remainder right_shift rint short sign signbit signedinteger sin single sinh spacing sqrt square std str str0 str_ string_ subtract sum tan tanh timedelta64 true_divide trunc ubyte uint uint16 uint32 uint64 uint8 uintc uintp ulong ulonglong unicode unicode_ unsignedinteger ushort var vecdot vecmat vectorize void void0
 numpy._core _DType_reconstruct _ufunc_reconstruct
 numpy._core._multiarray_umath _reconstruct scalar
 numpy._core._internal _reconstruct
@@ -18,8 +18,11 @@ numpy.core.multiarray _reconstruct scalar
 numpy.core.numeric _frombuffer
 numpy.core.records recarray record
 numpy.dtypes BoolDType ByteDType BytesDType CLongDoubleDType Complex128DType Complex64DType DateTime64DType Float16DType Float32DType Float64DType Int16DType Int32DType Int64DType Int8DType IntDType LongDType LongDoubleDType LongLongDType ObjectDType ShortDType StrDType StringDType TimeDelta64DType UByteDType UInt16DType UInt32DType UInt64DType UInt8DType UIntDType ULongDType ULongLongDType UShortDType VoidDType
+numpy.lib._function_base_impl vectorize
 numpy.lib._polynomial_impl poly1d
+numpy.lib.function_base vectorize
 numpy.lib.polynomial poly1d
+numpy.ma MaskedArray
 numpy.ma.core MaskedArray MaskedConstant _mareconstruct mvoid
 numpy.matrixlib.defmatrix matrix
 numpy.polynomial.chebyshev Chebyshev
@@ -43,7 +46,8 @@ pandas ArrowDtype BooleanDtype Categorical CategoricalDtype CategoricalIndex Dat
 pandas._libs.arrays NDArrayBacked __pyx_unpickle_NDArrayBacked
 pandas._libs.index Int64Engine ObjectEngine
 pandas._libs.internals BlockPlacement __pyx_unpickle_BlockPlacement _unpickle_block
-pandas._libs.interval Interval
+pandas._libs.interval Interval IntervalMixin
+pandas._libs.sparse BlockIndex IntIndex
 pandas._libs.missing NA NAType
 pandas._libs.tslibs.nattype NaTType __nat_unpickle _nat_unpickle
 pandas._libs.tslibs.offsets BDay BusinessDay DateOffset Day Hour Micro Milli Minute MonthBegin MonthEnd Nano QuarterEnd Second Week YearEnd
@@ -87,6 +91,7 @@ pandas.indexes.base Index _new_Index
 pandas.indexes.numeric Float64Index Int64Index
 pandas.indexes.range RangeIndex
 pandas.tseries.offsets BDay BusinessDay DateOffset Day Hour Micro Milli Minute MonthBegin MonthEnd Nano QuarterEnd Second Week YearEnd
+scipy._lib.array_api_compat.numpy._aliases asarray
 scipy.interpolate._bary_rational AAA FloaterHormannInterpolator
 scipy.interpolate._bsplines BSpline
 scipy.interpolate._cubic Akima1DInterpolator CubicHermiteSpline CubicSpline PchipInterpolator pchip

@@ -19,7 +19,7 @@ sklearn.cluster._feature_agglomeration AgglomerationTransform
 sklearn.cluster._hdbscan._tree TreeUnionFind
 sklearn.cluster._hdbscan.hdbscan HDBSCAN
 sklearn.cluster._hierarchical_fast UnionFind WeightedEdge
-sklearn.cluster._kmeans KMeans MiniBatchKMeans _BaseKMeans
+sklearn.cluster._kmeans KMeans MiniBatchKMeans _kmeans_single_elkan _kmeans_single_lloyd lloyd_iter_chunked_dense _BaseKMeans
 sklearn.cluster._mean_shift MeanShift
 sklearn.cluster._optics OPTICS
 sklearn.cluster._spectral SpectralClustering

@@ -32,8 +32,7 @@ operator call
 _operator call
 functools reduce singledispatch
 itertools starmap
-numpy vectorize frompyfunc apply_along_axis apply_over_axes piecewise
-numpy.lib.function_base vectorize
+numpy frompyfunc apply_along_axis apply_over_axes piecewise
 pandas eval
 pandas.core.computation.eval eval
 pandas.core.computation.expr Expr

@@ -1,6 +1,7 @@
 import type { Piece } from '../piece.ts';
 import type { RuleId } from '../rules.ts';
 import { type ByteSource, bufferSource } from '../source.ts';
+import { isConditional, isHarmless, isUnpickler } from './conditional.ts';
 import { describe, list } from './describe.ts';
 import { entry, inlineArray } from './joblib.ts';
 import { readLiteral } from './literal.ts';
@@ -29,6 +30,7 @@ const ANOMALY: Readonly<Record<Anomaly, RuleId>> = {
   memo: 'pickle-memo',
   expansion: 'pickle-expansion',
   leftover: 'pickle-leftover',
+  truncated: 'pickle-broken',
 };
 const WRAPPERS: ReadonlySet<string> = new Set(['NDArrayWrapper', 'ZNDArrayWrapper']);
 
@@ -40,7 +42,10 @@ export interface Inner {
 
 /** Walks one pickle and judges what a loader would do. The inner files it names are appended to `inner`. */
 export function walk(piece: Piece, source: ByteSource, start: number, options: WalkOptions, sink: Sink, inner: Inner[]): StreamEnd {
-  return new Machine(source, start, new Judge(piece, source, options, sink, inner)).run();
+  const listener = new Judge(piece, source, options, sink, inner);
+  const end = new Machine(source, start, listener).run();
+  listener.conclude();
+  return end;
 }
 
 class Judge implements Listener {
@@ -49,6 +54,8 @@ class Judge implements Listener {
   readonly #options: WalkOptions;
   readonly #sink: Sink;
   readonly #inner: Inner[];
+  #conditional: Global | null = null;
+  #excused: boolean = false;
 
   constructor(piece: Piece, source: ByteSource, options: WalkOptions, sink: Sink, inner: Inner[]) {
     this.#piece = piece;
@@ -58,12 +65,23 @@ class Judge implements Listener {
     this.#inner = inner;
   }
 
+  /** Reports the functions that are harmless in certain calls only, where no such call was made. */
+  conclude(): void {
+    const global = this.#conditional;
+    if (global !== null && !this.#excused)
+      this.#sink('pickle-dangerous-import', `imports ${describe(this.#source, global)}, which reaches the interpreter`, global.offset);
+  }
+
   imported(global: Global): void {
     if (global.computed) {
       this.#sink('pickle-computed-name', 'imports a name that is computed while loading', global.offset);
       return;
     }
     if (INNER_LOADERS.has(`${global.module} ${global.name}`)) return;
+    if (isConditional(global)) {
+      this.#conditional ??= global;
+      return;
+    }
     const name = describe(this.#source, global);
     const judgement = judge(global.module, global.name);
     switch (judgement.kind) {
@@ -96,6 +114,11 @@ class Judge implements Listener {
       this.#sink('pickle-broken', 'calls something that is no function', offset);
       return;
     }
+    if (isConditional(callee)) {
+      this.#excused ||= isHarmless(this.#source, callee, call.args);
+      if (isHarmless(this.#source, callee, call.args)) return;
+    }
+    if (callee.kind === 'call' && isUnpickler(this.#source, callee)) return;
     if (callee.kind !== 'global') {
       this.#sink('pickle-computed-call', `calls the result of ${describe(this.#source, callee)}`, offset);
       return;

@@ -12,7 +12,7 @@ export interface StreamEnd {
 }
 
 /** What no pickler writes and a loader accepts. */
-export type Anomaly = 'frame' | 'protocol' | 'memo' | 'expansion' | 'leftover';
+export type Anomaly = 'frame' | 'protocol' | 'memo' | 'expansion' | 'leftover' | 'truncated';
 
 /** What a walk tells its listener, in the order a loader would do it. Offsets are those of the source. */
 export interface Listener {
@@ -304,7 +304,7 @@ export class Machine {
           case OP.FRAME: {
             next = this.#within(position + 9);
             const end = next + Number(bytes.readBigUInt64LE(at + 1));
-            if (end > this.#limit) throw new Broken('a frame reaches beyond the end');
+            if (end > this.#limit) this.#listener.anomaly('truncated', 'a frame reaches beyond the end', position);
             if (next <= frame && frame !== Number.POSITIVE_INFINITY && next < frame)
               this.#listener.anomaly('frame', 'a frame begins inside another', position);
             frame = end;

@@ -24,6 +24,20 @@ const HIDDEN = /[\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\u{e0000}-\
 const FETCHES = /\{%[-+]?\s*(?:include|import|from|extends)\b/;
 /** For templates that cannot be parsed: an underscore attribute in any notation. */
 const LEXICAL = /(?:\.|\[\s*['"]|attr\s*\(\s*['"])\s*__\w+__|\|\s*attr\s*\(/;
+/** Functions of Python that no template engine offers; whoever calls them counts on one that does. */
+const BUILTINS: ReadonlySet<string> = new Set([
+  'getattr',
+  'setattr',
+  'eval',
+  'exec',
+  'compile',
+  'open',
+  'vars',
+  'globals',
+  'locals',
+  'dir',
+  'import_module',
+]);
 const LARGE = 1_000_000;
 const FORMAT_FIELD = /\{[^{}]*[.[][^{}]*\}/;
 const PLAIN_WORDS = /^[\p{L}\p{N} .,'!?-]{3,}$/u;
@@ -66,6 +80,7 @@ class Inspection {
       else if (node.type === 'FilterExpression' || node.type === 'FilterStatement') this.#filter(node);
       else if (node.type === 'CallExpression') this.#call(node);
       else if (node.type === 'BinaryExpression') this.#product(node);
+      else if (node.type === 'Identifier') this.#identifier(node);
       else if (node.type === 'If') this.#condition(node);
       else if (node.type === 'Ternary') this.#choice(node);
     }
@@ -105,6 +120,11 @@ class Inspection {
     return operator === '~' || operator === '+' ? `${one}${other}` : null;
   }
 
+  #identifier(node: TemplateNode): void {
+    const name = String(get(node, 'value'));
+    if (name.startsWith('__')) this.#report('template-injection', `uses ${quote(name)}`);
+  }
+
   #member(node: TemplateNode): void {
     const property = child(node, 'property');
     if (property === null) return;
@@ -142,6 +162,7 @@ class Inspection {
     const callee = child(node, 'callee');
     if (callee?.type !== 'MemberExpression') {
       const name = callee === null ? '' : String(get(callee, 'value'));
+      if (BUILTINS.has(name)) this.#report('template-injection', `calls ${quote(name)}`);
       if (name === 'range') for (const argument of children(node, 'args')) this.#size(argument, 'range');
       return;
     }

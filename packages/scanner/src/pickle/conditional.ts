@@ -1,0 +1,42 @@
+import type { ByteSource } from '../source.ts';
+import { readLiteral } from './literal.ts';
+import { judge } from './policy.ts';
+import type { Call, Value } from './value.ts';
+
+/** Functions on the deny list that plain values call all the same: a bound method is pickled by getattr, the type of None by type. */
+const CONDITIONAL: ReadonlySet<string> = new Set(['builtins getattr', '__builtin__ getattr', 'builtins type', '__builtin__ type']);
+/** Libraries whose objects refer to methods of their own; of others, a bound method could be one that writes files. */
+const BOUND: ReadonlySet<string> = new Set(['scipy', 'sklearn', 'zoneinfo']);
+const METHOD = /^_?[A-Za-z]\w*$/;
+
+export function isConditional(value: Value): boolean {
+  return typeof value !== 'number' && value.kind === 'global' && CONDITIONAL.has(`${value.module} ${value.name}`);
+}
+
+/**
+ * `type(x)` with one argument, or `getattr(x, 'method')` of an allowed object of a library above. What comes back is not harmless to call:
+ * that is a call of a computed value and judged as such.
+ */
+export function isHarmless(source: ByteSource, callee: Value, args: Value): boolean {
+  if (typeof callee === 'number' || callee.kind !== 'global' || typeof args === 'number' || args.kind !== 'container') return false;
+  const [first, second] = args.items ?? [];
+  if (callee.name === 'type') return args.count === 1;
+  if (args.count !== 2 || first === undefined || typeof second !== 'number') return false;
+  const literal = readLiteral(source, second);
+  return literal.type === 'text' && METHOD.test(literal.text) && isOwn(first);
+}
+
+/** The method by which a time zone restores itself: `getattr(zoneinfo.ZoneInfo, '_unpickle')`. */
+export function isUnpickler(source: ByteSource, call: Call): boolean {
+  if (!isConditional(call.callee) || typeof call.args === 'number' || call.args.kind !== 'container') return false;
+  const [first, second] = call.args.items ?? [];
+  if (typeof first !== 'object' || first.kind !== 'global' || first.module !== 'zoneinfo' || typeof second !== 'number') return false;
+  const literal = readLiteral(source, second);
+  return literal.type === 'text' && literal.text === '_unpickle';
+}
+
+function isOwn(value: Value): boolean {
+  const global = typeof value === 'object' && value.kind === 'call' ? value.callee : value;
+  if (typeof global !== 'object' || global.kind !== 'global') return false;
+  return BOUND.has(global.module.split('.', 1)[0] ?? '') && judge(global.module, global.name).kind === 'allowed';
+}
