@@ -14,6 +14,7 @@ export class Slots {
   readonly #wait: number;
   readonly #queue = new Set<Waiter>();
   #busy = 0;
+  #idle: PromiseWithResolvers<void> | null = null;
 
   /** `wait` is the longest a request waits, in milliseconds. */
   constructor(limit: number, wait: number) {
@@ -26,6 +27,13 @@ export class Slots {
     if (this.#busy >= this.#limit) await this.#turn(onGone);
     else this.#busy += 1;
     return this.#slot();
+  }
+
+  /** Resolves once nobody holds a slot or waits for one. */
+  idle(): Promise<void> {
+    if (this.#busy === 0) return Promise.resolve();
+    this.#idle ??= Promise.withResolvers();
+    return this.#idle.promise;
   }
 
   #turn(onGone: (listener: () => void) => () => void): Promise<void> {
@@ -52,8 +60,14 @@ export class Slots {
         held = false;
         const [next] = this.#queue;
         // The slot passes straight to the next in line, so a newcomer cannot overtake.
-        if (next === undefined) this.#busy -= 1;
-        else next.granted();
+        if (next !== undefined) {
+          next.granted();
+          return;
+        }
+        this.#busy -= 1;
+        if (this.#busy > 0) return;
+        this.#idle?.resolve();
+        this.#idle = null;
       },
     };
   }

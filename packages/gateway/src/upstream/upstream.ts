@@ -1,7 +1,8 @@
 import type { Clock, Upstream } from '@sallyport/core';
-import { Pool } from 'undici';
+import { buildConnector, Pool } from 'undici';
 import { UpstreamHealth } from './health.ts';
 import { HttpCall } from './http-call.ts';
+import { joinWrites } from './one-write.ts';
 import { type ResolveSecret, tlsOptions } from './pinning.ts';
 import { Slots } from './slots.ts';
 
@@ -46,11 +47,13 @@ export class ConnectedUpstream implements AsyncDisposable {
       keepAliveTimeout: KEEP_ALIVE,
       maxHeaderSize: MAX_HEADER_BYTES,
       allowH2: false,
-      connect: {
-        ...tlsOptions(settings, resolve),
-        timeout: settings.timeouts.connect,
-        ...(settings.socketPath === null ? {} : { socketPath: settings.socketPath }),
-      },
+      connect: joining(
+        buildConnector({
+          ...tlsOptions(settings, resolve),
+          timeout: settings.timeouts.connect,
+          ...(settings.socketPath === null ? {} : { socketPath: settings.socketPath }),
+        }),
+      ),
     });
   }
 
@@ -83,8 +86,9 @@ export class ConnectedUpstream implements AsyncDisposable {
     return call;
   }
 
-  /** Lets running calls finish, then closes the connections. */
+  /** Lets running calls, and those that wait for a slot, finish, then closes the connections. */
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#slots?.idle();
     await this.#pool.close();
   }
 
@@ -92,6 +96,15 @@ export class ConnectedUpstream implements AsyncDisposable {
   async destroy(): Promise<void> {
     await this.#pool.destroy();
   }
+}
+
+/** undici's own connector, whose sockets send a request in one write. */
+function joining(connect: buildConnector.connector): buildConnector.connector {
+  return (options, callback) =>
+    connect(options, (...result) => {
+      if (result[0] === null) joinWrites(result[1]);
+      callback(...result);
+    });
 }
 
 function authorization(settings: Upstream, resolve: ResolveSecret): readonly string[] {
