@@ -35,7 +35,7 @@ async function answerWhole(forwarded: Forwarded, format: ReplyFormat, door: Door
   // The upstream is done with it: a slow client keeps none of its slots.
   forwarded[Symbol.dispose]();
   record.firstByte();
-  const whole = format.readWhole(body);
+  const whole = format.readWhole(format.rebuild?.(body) ?? body);
   if (whole.kind === 'comment') {
     // Model management may have nothing to say; a model always has.
     if (forwarded.endpoint.action !== 'model.manage') throw unreadable('empty reply');

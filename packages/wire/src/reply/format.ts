@@ -62,6 +62,8 @@ export interface ReplyStream {
 export interface ReplyFormat {
   /** Media type of a stream; null where the endpoint does not stream. A whole reply is `application/json`. Anything else from the upstream is an `upstream_error`. */
   readonly streamType: 'text/event-stream' | 'application/x-ndjson' | null;
+  /** For replies that describe the server as well: a copy of the body without that, read in its place. Absent where replies pass as they are. */
+  readonly rebuild?: (body: Buffer) => Buffer;
   openStream(options: { readonly maxEventBytes: number }): ReplyStream;
   /** Reads a whole JSON reply as one event. Never throws for upstream garbage: returns `malformed`. An empty body is a `comment`. */
   readWhole(body: Buffer): ReplyEvent;

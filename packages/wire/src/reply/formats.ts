@@ -1,5 +1,6 @@
 import type { EndpointId } from '../endpoint.ts';
 import { readMessage, readMessageEvent, readTokenCount } from './anthropic.ts';
+import { publicDescription } from './description.ts';
 import { anthropicErrorEvent, ollamaErrorEvent, openAiErrorEvent, responsesErrorEvent } from './error-event.ts';
 import { type ReadObject, readJson, readSse } from './event.ts';
 import type { ReplyFormat } from './format.ts';
@@ -74,7 +75,7 @@ export const REPLY_FORMATS: Readonly<Record<EndpointId, ReplyFormat | null>> = {
   'ollama.embeddings': vectors,
   'ollama.tags': null,
   'ollama.version': null,
-  'ollama.show': wholeOnly({ whole: readDescription, errorEvent: ollamaErrorEvent }),
+  'ollama.show': { ...wholeOnly({ whole: readDescription, errorEvent: ollamaErrorEvent }), rebuild: publicDescription },
   'ollama.ps': null,
   'ollama.pull': progress,
   'ollama.push': progress,
