@@ -6,6 +6,7 @@ import { doctorCommand } from './verb/doctor.ts';
 import { initCommand } from './verb/init.ts';
 import { inspectCommand } from './verb/inspect.ts';
 import { keysCommand } from './verb/keys.ts';
+import { modelsCommand } from './verb/models.ts';
 import { policyCommand } from './verb/policy.ts';
 import { rolesCommand } from './verb/roles.ts';
 import { serveCommands } from './verb/serve.ts';
@@ -33,6 +34,7 @@ export function buildProgram(): Command {
     rolesCommand,
     policyCommand,
     inspectCommand,
+    modelsCommand,
     auditCommand,
     doctorCommand,
   ]) {
