@@ -24,6 +24,8 @@ export interface Harness extends AsyncDisposable {
   readonly entries: EntryFacts[];
   readonly log: { readonly event: string; readonly fields: LogFields }[];
   readonly ledger: MemoryLedger;
+  /** The keys of the snapshot, by id. */
+  readonly keys: ReadonlyMap<string, KeyRecord>;
   /** Replaces the snapshot, as the control plane would. */
   publish(change: Partial<Snapshot>): void;
   /** A further key. */
@@ -101,6 +103,8 @@ export interface HarnessOptions {
   readonly snapshot?: Partial<Snapshot>;
   readonly tls?: TlsMaterial;
   readonly options?: Partial<GatewayOptions>;
+  /** Told the first snapshot, for tests that hand it over themselves. */
+  readonly onSnapshot?: (snapshot: Snapshot) => void;
 }
 
 const pepper = createSecretKey(randomBytes(32));
@@ -143,6 +147,7 @@ export async function startHarness(setup: HarnessOptions): Promise<Harness> {
     http: HTTP,
     ...setup.snapshot,
   };
+  setup.onSnapshot?.(snapshot);
   const listeners = new Set<(snapshot: Snapshot) => void>();
   const ledger = new MemoryLedger();
   const log: Harness['log'] = [];
@@ -181,6 +186,7 @@ export async function startHarness(setup: HarnessOptions): Promise<Harness> {
     entries: ledger.entries,
     log,
     ledger,
+    keys,
     publish: (change) => {
       snapshot = { ...snapshot, ...change, version: snapshot.version + 1 };
       for (const listener of listeners) listener(snapshot);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { connect as connectTls, type SecureVersion, type TLSSocket } from 'node:tls';
-import type { CertificateIdentity } from '@sallyport/core';
+import type { CertificateIdentity, HttpSettings } from '@sallyport/core';
 import {
   answerJson,
   chatReply,
@@ -38,11 +38,11 @@ describe('TLS', () => {
     minVersion: 'TLSv1.2',
     ...change,
   });
-  const start = (tls: TlsMaterial, identities: readonly CertificateIdentity[] = []): Promise<Harness> =>
+  const start = (tls: TlsMaterial, identities: readonly CertificateIdentity[] = [], http: Partial<HttpSettings> = {}): Promise<Harness> =>
     startHarness({
       upstreams: [upstream(engine.url)],
       tls,
-      snapshot: { certificateIdentities: identities, http: { ...HTTP, headersTimeout: 700, keepAliveTimeout: 700 } },
+      snapshot: { certificateIdentities: identities, http: { ...HTTP, headersTimeout: 700, keepAliveTimeout: 700, ...http } },
     });
   const open = (harness: Harness, client?: IssuedCertificate): Promise<RawConnection> =>
     RawConnection.open({
@@ -54,6 +54,26 @@ describe('TLS', () => {
     const credential: [string, string][] = key === null ? [] : [['authorization', `Bearer ${key}`]];
     await connection.send(requestBytes({ target: CHAT, headers: [['content-type', 'application/json'], ...credential], body: chatBody() }));
     return await connection.next();
+  };
+
+  /** The engine's next answer is a stream that stops after its first text until the returned function is called. */
+  const hold = (): (() => void) => {
+    const events = chatStream(['one', 'two'], 'chat');
+    const gate = Promise.withResolvers<void>();
+    engine.once(async ({ request, response }) => {
+      await request.body;
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).write(Buffer.concat(events.slice(0, 2)));
+      await gate.promise;
+      response.end(Buffer.concat(events.slice(2)));
+    });
+    return gate.resolve;
+  };
+  const streamRequest = (harness: Harness): Buffer => {
+    const headers: [string, string][] = [
+      ['content-type', 'application/json'],
+      ['authorization', `Bearer ${harness.key}`],
+    ];
+    return requestBytes({ target: CHAT, headers, body: chatBody({ stream: true }) });
   };
 
   it('serves HTTP/1.1 and HTTP/2 on one port, with HSTS there only', async () => {
@@ -128,28 +148,40 @@ describe('TLS', () => {
 
   it('shows a new certificate to new connections and lets a stream go on', async () => {
     await using harness = await start(material());
-    const events = chatStream(['one', 'two'], 'chat');
-    const gate = Promise.withResolvers<void>();
-    engine.once(async ({ request, response }) => {
-      await request.body;
-      response.writeHead(200, { 'content-type': 'text/event-stream' }).write(Buffer.concat(events.slice(0, 2)));
-      await gate.promise;
-      response.end(Buffer.concat(events.slice(2)));
-    });
+    const go = hold();
     await using running = await open(harness);
-    const headers: [string, string][] = [
-      ['content-type', 'application/json'],
-      ['authorization', `Bearer ${harness.key}`],
-    ];
-    await running.send(requestBytes({ target: CHAT, headers, body: chatBody({ stream: true }) }));
+    await running.send(streamRequest(harness));
     await running.waitFor('one');
     const renewed = await authority.issueServer();
     harness.gateway.reload(material({ cert: renewed.cert, key: renewed.key }));
     await using later = await open(harness);
     assert.equal(fingerprint(later), renewed.fingerprint);
     assert.equal(fingerprint(running), server.fingerprint);
-    gate.resolve();
+    go();
     assert.ok((await running.next()).body.includes('[DONE]'));
+  });
+
+  it('lets streams of both protocols finish at a drain, and then waits for nobody', async () => {
+    await using harness = await start(material(), [], { drainTimeout: 60_000, keepAliveTimeout: 60_000 });
+    await using silent = await RawConnection.open({ port: harness.port });
+    await using idle = await open(harness);
+    const [go1, go2] = [hold(), hold()];
+    await using one = await open(harness);
+    await one.send(streamRequest(harness));
+    await one.waitFor('one');
+    await using two = await H2Connection.open(harness.url, { ca: authority.cert, servername: 'localhost' });
+    const headers = { ':method': 'POST', ':path': CHAT, 'content-type': 'application/json', authorization: `Bearer ${harness.key}` };
+    const count = engine.requests.length;
+    const answering = two.request(headers, chatBody({ stream: true }));
+    await eventually('the second stream runs', () => engine.requests.length > count);
+    const draining = harness.gateway.drain();
+    await assert.rejects(open(harness));
+    go1();
+    go2();
+    assert.ok((await one.next()).body.includes('[DONE]'));
+    assert.ok((await answering).body.includes('[DONE]'));
+    await draining;
+    await Promise.all([silent.waitForClose(), idle.waitForClose(), one.waitForClose()]);
   });
 
   it('does not wait for ever on connections that say nothing', async () => {

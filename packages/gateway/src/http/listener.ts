@@ -7,6 +7,7 @@ import {
   type ServerHttp2Session,
 } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import { Fault, type FaultCode, type HttpSettings, type Logger } from '@sallyport/core';
 import { renderFault } from '@sallyport/wire';
 import { MAX_HEADERS, SECURITY_HEADERS } from './headers.ts';
@@ -49,8 +50,6 @@ const CIPHERS = [
 
 /** How often slow connections are looked for, milliseconds. */
 const CONNECTION_CHECK = 1_000;
-/** How often a draining listener looks for connections that have become idle, milliseconds. */
-const IDLE_CHECK = 50;
 /** HTTP/2 streams one connection may have open. */
 const MAX_STREAMS = 100;
 
@@ -59,16 +58,20 @@ export class Listener {
   readonly #server: Server | Http2SecureServer;
   readonly #sockets = new Set<Socket>();
   readonly #sessions = new Set<{ close(): void; destroy(): void }>();
+  /** HTTP/1.1 connections on which no request has come yet. */
+  readonly #fresh = new Set<Socket>();
   /** The newest answer of each HTTP/1.1 connection. */
   readonly #answers = new WeakMap<Socket, ServerResponse>();
   readonly #options: ListenerOptions;
+  #draining = false;
 
   constructor(options: ListenerOptions) {
     this.#options = options;
     this.#server = options.tls === null ? this.#plain() : this.#secure(options.tls);
-    this.#server.on('connection', (socket: Socket) => this.#track(socket));
+    const secure = options.tls !== null;
+    this.#server.on('connection', (socket: Socket) => this.#track(socket, !secure));
     // A second object for the same connection, once its handshake is done.
-    if (options.tls !== null) this.#server.on('secureConnection', (socket: Socket) => this.#track(socket));
+    if (secure) this.#server.on('secureConnection', (socket: TLSSocket) => this.#track(socket, socket.alpnProtocol !== 'h2'));
     this.#server.on('clientError', (error: Error, socket: Socket) => this.#onParseError(error, socket));
     // Without a listener Node would drop the connection without a word.
     this.#server.on('connect', (request: IncomingMessage | Http2ServerRequest, peer: Socket | Http2ServerResponse) => {
@@ -98,16 +101,17 @@ export class Listener {
 
   /** Stops accepting, lets running requests end, and cuts what is left after `timeout` milliseconds. */
   async drain(timeout: number): Promise<void> {
+    this.#draining = true;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    for (const socket of this.#fresh) socket.destroySoon();
     for (const session of this.#sessions) session.close();
-    const server = this.#server;
-    // A connection whose answer had begun before the drain is kept alive by it; it is closed as soon as it is idle.
-    const idle = setInterval(() => {
-      if ('closeIdleConnections' in server) server.closeIdleConnections();
-    }, IDLE_CHECK);
+    // An answer that had begun before the drain has promised to keep its connection alive.
+    for (const socket of this.#sockets) {
+      const answer = this.#answers.get(socket);
+      if (answer !== undefined && !answer.writableFinished) answer.once('finish', () => socket.destroySoon());
+    }
     const timer = setTimeout(() => this.destroy(), timeout);
     await closed;
-    clearInterval(idle);
     clearTimeout(timer);
   }
 
@@ -143,6 +147,7 @@ export class Listener {
     server.on('session', (session) => {
       this.#sessions.add(session);
       closeWhenIdle(session, this.#options.http.keepAliveTimeout);
+      if (this.#draining) session.close();
       session.once('close', () => this.#sessions.delete(session));
       session.on('error', () => undefined); // a broken peer; its streams report themselves
     });
@@ -188,6 +193,7 @@ export class Listener {
   }
 
   #onHttp1(request: IncomingMessage | Http2ServerRequest, response: ServerResponse): void {
+    this.#fresh.delete(request.socket);
     this.#answers.set(request.socket, response);
     this.#options.handler(request, new Http1Writer(response), request.socket);
   }
@@ -205,9 +211,15 @@ export class Listener {
     else refuseConnection(socket, parserFault(code));
   }
 
-  #track(socket: Socket): void {
+  #track(socket: Socket, speaksHttp1: boolean): void {
     this.#sockets.add(socket);
-    socket.once('close', () => this.#sockets.delete(socket));
+    if (speaksHttp1) this.#fresh.add(socket);
+    socket.once('close', () => {
+      this.#sockets.delete(socket);
+      this.#fresh.delete(socket);
+    });
+    // Its handshake was under way when the drain began.
+    if (this.#draining && speaksHttp1) socket.destroySoon();
   }
 }
 
