@@ -38,7 +38,7 @@ export async function exchange(door: Door, compiled: Compiled, incoming: Incomin
     const admitted = admit(permitted);
     using _charge = admitted.charge;
 
-    const cleared = inspect(admitted, record);
+    const cleared = await inspect(admitted, record);
     using forwarded = await forward(cleared, door, record);
     const answered = await answer(forwarded, door, record);
 

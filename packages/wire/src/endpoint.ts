@@ -53,8 +53,8 @@ export interface RequestLimits {
   readonly maxValues: number;
 }
 
-/** 200,000 values are far more than any client sends, and bound what a hostile body costs to parse to about a quarter of a second. */
-export const DEFAULT_REQUEST_LIMITS: RequestLimits = { maxDepth: 64, maxMessages: 4096, maxStringLength: 8_388_608, maxValues: 200_000 };
+/** 50,000 values are more than clients send, and bound what a hostile body costs to parse and to inspect. */
+export const DEFAULT_REQUEST_LIMITS: RequestLimits = { maxDepth: 64, maxMessages: 4096, maxStringLength: 8_388_608, maxValues: 50_000 };
 
 /** A body that was read and found well formed. The original bytes stay the truth: what is forwarded is `json.bytes` with edits spliced in. */
 export interface ParsedRequest {

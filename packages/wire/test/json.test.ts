@@ -138,7 +138,7 @@ describe('parseJson takes hostile bodies in its stride', () => {
     ['10,000 levels of lists', () => `{"a":${'['.repeat(10_000)}${']'.repeat(10_000)}}`, 'invalid_request'],
     ['10,000 levels of objects, cut off', () => '{"a":'.repeat(10_000), 'invalid_request'],
     ['a million names', () => `{${Array.from({ length: 1_000_000 }, (_, index) => `"${index}":0`).join()}}`, 'request_too_large'],
-    ['as many names as allowed', () => `{${Array.from({ length: 190_000 }, (_, index) => `"k${index}":0`).join()}}`, null],
+    ['as many names as allowed', () => `{${Array.from({ length: 48_000 }, (_, index) => `"k${index}":0`).join()}}`, null],
     ['a long string', () => `{"a":"${'x'.repeat(9_000_000)}"}`, 'request_too_large'],
     ['a string of escaped quotes', () => `{"a":"${'\\"'.repeat(1_000_000)}"}`, null],
     ['a string of backslashes without an end', () => `{"a":"${'\\\\'.repeat(1_000_000)}`, 'invalid_request'],
@@ -146,8 +146,8 @@ describe('parseJson takes hostile bodies in its stride', () => {
     ['quotes', () => '"'.repeat(3_000_000), 'invalid_request'],
     ['digits', () => `{"a":${'1'.repeat(3_000_000)}}`, 'invalid_request'],
     [
-      'a duplicate after a hundred thousand names',
-      () => `{${Array.from({ length: 100_000 }, (_, index) => `"k${index}":0`).join()},"k5":1}`,
+      'a duplicate after forty thousand names',
+      () => `{${Array.from({ length: 40_000 }, (_, index) => `"k${index}":0`).join()},"k5":1}`,
       'invalid_request',
     ],
   ];

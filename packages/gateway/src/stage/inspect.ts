@@ -1,4 +1,5 @@
-import { Fault, type Finding, type TextEdit, type Verdict } from '@sallyport/core';
+import { Fault, type Finding, PASS, type TextEdit, type Verdict } from '@sallyport/core';
+import type { Guard, TextContext, WindowStep } from '@sallyport/guard';
 import type { Admitted, Cleared } from './facts.ts';
 
 /** Told of what guards found, for the ledger and the counters. */
@@ -6,17 +7,28 @@ export interface FindingSink {
   found(findings: readonly Finding[], effect: Verdict['effect']): void;
 }
 
-/** Shows every text of the request to the guard. A block ends the exchange; redactions become edits of the body. */
-export function inspect(admitted: Admitted, sink: FindingSink): Cleared {
+/** UTF-16 units that are judged before others get a turn; a short text counts as at least `TEXT_COST`. Some milliseconds of work. */
+const TURN = 64 * 1024;
+const TEXT_COST = 512;
+
+/**
+ * Shows every text of the request to the guard. A block ends the exchange; redactions become edits of the body. Large requests give way to
+ * others in between: what one caller sends must not stop the gateway for everybody.
+ */
+export async function inspect(admitted: Admitted, sink: FindingSink): Promise<Cleared> {
   const { request, compiled } = admitted;
   const edits: { path: readonly (string | number)[]; value: string }[] = [];
+  let left = TURN;
   for (const text of request?.texts ?? []) {
+    if (left <= 0) {
+      await turn();
+      left = TURN;
+    }
+    left -= Math.max(text.text.length, TEXT_COST);
     const last = text.path[text.path.length - 1];
-    const verdict = compiled.guard.inspect(text.text, {
-      stage: 'input',
-      provenance: text.provenance,
-      kind: typeof last === 'string' ? last : null,
-    });
+    const context: TextContext = { stage: 'input', provenance: text.provenance, kind: typeof last === 'string' ? last : null };
+    const verdict =
+      text.text.length <= TURN ? compiled.guard.inspect(text.text, context) : await inspectLong(compiled.guard, text.text, context);
     if (verdict.effect === 'pass') continue;
     sink.found(verdict.findings, verdict.effect);
     // A text that was decoded or put together from several places has no place where its edit could be made.
@@ -29,6 +41,32 @@ export function inspect(admitted: Admitted, sink: FindingSink): Cleared {
     if (verdict.effect === 'redact') edits.push({ path: text.path, value: applyEdits(text.text, verdict.edits) });
   }
   return { ...admitted, edits };
+}
+
+/** A long text in pieces, which by the guard's promise gives the same verdict as the whole. */
+async function inspectLong(guard: Guard, text: string, context: TextContext): Promise<Verdict> {
+  const window = guard.open(context);
+  const findings: Finding[] = [];
+  const edits: TextEdit[] = [];
+  let unavailable = false;
+  const take = (step: WindowStep): boolean => {
+    findings.push(...step.findings);
+    edits.push(...step.edits);
+    unavailable ||= step.effect === 'unavailable';
+    return step.effect === 'block';
+  };
+  for (let at = 0; at < text.length; at += TURN) {
+    if (take(window.push(text.slice(at, at + TURN)))) return { effect: 'block', findings };
+    await turn();
+  }
+  if (take(window.end())) return { effect: 'block', findings };
+  if (unavailable) return { effect: 'unavailable', findings, reason: 'a detector could not judge the text' };
+  if (findings.length === 0) return PASS;
+  return edits.length > 0 ? { effect: 'redact', findings, edits } : { effect: 'flag', findings };
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function blocks(verdict: Verdict, admitted: Admitted): boolean {

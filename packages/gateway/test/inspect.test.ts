@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { answerJson, chatReply, ScriptedUpstream } from '@sallyport/testkit';
+import { chatBody, GUARD, type Harness, post, startHarness, upstream } from './harness.ts';
+
+// A request so large that others get a turn while it is judged.
+describe('inspecting a large request', () => {
+  let engine: ScriptedUpstream;
+  let harness: Harness;
+  const prose = 'The quick brown fox jumps over the lazy dog and on. '.repeat(8_000);
+  before(async () => {
+    engine = await ScriptedUpstream.start({ behaviour: answerJson(chatReply('Hi', 'chat')) });
+    const deny = (action: 'block' | 'redact', pattern: string) => ({
+      name: pattern,
+      pattern,
+      ignoreCase: false,
+      stages: ['input' as const],
+      action,
+    });
+    harness = await startHarness({
+      upstreams: [upstream(engine.url)],
+      snapshot: { guard: { ...GUARD, input: ['characters'], deny: [deny('redact', 'project-falcon'), deny('block', 'forbidden-word')] } },
+    });
+  });
+  after(async () => {
+    await harness[Symbol.asyncDispose]();
+    await engine[Symbol.asyncDispose]();
+  });
+
+  const send = (text: string): Promise<Response> =>
+    post(harness, '/v1/chat/completions', chatBody({ messages: [{ role: 'user', content: text }] }));
+
+  it('redacts wherever in it the text is, across the pieces it is judged in', async () => {
+    for (const at of [0, 64 * 1024 - 7, 3 * 64 * 1024, prose.length]) {
+      const answer = await send(`${prose.slice(0, at)}project-falcon${prose.slice(at)}`);
+      assert.equal(answer.status, 200);
+      const body = (await engine.requests.at(-1)?.body)?.toString() ?? '';
+      assert.ok(!body.includes('falcon'), `at ${at}`);
+      const sent = JSON.parse(body) as { messages: { content: string }[] };
+      assert.ok(sent.messages[0]?.content.startsWith(prose.slice(0, at)) && sent.messages[0].content.endsWith(prose.slice(at)), `at ${at}`);
+    }
+  });
+
+  it('blocks wherever in it the text is', async () => {
+    for (const at of [0, 64 * 1024 - 5, prose.length]) {
+      const before = engine.requests.length;
+      const answer = await send(`${prose.slice(0, at)}forbidden-word${prose.slice(at)}`);
+      assert.equal(answer.status, 400, `at ${at}`);
+      assert.equal(((await answer.json()) as { error: { code: string } }).error.code, 'content_blocked');
+      assert.equal(engine.requests.length, before);
+    }
+  });
+
+  it('lets others in between', async () => {
+    const slow = send(prose.repeat(2));
+    let answered = 0;
+    let done = false;
+    void slow.then(() => {
+      done = true;
+    });
+    while (!done && answered < 5_000) {
+      await (await fetch(`${harness.url}/health/live`)).text();
+      answered += 1;
+    }
+    assert.equal((await slow).status, 200);
+    assert.ok(answered >= 3, `${answered} health checks were answered meanwhile`);
+  });
+});
