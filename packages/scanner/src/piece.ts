@@ -55,6 +55,8 @@ export class Piece {
   readonly base: number | null;
   readonly depth: number;
   readonly surrounding: Surrounding;
+  /** A more exact name than the container's, which its scan may set: `pytorch` for a zip archive. */
+  format: string = '';
 
   constructor(scan: Scan, source: ByteSource, name: string, base: number | null, depth: number, surrounding: Surrounding = 'file') {
     this.run = scan;
@@ -100,6 +102,6 @@ export class Piece {
       if (!(error instanceof LimitReached)) throw error;
       this.report(error.rule, error.message);
     }
-    return format.name;
+    return this.format === '' ? format.name : this.format;
   }
 }

@@ -3,7 +3,7 @@ import type { Piece } from '../piece.ts';
 import { quote } from '../report.ts';
 import { isZero } from '../source.ts';
 import { decodeBzip2 } from './bzip2.ts';
-import { decodeZlib } from './deflate.ts';
+import { decodeGzip, decodeZlib } from './deflate.ts';
 import { decodeLz4 } from './lz4.ts';
 import { decodeLzmaAlone } from './lzma.ts';
 import { Damaged, Input, Output } from './output.ts';
@@ -34,7 +34,8 @@ export async function scanCompressed(piece: Piece, kind: Compression): Promise<v
 
 async function decode(piece: Piece, kind: Compression, output: Output): Promise<number> {
   const { source } = piece;
-  if (kind === 'gzip' || kind === 'zlib' || kind === 'zstd') return await decodeZlib(kind, source, output);
+  if (kind === 'gzip') return await decodeGzip(source, output);
+  if (kind === 'zlib' || kind === 'zstd') return await decodeZlib(kind, source, output);
   if (kind === 'zfile') {
     const start = ZFILE_HEADER.exec(source.read(0, 64).toString('latin1'))?.[0].length;
     if (start === undefined) throw new Damaged('no zlib stream in the joblib file');

@@ -1,18 +1,17 @@
 import { once } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 import * as zlib from 'node:zlib';
-import type { ByteSource } from '../source.ts';
+import { type ByteSource, sliceSource } from '../source.ts';
 import { Damaged, type Output } from './output.ts';
 
 /** What node:zlib decompresses. */
-export type ZlibKind = 'raw' | 'zlib' | 'gzip' | 'zstd';
+export type ZlibKind = 'raw' | 'zlib' | 'zstd';
 
 const CHUNK = 2 ** 18;
 const SMALL = 2 ** 16;
-const OPEN: Readonly<Record<ZlibKind, () => zlib.Inflate | zlib.Gunzip | zlib.ZstdDecompress>> = {
+const OPEN: Readonly<Record<ZlibKind, () => zlib.Inflate | zlib.InflateRaw | zlib.ZstdDecompress>> = {
   raw: () => zlib.createInflateRaw({ chunkSize: CHUNK }),
   zlib: () => zlib.createInflate({ chunkSize: CHUNK }),
-  gzip: () => zlib.createGunzip({ chunkSize: CHUNK }),
   zstd: () => zlib.createZstdDecompress({ chunkSize: CHUNK }),
 };
 
@@ -65,7 +64,7 @@ export async function decodeZlib(kind: ZlibKind, source: ByteSource, output: Out
 
 /** Small inputs at once; null where the output is too large for that or the stream is not sound. */
 function decodeSmall(kind: Exclude<ZlibKind, 'zstd'>, source: ByteSource, output: Output): number | null {
-  const inflate = { raw: zlib.inflateRawSync, zlib: zlib.inflateSync, gzip: zlib.gunzipSync }[kind];
+  const inflate = { raw: zlib.inflateRawSync, zlib: zlib.inflateSync }[kind];
   let result: { buffer: Buffer; engine: { bytesWritten: number } };
   try {
     result = inflate(source.read(0, source.size), { maxOutputLength: 2 ** 23, info: true } as zlib.ZlibOptions) as typeof result & Buffer;
@@ -75,4 +74,32 @@ function decodeSmall(kind: Exclude<ZlibKind, 'zstd'>, source: ByteSource, output
   }
   output.write(result.buffer);
   return result.engine.bytesWritten;
+}
+
+const FLAG = { checksum: 2, extra: 4, name: 8, comment: 16 } as const;
+const TRAILER = 8;
+
+/** Members of a gzip file one after another (RFC 1952). What follows the last is left to the caller, which node:zlib would refuse or drop. */
+export async function decodeGzip(source: ByteSource, output: Output): Promise<number> {
+  let position = 0;
+  do {
+    const start = gzipData(source, position);
+    position = start + (await decodeZlib('raw', sliceSource(source, start), output)) + TRAILER;
+  } while (source.read(position, 3).toString('latin1') === '\x1f\x8b\x08');
+  return Math.min(position, source.size);
+}
+
+/** Where the deflate stream of the member at `position` begins. */
+function gzipData(source: ByteSource, position: number): number {
+  const head = source.read(position, 12);
+  if (head.length < 12) throw new Damaged('the gzip header is cut off');
+  const flags = head[3] ?? 0;
+  let at = position + 10 + ((flags & FLAG.extra) !== 0 ? 2 + head.readUInt16LE(10) : 0);
+  for (const flag of [FLAG.name, FLAG.comment]) {
+    if ((flags & flag) === 0) continue;
+    const length = source.read(at, 65_536).indexOf(0);
+    if (length < 0) throw new Damaged('the gzip header is cut off');
+    at += length + 1;
+  }
+  return at + ((flags & FLAG.checksum) !== 0 ? 2 : 0);
 }

@@ -39,7 +39,10 @@ export async function scanZip(piece: Piece): Promise<void> {
   checkDirectories(piece, directories);
   const members = collect(piece, directories);
   checkMembers(piece, members, listed);
-  const surrounding = surroundingOf(members.map(({ entry }) => entry.name));
+  const names = members.map(({ entry }) => entry.name);
+  const surrounding = surroundingOf(names);
+  if (surrounding !== 'archive') piece.format = surrounding === 'torch' ? 'pytorch' : surrounding;
+  else if (names.length > 0 && names.every((name) => name.endsWith('.npy'))) piece.format = 'npz';
   for (const member of members) {
     piece.run.checkTime();
     await scanMember(piece, member, surrounding);

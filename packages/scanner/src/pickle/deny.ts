@@ -32,6 +32,7 @@ operator call
 _operator call
 functools reduce singledispatch
 itertools starmap
+uuid _get_command_stdout _popen _find_mac _ifconfig_getter _ip_getter _arp_getter _lanscan_getter _netstat_getter _load_system_functions
 numpy frompyfunc apply_along_axis apply_over_axes piecewise
 pandas eval
 pandas.core.computation.eval eval
