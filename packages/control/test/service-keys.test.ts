@@ -85,10 +85,10 @@ test('A21: who acts comes from the credential, never from what is asked for', as
   await using b = await bench();
   const manager = await b.holder({ roles: ['model-manager'] });
   await assert.rejects(
-    b.service.keys.create(manager.actor, { name: 'x', roles: ['user'], user: b.installation.owner.id, kind: 'workload' }),
+    b.service.keys.create(b.owner, { name: 'x', roles: ['user'], user: b.installation.owner.id, kind: 'workload' }),
     faultOf('invalid_request', 'kind'),
   );
-  const { key } = await b.service.keys.create(manager.actor, { name: 'x', roles: ['user'], user: b.installation.owner.id });
+  const { key } = await b.service.keys.create(manager.actor, { name: 'x', roles: ['user'] });
   assert.equal(key.createdBy, manager.issued.key.principal);
   // An actor that claims more than its key has gets what its key has.
   const forged = { ...manager.actor, principal: { ...manager.actor.principal, roles: ['owner'], tenant: 'other' } };
@@ -275,4 +275,41 @@ test('ids that were never given out are not looked up', async () => {
     await assert.rejects(b.service.keys.show(b.owner, id), faultOf('not_found'));
     await assert.rejects(b.service.users.show(b.owner, id), faultOf('not_found'));
   }
+});
+
+test("A2: a manager of keys takes nothing of the owner's and speaks in nobody's name", async () => {
+  await using b = await bench();
+  const { actor } = await b.holder({ roles: ['model-manager'] });
+  const { owner, ownerKey, firstKey } = b.installation;
+  for (const { key } of [ownerKey, firstKey]) {
+    await assert.rejects(b.service.keys.revoke(actor, key.id, null), faultOf('forbidden'));
+    await assert.rejects(b.service.keys.rotate(actor, key.id, {}), faultOf('forbidden'));
+    assert.equal((await b.service.keys.show(b.owner, key.id)).status, 'active');
+  }
+  const admin = await b.holder({ roles: ['security-admin'] });
+  await assert.rejects(b.service.keys.revoke(admin.actor, ownerKey.key.id, null), faultOf('forbidden'));
+  const loose = await b.service.keys.create(b.operator, { name: 'owner of no person', roles: ['owner'] });
+  await assert.rejects(b.service.keys.revoke(actor, loose.key.id, null), faultOf('forbidden'));
+
+  const person = await b.service.users.create(b.owner, { name: 'Max', roles: ['user'] });
+  for (const user of [owner.id, person.id]) {
+    await assert.rejects(b.service.keys.create(actor, { name: 'as them', roles: ['user'], user }), faultOf('forbidden'));
+  }
+  const theirs = await b.service.keys.create(b.owner, { name: 'of Max', roles: ['user'], user: person.id });
+  await assert.rejects(b.service.keys.rotate(actor, theirs.key.id, {}), faultOf('forbidden'));
+  assert.equal((await b.service.keys.revoke(actor, theirs.key.id, 'left the desk open')).status, 'revoked');
+  const refused = b.entries.filter((facts) => facts.decision?.rule.startsWith('separation:') === true);
+  assert.deepEqual(new Set(refused.map(({ decision }) => decision?.rule)), new Set(['separation:owner', 'separation:person']));
+});
+
+test('a person with the right to makes and renews keys of their own, and an owner those of anybody', async () => {
+  await using b = await bench();
+  const max = await b.service.users.create(b.owner, { name: 'Max', roles: ['model-manager'] });
+  const first = await b.service.keys.create(b.owner, { name: 'of Max', roles: ['model-manager'], user: max.id });
+  const actor = actorOf(first);
+  const second = await b.service.keys.create(actor, { name: 'also of Max', roles: ['user'], user: max.id });
+  assert.equal(second.key.principal, max.id);
+  assert.notEqual((await b.service.keys.rotate(actor, second.key.id, {})).secret, second.secret);
+  assert.equal((await b.service.keys.rotate(b.owner, second.key.id, {})).key.id, second.key.id);
+  assert.equal((await b.service.keys.revoke(b.owner, b.installation.firstKey.key.id, null)).status, 'revoked');
 });

@@ -1,6 +1,6 @@
 import { Fault, type KeyDigest, type Resource } from '@sallyport/core';
 import type { Page, StoredKey, Tables, User } from '@sallyport/store';
-import { type Authority, knownRoles, policyFor, tenantScope } from './authority.ts';
+import { type Authority, knownRoles, ownerOf, policyFor, tenantScope } from './authority.ts';
 import type { Desk } from './desk.ts';
 import { narrowKey } from './effective.ts';
 import {
@@ -38,6 +38,7 @@ export class KeyService implements KeyVerbs {
       const tenant = key.tenant === undefined ? (user?.tenant ?? authority.principal.tenant) : checkLabel('tenant', key.tenant);
       if (!authority.sees(tenant)) throw forbidden('You can make keys for your own tenant only.', 'tenant');
       if (user !== null && user.tenant !== tenant) throw invalid('tenant', 'The user belongs to another tenant.');
+      if (user !== null) checkPerson(authority, user.id);
       const secret = newSecret(this.#desk.ports);
       const after = composeKey(this.#desk.ports, { key, secret, tenant, user, creator: authority.principal.id });
       authority.checkGrant({ roles: after.roles, models: after.models });
@@ -78,6 +79,7 @@ export class KeyService implements KeyVerbs {
     return this.#desk.change(actor, 'key.revoke', resource, async (tables, authority) => {
       const now = this.#desk.ports.clock.now();
       const before = visible(await tables.keys.get(id), authority, resource);
+      await checkOwnersKey(tables, authority, before);
       const revokeReason = reason === null ? null : checkReason(reason);
       if (before.revokedAt !== null) return { result: viewKey(before, now), alterations: [] };
       const after = { ...before, revokedAt: now, revokeReason };
@@ -86,12 +88,16 @@ export class KeyService implements KeyVerbs {
     });
   }
 
-  /** Whoever rotates learns the new secret, so it takes the right to hand out everything the key may do. */
+  /**
+   * Whoever rotates learns the new secret, so it takes the right to hand out everything the key may do, and nobody but an owner learns
+   * that of another person's key: calls made with it would stand in the ledger under that person's name.
+   */
   async rotate(actor: Actor, id: string, rotation: Rotation): Promise<IssuedKey> {
     const resource = keyResource(id);
     return this.#desk.change(actor, 'key.rotate', resource, async (tables, authority) => {
       const now = this.#desk.ports.clock.now();
       const before = visible(await tables.keys.get(id), authority, resource);
+      if (before.user !== null) checkPerson(authority, before.user);
       authority.checkGrant({ roles: before.roles, models: before.models });
       if (statusOf(before, now) !== 'active') throw new Fault('conflict', 'The key has ended. Make a new one.', { param: 'id' });
       const secret = renewedSecret(this.#desk.ports, id);
@@ -188,6 +194,21 @@ function visible(key: StoredKey | null, authority: Authority, resource: Resource
   if (key === null) throw absent(resource, 'absent');
   if (!authority.sees(key.tenant)) throw absent(resource, 'tenant');
   return key;
+}
+
+/** A key of a person acts in that person's name: they have it, or an owner gave it to them. */
+function checkPerson(authority: Authority, user: string): void {
+  if (authority.everyTenant || authority.principal.user === user) return;
+  throw forbidden("Only an owner or the person can make or renew a person's key.", 'separation:person');
+}
+
+/** Nobody but an owner takes an owner's keys away, whatever roles those have: they are how the owner is reached. */
+async function checkOwnersKey(tables: Tables, authority: Authority, key: StoredKey): Promise<void> {
+  if (authority.everyTenant || (key.user !== null && key.user === authority.principal.user)) return;
+  const user = await ownerOf(tables, key);
+  if (key.roles.includes('owner') || user?.roles.includes('owner') === true) {
+    throw forbidden("Only an owner can revoke an owner's key.", 'separation:owner');
+  }
 }
 
 async function userOf(tables: Tables, authority: Authority, id: string): Promise<User> {
