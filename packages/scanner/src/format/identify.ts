@@ -41,6 +41,7 @@ function compressed(name: Compression, matches: Format['matches']): Format {
 
 /** In order: the first that matches is the file's format. A name or an extension plays no part. */
 const FORMATS: readonly Format[] = [
+  { name: 'empty', matches: (piece) => piece.source.size === 0, scan: () => undefined },
   { name: 'numpy', matches: starts('\x93NUMPY'), scan: scanNumpy },
   compressed('gzip', starts('\x1f\x8b\x08')),
   compressed('bzip2', (_, head) => /^BZh[1-9](1AY&SY|\x17rE8P\x90)/.test(head.toString('latin1', 0, 10))),
@@ -73,13 +74,15 @@ const FORMATS: readonly Format[] = [
   { name: 'tensorflow-graph', matches: isGraphDef, scan: scanGraphDef },
   { name: 'coreml', matches: isCoreMl, scan: scanCoreMl },
   { name: 'protobuf', matches: isOverlong, scan: scanBroken },
-  { name: 'data', matches: () => true, scan: scanOpaque },
 ];
+
+/** What nothing above recognises. */
+const OPAQUE: Format = { name: 'data', matches: () => true, scan: scanOpaque };
 
 /** The format of a piece, by its bytes. */
 export function formatOf(piece: Piece): Format {
   const head = piece.source.read(0, HEAD);
-  return FORMATS.find((format) => format.matches(piece, head)) ?? { name: 'empty', matches: () => true, scan: () => undefined };
+  return FORMATS.find((format) => format.matches(piece, head)) ?? OPAQUE;
 }
 
 function isZip(piece: Piece, head: Buffer): boolean {

@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { deflateSync, gzipSync } from 'node:zlib';
+import { openFile, Spool, scanFile, scanPath } from '../src/index.ts';
+import * as w from './writers.ts';
+import { bytes, EVIL, PLAIN, pk, rulesOf, scanBytes, u32, u64 } from './writers.ts';
+
+describe('limits are findings', () => {
+  it('a bomb stops a few mebibytes in, whatever it is wrapped in', async () => {
+    const zeros = Buffer.alloc(40 * 2 ** 20);
+    for (const bomb of [
+      deflateSync(zeros),
+      gzipSync(zeros),
+      w.zip([{ name: 'data.pkl', content: zeros, deflate: true }]),
+      gzipSync(gzipSync(zeros)),
+    ]) {
+      const report = await scanBytes(bomb);
+      assert.equal(report.verdict, 'malformed');
+      assert.ok(rulesOf(report).includes('limit-ratio'));
+    }
+  });
+  it('what was found before the limit stands', async () => {
+    const report = await scanBytes(
+      w.zip([
+        { name: 'bomb', content: Buffer.alloc(40 * 2 ** 20), deflate: true },
+        { name: 'data.pkl', content: EVIL },
+      ]),
+    );
+    assert.equal(report.verdict, 'malicious');
+  });
+  it('nesting, entries, time and expansion', async () => {
+    let nested = w.zip([{ name: 'x', content: PLAIN }]);
+    for (let depth = 0; depth < 7; depth += 1) nested = w.zip([{ name: 'i.zip', content: nested }]);
+    const deep = await scanBytes(nested);
+    assert.equal(deep.verdict, 'inconclusive');
+    assert.deepEqual(rulesOf(deep), ['limit-depth']);
+    const many = w.zip(Array.from({ length: 20 }, (_, index) => ({ name: `m${index}`, content: PLAIN })));
+    assert.deepEqual(rulesOf(await scanBytes(many, 'file', { entries: 10 })), ['limit-entries', 'zip-mismatch']);
+    assert.equal((await scanBytes(PLAIN, 'file', { time: -1 })).verdict, 'inconclusive');
+    const report = await scanBytes(gzipSync(Buffer.alloc(100_000, 'abc')), 'file', { expanded: 50_000 });
+    assert.equal(report.verdict, 'inconclusive');
+  });
+  it('lengths beyond the file allocate nothing and are malformed', async () => {
+    for (const broken of [
+      bytes(pk.proto(2), 0x8b, u32(2 ** 31 - 1)),
+      bytes(pk.proto(4), 0x8e, u64(2n ** 62n), 'x'),
+      bytes(pk.proto(4), 'X', u32(2 ** 32 - 1), 'x'),
+    ]) {
+      const report = await scanBytes(broken);
+      assert.equal(report.verdict, 'malformed', JSON.stringify(report.findings));
+    }
+    assert.ok(rulesOf(await scanBytes(bytes(pk.proto(4), 'Nr', u32(2 ** 31 - 1), '.'))).includes('pickle-memo'));
+  });
+  it('objects that unfold beyond measure', async () => {
+    const layers = Array.from({ length: 40 }, (_, index) => bytes('(h', index, 'h', index, 'h', index, 'h', index, 'l', 0x94, '0'));
+    const report = await scanBytes(bytes(pk.proto(4), '(l', 0x94, '0', ...layers, 'h', 40, '.'));
+    assert.deepEqual(rulesOf(report), ['pickle-expansion']);
+    assert.equal(report.verdict, 'malformed');
+  });
+  it('findings are kept up to their limit, and the verdict counts those beyond', async () => {
+    const calls = Array.from({ length: 50 }, (_, index) => bytes(pk.call('some.module', `f${index}`), '0'));
+    const report = await scanBytes(bytes(pk.proto(4), ...calls, pk.call('os', 'system'), '.'), 'file', { findings: 5 });
+    assert.equal(report.findings.length, 5);
+    assert.equal(report.verdict, 'malicious');
+  });
+  it('a spool beyond its memory goes to a file that is gone afterwards', () => {
+    const before = readdirSync(tmpdir()).filter((name) => name.startsWith('sallyport-scan-')).length;
+    {
+      using spool = new Spool(1000);
+      for (let index = 0; index < 100; index += 1) spool.write(Buffer.alloc(100, index));
+      const source = spool.source();
+      assert.equal(source.size, 10_000);
+      assert.equal(source.read(9_950, 100).length, 50);
+      assert.equal(source.read(5_050, 1)[0], 50);
+    }
+    assert.equal(readdirSync(tmpdir()).filter((name) => name.startsWith('sallyport-scan-')).length, before);
+  });
+});
+
+describe('files', () => {
+  it('the report is bound to the digest and the rules; a file that cannot be read is inconclusive', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'scanner-'));
+    try {
+      const path = join(directory, 'm.pkl');
+      writeFileSync(path, PLAIN);
+      const report = await scanPath(path);
+      assert.equal(report.sha256, '9a91928177d1cedb6eb80ca7f3f4f8d08c28b2e8a6ce7faf2f556d14dff310b8');
+      assert.match(report.rules, /^\d{4}\./);
+      assert.equal(report.verdict, 'clean');
+      for (const missing of [join(directory, 'none'), directory]) assert.equal((await scanPath(missing)).verdict, 'inconclusive');
+      writeFileSync(path, '');
+      assert.equal((await scanPath(path)).format, 'empty');
+      using source = openFile(path);
+      await assert.rejects(
+        scanFile(
+          { ...source, size: 2 ** 30, read: (_, length) => Buffer.alloc(Math.min(length, 8)), readInto: (_, target) => target.length },
+          { path, signal: AbortSignal.abort() },
+        ),
+      );
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+});
