@@ -5,7 +5,9 @@
 import { parseArgs } from 'node:util';
 import type { GuardSettings } from '@sallyport/core';
 import { compileGuard, DEFAULT_INPUT, DEFAULT_OUTPUT } from '../src/index.ts';
+import { recall } from './attacks.ts';
 import { falsePositives } from './false-positives.ts';
+import { readOtherRows } from './other-sets.ts';
 import { personalFigures } from './personal.ts';
 import { secretFigures } from './secrets.ts';
 import { readRows } from './sets.ts';
@@ -34,8 +36,10 @@ const settings: GuardSettings = {
   maxTextLength: 1_000_000,
 };
 const guard = compileGuard(settings);
+const rows = [...readRows(values.data), ...readOtherRows(values.data)];
 const figures = [
-  falsePositives(guard, readRows(values.data)),
+  falsePositives(guard, rows),
+  recall(guard, rows),
   secretFigures(guard, values.data, values.verbose),
   personalFigures(guard, values.data),
 ];

@@ -66,7 +66,7 @@ function compilePack(side: Side, settings: GuardSettings, maxHold: number, issue
       return;
     }
     const entry: DetectorEntry | undefined = ENTRIES.find((known) => known.name === name);
-    if (entry !== undefined && issues.length === 0) made.push(entry.make(observe ? 'flag' : action, side, settings, maxHold));
+    if (entry !== undefined && issues.length === 0) made.push(...entry.make(observe ? 'flag' : action, side, settings, maxHold));
   });
   const deny = settings.deny.filter(({ stages }) => stages.includes(side));
   if (deny.length > 0 && deny.every((pattern) => patternProblem(pattern) === null)) {

@@ -2,6 +2,7 @@ import type { GuardSettings } from '@sallyport/core';
 import { CharacterDetector } from './detect/characters.ts';
 import type { Action, Detector, FoldableDetector } from './detect/detector.ts';
 import { LengthDetector } from './detect/length.ts';
+import { classifierDetector, ruleDetector } from './injection/injection.ts';
 import { personalDetector } from './personal/personal.ts';
 import { secretsDetector } from './secrets/secrets.ts';
 
@@ -21,7 +22,7 @@ export interface DetectorInfo {
 
 export interface DetectorEntry extends DetectorInfo {
   /** `action` is null where the configuration leaves it to the default. */
-  make(action: Action | null, side: Side, settings: GuardSettings, maxHold: number): Made;
+  make(action: Action | null, side: Side, settings: GuardSettings, maxHold: number): readonly Made[];
 }
 
 /** A compiled detector, and whether `normalise` applies to it. */
@@ -36,10 +37,12 @@ export const ENTRIES: readonly DetectorEntry[] = [
     sides: ['input', 'output'],
     actions: ['block', 'redact', 'flag'],
     defaults: { input: 'block hidden text, redact stray characters', output: 'redact' },
-    make: (action, side) => ({
-      foldable: false,
-      detector: new CharacterDetector({ payload: action ?? (side === 'input' ? 'block' : 'redact'), stray: action ?? 'redact' }),
-    }),
+    make: (action, side) => [
+      {
+        foldable: false,
+        detector: new CharacterDetector({ payload: action ?? (side === 'input' ? 'block' : 'redact'), stray: action ?? 'redact' }),
+      },
+    ],
   },
   {
     name: 'length',
@@ -50,7 +53,7 @@ export const ENTRIES: readonly DetectorEntry[] = [
     make: (action, side, settings) => {
       // A table or a text pasted many times repeats itself too: that alone is no attack.
       const actions = { tooLong: action ?? (side === 'input' ? 'block' : 'flag'), repetition: action ?? 'flag' };
-      return { foldable: false, detector: new LengthDetector(actions, settings.maxTextLength) };
+      return [{ foldable: false, detector: new LengthDetector(actions, settings.maxTextLength) }];
     },
   },
   {
@@ -59,7 +62,7 @@ export const ENTRIES: readonly DetectorEntry[] = [
     sides: ['input', 'output'],
     actions: ['block', 'redact', 'flag'],
     defaults: { input: 'redact', output: 'redact' },
-    make: (action, _side, _settings, maxHold) => ({ foldable: true, detector: secretsDetector(action ?? 'redact', maxHold) }),
+    make: (action, _side, _settings, maxHold) => [{ foldable: true, detector: secretsDetector(action ?? 'redact', maxHold) }],
   },
   {
     name: 'pii',
@@ -68,7 +71,18 @@ export const ENTRIES: readonly DetectorEntry[] = [
     sides: ['input', 'output'],
     actions: ['block', 'redact', 'flag'],
     defaults: { input: 'redact', output: 'redact, flag in tool arguments' },
-    make: (action, _side, _settings, maxHold) => ({ foldable: true, detector: personalDetector(action, maxHold) }),
+    make: (action, _side, _settings, maxHold) => [{ foldable: true, detector: personalDetector(action, maxHold) }],
+  },
+  {
+    name: 'injection',
+    description: 'attempts to take over the model: prompt injection, jailbreaks, system-prompt extraction, fake role tokens',
+    sides: ['input'],
+    actions: ['block', 'flag'],
+    defaults: { input: 'block what is certain, flag what is suspicious', output: '' },
+    make: (action, _side, _settings, maxHold) => [
+      { foldable: true, detector: ruleDetector(action, maxHold) },
+      { foldable: false, detector: classifierDetector(action) },
+    ],
   },
 ];
 
@@ -97,5 +111,5 @@ export const GUARD_DETECTORS: readonly DetectorInfo[] = [
 ];
 
 /** The lists of a configuration that names none. */
-export const DEFAULT_INPUT: readonly string[] = ['normalise', 'characters', 'length', 'secrets', 'pii'];
+export const DEFAULT_INPUT: readonly string[] = ['normalise', 'characters', 'length', 'injection', 'secrets', 'pii'];
 export const DEFAULT_OUTPUT: readonly string[] = ['normalise', 'characters', 'length', 'secrets', 'pii'];

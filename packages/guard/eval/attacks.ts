@@ -1,0 +1,31 @@
+import type { Guard } from '../src/guard.ts';
+import { rate, table } from './figures.ts';
+import { HARMFUL } from './other-sets.ts';
+import type { Row } from './sets.ts';
+
+interface Count {
+  total: number;
+  found: number;
+  blocked: number;
+}
+
+/** Attacks that the guard finds (the detector reports something) and blocks, by set and by kind of text. */
+export function recall(guard: Guard, rows: readonly Row[]): string | null {
+  const counts = new Map<string, Count>();
+  for (const { set, text, attack, context } of rows) {
+    if (!attack) continue;
+    const verdict = guard.inspect(text, context);
+    const found = verdict.effect !== 'pass' && verdict.findings.some(({ detector }) => detector === 'injection');
+    const keys = [`${set} · ${context.provenance}`, ...(set === HARMFUL ? [] : [`= all · ${context.provenance}`])];
+    for (const key of keys) {
+      const count = counts.get(key) ?? { total: 0, found: 0, blocked: 0 };
+      counts.set(key, count);
+      count.total++;
+      if (found) count.found++;
+      if (verdict.effect === 'block') count.blocked++;
+    }
+  }
+  if (counts.size === 0) return null;
+  const lines = [...counts].map(([key, { total, found, blocked }]) => [key, rate(found, total), rate(blocked, total)]);
+  return table([['attacks', 'found [95 %]', 'blocked [95 %]'], ...lines]);
+}

@@ -1,0 +1,126 @@
+import type { Severity } from '@sallyport/core';
+import type { Action, Detector, Hit, Scanner } from '../detect/detector.ts';
+import type { TextContext } from '../guard.ts';
+import { Folder } from '../normalise/folder.ts';
+import type { Tape } from '../window/tape.ts';
+import { decodeHead, type Head, type HeadName, lengthClass, scoreOf } from './model.ts';
+import { HEADS } from './weights.ts';
+import { WindowScores } from './window-scores.ts';
+
+const heads = new Map<HeadName, Head>();
+
+/** Decoded when first used: it takes a few milliseconds. */
+export function headOf(name: HeadName): Head {
+  const head = heads.get(name) ?? decodeHead(HEADS[name]);
+  heads.set(name, head);
+  return head;
+}
+
+/** What is done from each threshold on. */
+export interface ClassifierActions {
+  readonly block: Action;
+  readonly flag: Action;
+}
+
+/**
+ * The trained classifier: windows of a text that read like an attempt to take over a model. What a user says and what comes from
+ * elsewhere (documents, tool results) are judged by different weights: an instruction is a user's right, in a document it is a guest.
+ * Always reads the text in plain letters.
+ */
+export class ClassifierDetector implements Detector {
+  readonly #actions: ClassifierActions;
+
+  constructor(actions: ClassifierActions) {
+    this.#actions = actions;
+  }
+
+  open(_tape: Tape, { provenance }: TextContext): Scanner {
+    const name = provenance === 'untrusted' ? 'untrusted' : 'user';
+    // What an application tells its model, and how it describes its tools, is full of instructions by right.
+    const trusted = provenance === 'system' || provenance === 'definition' || provenance === 'metadata';
+    const actions: ClassifierActions = trusted ? { block: 'flag', flag: 'flag' } : this.#actions;
+    return new ClassifierScanner(headOf(name), name, actions);
+  }
+}
+
+/** What has been read. Offsets in units of the folded text. */
+interface Progress {
+  readonly scores: WindowScores;
+  readonly length: number;
+  /** End of the last finding: windows that overlap it say nothing new. */
+  readonly flagged: number;
+}
+
+class ClassifierScanner implements Scanner {
+  readonly #head: Head;
+  readonly #name: HeadName;
+  readonly #actions: ClassifierActions;
+  readonly #folder = new Folder();
+  #scores: WindowScores;
+  #length = 0;
+  #flagged = 0;
+  #blocked = false;
+  #mark: Progress & { readonly blocked: boolean };
+
+  constructor(head: Head, name: HeadName, actions: ClassifierActions) {
+    this.#head = head;
+    this.#name = name;
+    this.#actions = actions;
+    this.#scores = new WindowScores(head.weights);
+    this.#mark = { scores: this.#scores, length: 0, flagged: 0, blocked: false };
+  }
+
+  get pending(): number {
+    const { pending } = this.#scores;
+    return pending >= this.#length ? this.#folder.original : this.#folder.startOf(pending);
+  }
+
+  push(piece: string, hits: Hit[]): void {
+    const text = this.#folder.push(piece);
+    this.#length += text.length;
+    this.#scores.push(text, (start, end, sum, count) => this.#judge(start, end, sum, count, this.#folder.endOf(end), hits));
+  }
+
+  end(hits: Hit[]): void {
+    this.#scores.end((start, end, sum, count) => this.#judge(start, end, sum, count, this.#folder.original + 1, hits));
+  }
+
+  mark(): void {
+    this.#folder.discard(this.#scores.pending);
+    this.#folder.mark();
+    this.#mark = { scores: this.#scores.copy(), length: this.#length, flagged: this.#flagged, blocked: this.#blocked };
+  }
+
+  rewind(): void {
+    const { scores, length, flagged, blocked } = this.#mark;
+    this.#folder.rewind();
+    this.#scores = scores.copy();
+    this.#length = length;
+    this.#flagged = flagged;
+    this.#blocked = blocked;
+  }
+
+  #judge(start: number, end: number, sum: number, count: number, at: number, hits: Hit[]): void {
+    const score = scoreOf(this.#head, sum, count);
+    const { flag, block } = this.#head.thresholds;
+    const lengths = lengthClass(end - start);
+    if (score < (flag[lengths] ?? Number.POSITIVE_INFINITY) || end === start) return;
+    const certain = score >= (block[lengths] ?? Number.POSITIVE_INFINITY);
+    if (start < this.#flagged && (this.#blocked || !certain)) return;
+    this.#flagged = end;
+    this.#blocked = certain;
+    hits.push(this.#hit(this.#folder.startOf(start), this.#folder.endOf(end), at, score, certain));
+  }
+
+  #hit(start: number, end: number, at: number, score: number, certain: boolean): Hit {
+    const category = this.#name === 'user' ? 'prompt-injection' : 'indirect-injection';
+    const severity: Severity = certain ? 'high' : 'medium';
+    const action = certain ? this.#actions.block : this.#actions.flag;
+    return { start, end, at, detector: 'injection', category, severity, action, replacement: '', score: probability(score) };
+  }
+}
+
+/** To three digits, from log odds. */
+function probability(score: number): number {
+  return Math.round(1000 / (1 + Math.exp(-score))) / 1000;
+}

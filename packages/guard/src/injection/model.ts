@@ -1,0 +1,47 @@
+import { BUCKETS } from './features.ts';
+
+/** Units of folded text a block of sums covers. */
+export const BLOCK = 128;
+/** Window lengths, in blocks, ascending. */
+export const WINDOWS: readonly number[] = [2, 4, 8];
+/** Upper edges, in units, of the length classes that have thresholds of their own. */
+export const LENGTH_CLASSES: readonly number[] = [64, 128, 256, 512, 1024];
+
+export type HeadName = 'user' | 'untrusted';
+
+/** Above `flag` a window is suspicious, above `block` it is taken for an attack. By length class; scores as `scoreOf` gives them. */
+export interface Thresholds {
+  readonly flag: readonly number[];
+  readonly block: readonly number[];
+}
+
+/** A linear classifier over hashed features: what a text of one provenance scores. */
+export interface Head {
+  readonly weights: Int8Array;
+  /** What a weight of 1 adds. */
+  readonly scale: number;
+  readonly bias: number;
+  readonly thresholds: Thresholds;
+}
+
+/** What `npm run train` writes: `weights` in base64, one signed byte a bucket. */
+export interface HeadData extends Omit<Head, 'weights'> {
+  readonly weights: string;
+}
+
+/** @throws RangeError where the weights are not of this build's size */
+export function decodeHead({ weights, ...head }: HeadData): Head {
+  const bytes = Uint8Array.from(atob(weights), (character) => character.charCodeAt(0));
+  if (bytes.length !== BUCKETS) throw new RangeError('the weights are of another size');
+  return { ...head, weights: new Int8Array(bytes.buffer) };
+}
+
+/** Log odds that a window is an attack; `sum` is the sum of the weights of its `count` features. */
+export function scoreOf(head: Pick<Head, 'scale' | 'bias'>, sum: number, count: number): number {
+  return head.bias + (count === 0 ? 0 : (sum * head.scale) / Math.sqrt(count));
+}
+
+export function lengthClass(units: number): number {
+  const index = LENGTH_CLASSES.findIndex((edge) => units <= edge);
+  return index < 0 ? LENGTH_CLASSES.length - 1 : index;
+}

@@ -1,0 +1,95 @@
+import { FEATURES_PER_UNIT, FeatureReader } from './features.ts';
+import { BLOCK, WINDOWS } from './model.ts';
+
+const LONGEST: number = WINDOWS.at(-1) ?? 1;
+
+/** Told of each window once it is complete: `[start, end)` in units read. */
+export type WindowSink = (start: number, end: number, sum: number, count: number) => void;
+
+/**
+ * Sums weights over windows of a text that is read in pieces. Windows start at multiples of `BLOCK` and are as long as `WINDOWS` says, but
+ * at the end of the text, where they end with it. Which windows there are depends on nothing but the text.
+ */
+export class WindowScores {
+  readonly #weights: Int8Array | Float32Array;
+  #reader = new FeatureReader();
+  /** Sums and feature counts of the last blocks, the one under way among them, at the block number modulo `LONGEST`. */
+  readonly #sums = new Float64Array(LONGEST);
+  readonly #counts = new Int32Array(LONGEST);
+  /** Blocks completed. */
+  #blocks = 0;
+  /** Units of the block under way. */
+  #filled = 0;
+
+  constructor(weights: Int8Array | Float32Array) {
+    this.#weights = weights;
+  }
+
+  /** No window that is still to come starts before this offset. */
+  get pending(): number {
+    return Math.max(0, this.#blocks + 1 - LONGEST) * BLOCK;
+  }
+
+  push(text: string, sink: WindowSink): void {
+    for (let from = 0; from < text.length; ) {
+      const to = Math.min(text.length, from + BLOCK - this.#filled);
+      this.#add(this.#reader.read(text, from, to, buffer));
+      this.#filled += to - from;
+      from = to;
+      if (this.#filled === BLOCK) this.#closeBlock(sink);
+    }
+  }
+
+  end(sink: WindowSink): void {
+    this.#add(this.#reader.end(buffer));
+    const end = this.#blocks * BLOCK + this.#filled;
+    let sum = 0;
+    let count = 0;
+    for (let back = 0; back < LONGEST; back++) {
+      const block = this.#blocks - back;
+      sum += this.#sums[block % LONGEST] ?? 0;
+      count += this.#counts[block % LONGEST] ?? 0;
+      if (block === 0 || WINDOWS.includes(back + 1)) sink(block * BLOCK, end, sum, count);
+      if (block === 0) break;
+    }
+  }
+
+  copy(): WindowScores {
+    const other = new WindowScores(this.#weights);
+    other.#reader = this.#reader.copy();
+    other.#sums.set(this.#sums);
+    other.#counts.set(this.#counts);
+    other.#blocks = this.#blocks;
+    other.#filled = this.#filled;
+    return other;
+  }
+
+  #add(features: number): void {
+    const weights = this.#weights;
+    let sum = 0;
+    for (let index = 0; index < features; index++) sum += weights[buffer[index] ?? 0] ?? 0;
+    const slot = this.#blocks % LONGEST;
+    this.#sums[slot] = (this.#sums[slot] ?? 0) + sum;
+    this.#counts[slot] = (this.#counts[slot] ?? 0) + features;
+  }
+
+  #closeBlock(sink: WindowSink): void {
+    const end = (this.#blocks + 1) * BLOCK;
+    let sum = 0;
+    let count = 0;
+    for (let back = 0; back < LONGEST && back <= this.#blocks; back++) {
+      const slot = (this.#blocks - back) % LONGEST;
+      sum += this.#sums[slot] ?? 0;
+      count += this.#counts[slot] ?? 0;
+      if (WINDOWS.includes(back + 1)) sink(end - (back + 1) * BLOCK, end, sum, count);
+    }
+    this.#blocks++;
+    this.#filled = 0;
+    const next = this.#blocks % LONGEST;
+    this.#sums[next] = 0;
+    this.#counts[next] = 0;
+  }
+}
+
+/** Features of the stretch being read: only used within one call. */
+const buffer: Int32Array = new Int32Array((BLOCK + 1) * FEATURES_PER_UNIT);

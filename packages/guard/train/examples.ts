@@ -1,0 +1,128 @@
+import { Folder } from '../src/normalise/folder.ts';
+import { writeAttack, writeBenign } from './phrases.ts';
+import type { Random } from './random.ts';
+import type { Sources } from './sources.ts';
+
+/** A stretch of folded text, as long as a window at most, and what a head should say of it. */
+export interface Example {
+  readonly text: string;
+  readonly attack: boolean;
+  readonly weight: number;
+}
+
+const LENGTHS = [256, 512, 1024] as const;
+const LONGEST = 1024;
+
+/** A text as the classifier sees it. */
+export function fold(text: string): string {
+  return new Folder().push(text.toWellFormed());
+}
+
+/** What a user says: attacks against requests of all kinds, and documents that are pasted. */
+export function userExamples(sources: Sources, random: Random): Example[] {
+  const examples: Example[] = [];
+  add(examples, unique(sources.requests), false, 1, 2, random);
+  add(examples, sample(unique(sources.documents), 8000, random), false, 0.5, 1, random);
+  add(examples, written(writeBenign, 6000, random), false, 0.5, 1, random);
+  const direct = unique(sources.direct);
+  add(examples, direct, true, 4, 3, random);
+  add(examples, unique(sources.hidden), true, 3, 1, random);
+  add(examples, written(writeAttack, 4000, random), true, 1, 1, random);
+  // Behind or before an ordinary request.
+  const requests = sources.requests.filter(({ length }) => length < 400);
+  const short = direct.filter(({ length }) => length < 400);
+  for (let count = 0; count < 4000; count++) {
+    const attack = random.next() < 0.6 ? random.pick(short) : writeAttack(random);
+    const parts = [fold(random.pick(requests)), fold(attack)];
+    if (random.next() < 0.4) parts.reverse();
+    examples.push({ text: parts.join(random.pick([' ', '\n', '\n\n', '. '])).slice(0, LONGEST), attack: true, weight: 1 });
+  }
+  random.shuffle(examples);
+  return examples;
+}
+
+/** What comes from elsewhere: documents as they are against documents with an attack in them. */
+export function untrustedExamples(sources: Sources, random: Random): Example[] {
+  const examples: Example[] = [];
+  const documents = unique(sources.documents);
+  add(examples, documents, false, 1, 3, random);
+  // Tool results and fields of records are short: what a document says in one sentence is no attack either.
+  for (const document of documents) {
+    for (const sentence of sample(sentences(document), 4, random)) examples.push({ text: fold(sentence), attack: false, weight: 0.5 });
+  }
+  const payloads = unique([...sources.hidden, ...sources.instructions, ...sources.direct.filter(({ length }) => length < 500)]);
+  add(examples, payloads, true, 1, 1, random);
+  // An instruction alone in place of a document is out of place, whatever it asks for.
+  const requests = unique(sources.requests.filter(({ length }) => length > 20 && length < 250));
+  add(examples, sample(requests, 3000, random), true, 0.5, 1, random);
+  add(
+    examples,
+    sources.poisoned.filter(({ length }) => length <= LONGEST),
+    true,
+    1,
+    1,
+    random,
+  );
+  add(
+    examples,
+    sources.direct.filter(({ length }) => length >= 500),
+    true,
+    1,
+    1,
+    random,
+  );
+  add(examples, written(writeAttack, 2000, random), true, 0.5, 1, random);
+  const hosts = documents.filter(({ length }) => length > 200);
+  for (let count = 0; count < 16000; count++) {
+    const payload = fold(random.next() < 0.65 ? random.pick(payloads) : writeAttack(random)).slice(0, 800);
+    examples.push({ text: embed(payload, fold(random.pick(hosts)), random), attack: true, weight: 1 });
+  }
+  random.shuffle(examples);
+  return examples;
+}
+
+/** The lines and sentences of a text that say something. */
+export function sentences(text: string): string[] {
+  return text.split(/\n|(?<=[.!?。]) ?/).filter(({ length }) => length >= 4 && length <= 250);
+}
+
+/** A stretch of a document with a payload at its start, its end or between two lines or sentences. */
+function embed(payload: string, document: string, random: Random): string {
+  const room = Math.max(80, random.pick(LENGTHS) - payload.length);
+  const from = random.below(Math.max(1, document.length - room));
+  const host = document.slice(from, from + room);
+  const breaks = [...host.matchAll(/\n|[.!?] /g)].map(({ index, 0: mark }) => index + mark.length);
+  const at = random.pick([0, host.length, ...breaks]);
+  return (host.slice(0, at) + payload + random.pick([' ', '\n', '\n\n']) + host.slice(at)).slice(0, LONGEST);
+}
+
+function add(examples: Example[], texts: readonly string[], attack: boolean, weight: number, windows: number, random: Random): void {
+  for (const text of texts) {
+    for (const window of cut(fold(text), windows, random)) examples.push({ text: window, attack, weight });
+  }
+}
+
+/** The text itself where it is short, else up to `most` stretches of it. */
+function cut(text: string, most: number, random: Random): string[] {
+  if (text.length <= 256) return [text];
+  const windows = text.length <= LONGEST ? [text] : [];
+  while (windows.length < most) {
+    const length = Math.min(random.pick(LENGTHS), text.length);
+    const from = random.below(text.length - length + 1);
+    windows.push(text.slice(from, from + length));
+  }
+  return windows;
+}
+
+function written(write: (random: Random) => string, count: number, random: Random): string[] {
+  return unique(Array.from({ length: count }, () => write(random)));
+}
+
+function sample(texts: string[], count: number, random: Random): string[] {
+  random.shuffle(texts);
+  return texts.slice(0, count);
+}
+
+function unique(texts: readonly string[]): string[] {
+  return [...new Set(texts.map((text) => text.trim()))].filter((text) => text !== '');
+}

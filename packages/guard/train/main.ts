@@ -1,0 +1,87 @@
+/**
+ * Trains the classifier of the `injection` detector: `npm run train -- --data DIR`, where DIR holds `train` and `dev`. Learns from the
+ * first, chooses thresholds on the second, and writes `src/injection/weights.ts`, the same bytes every time.
+ */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { readOtherRows } from '../eval/other-sets.ts';
+import { readRows } from '../eval/sets.ts';
+import type { HeadData, HeadName } from '../src/injection/model.ts';
+import { type Example, untrustedExamples, userExamples } from './examples.ts';
+import { learn, quantise } from './learn.ts';
+import { Random } from './random.ts';
+import { readSources } from './sources.ts';
+import { type Limits, scoreBenign, thresholds } from './thresholds.ts';
+
+const { values } = parseArgs({ options: { data: { type: 'string' }, out: { type: 'string' } } });
+if (values.data === undefined) {
+  process.stderr.write('usage: npm run train -- --data DIR [--out FILE]\n');
+  process.exit(2);
+}
+const out = values.out ?? fileURLToPath(new URL('../src/injection/weights.ts', import.meta.url));
+
+interface Plan {
+  readonly examples: (random: Random) => Example[];
+  readonly epochs: number;
+  readonly flag: Limits;
+  readonly block: Limits;
+}
+
+const sources = readSources(join(values.data, 'train'));
+const plans: Readonly<Record<HeadName, Plan>> = {
+  user: {
+    examples: (random) => userExamples(sources, random),
+    epochs: 8,
+    flag: { all: 0.006, set: 0.01, hard: 0.03, floor: 0 },
+    block: { all: 0.002, set: 0.005, hard: 0.01, floor: 2.2 },
+  },
+  untrusted: {
+    examples: (random) => untrustedExamples(sources, random),
+    epochs: 8,
+    flag: { all: 0.012, set: 0.02, hard: 0.02, floor: 0 },
+    block: { all: 0.004, set: 0.01, hard: 0.01, floor: 3.5 },
+  },
+};
+
+const dev = [...readRows(join(values.data, 'dev')), ...readOtherRows(join(values.data, 'dev'))];
+
+function train(name: HeadName, { examples, epochs, flag, block }: Plan): HeadData {
+  const list = examples(new Random(name.length));
+  const attacks = list.filter(({ attack }) => attack).length;
+  process.stderr.write(`${name}: ${attacks} attacks, ${list.length - attacks} others\n`);
+  const learned = learn(list, epochs);
+  const { bytes, scale } = quantise(learned);
+  const head = { scale, bias: learned.bias, weights: bytes };
+  const chosen = thresholds(scoreBenign(head, name, dev), flag, block);
+  return { scale, bias: learned.bias, thresholds: chosen, weights: Buffer.from(bytes.buffer).toString('base64') };
+}
+
+function code({ scale, bias, thresholds: { flag, block }, weights }: HeadData): string {
+  return `{
+    scale: ${scale},
+    bias: ${bias},
+    thresholds: {
+      flag: [${flag.join(', ')}],
+      block: [${block.join(', ')}],
+    },
+    weights:
+      '${weights}',
+  }`;
+}
+
+const user = train('user', plans.user);
+const untrusted = train('untrusted', plans.untrusted);
+writeFileSync(
+  out,
+  `import type { HeadData, HeadName } from './model.ts';
+
+/** Written by \`npm run train\`; see docs/model-card.md. */
+export const HEADS: Readonly<Record<HeadName, HeadData>> = {
+  user: ${code(user)},
+  untrusted: ${code(untrusted)},
+};
+`,
+);
+process.stderr.write(`wrote ${out}\n`);

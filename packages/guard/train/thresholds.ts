@@ -1,0 +1,107 @@
+import { contextOf, type Row } from '../eval/sets.ts';
+import { type Head, type HeadName, LENGTH_CLASSES, lengthClass, scoreOf, type Thresholds } from '../src/injection/model.ts';
+import { WindowScores } from '../src/injection/window-scores.ts';
+import { fold, sentences } from './examples.ts';
+
+/** The largest share of ordinary texts that may reach a threshold, over all and in every set of some size. */
+export interface Limits {
+  readonly all: number;
+  readonly set: number;
+  /** In sets that talk of attacks and security without being one. */
+  readonly hard: number;
+  /** No threshold below this log odds: what reads like nothing in particular must not reach it. */
+  readonly floor: number;
+}
+
+const HARD_SETS: readonly string[] = ['cyberseceval refusals', 'xstest safe'];
+
+/** Sets smaller than this say too little by themselves. */
+const SMALLEST_SET = 100;
+
+interface Scored {
+  readonly set: string;
+  /** The highest score of a window by length class. */
+  readonly highest: readonly number[];
+}
+
+/** Highest scores of the ordinary texts that a head judges. */
+export function scoreBenign(head: Omit<Head, 'thresholds'>, name: HeadName, rows: readonly Row[]): Scored[] {
+  const wanted = contextOf(name).provenance;
+  return rows
+    .filter(({ attack, context, set }) => !attack && context.provenance === wanted && !set.includes('quotes'))
+    .flatMap(({ set, text }) => {
+      const whole = { set, highest: highestScores(head, text) };
+      // Documents of the development sets are long, tool results are not: the middle sentence stands for one.
+      const all = name === 'untrusted' ? sentences(text) : [];
+      const sentence = all[all.length >> 1];
+      return sentence === undefined ? [whole] : [whole, { set: `${set} (a sentence)`, highest: highestScores(head, sentence) }];
+    });
+}
+
+function highestScores(head: Omit<Head, 'thresholds'>, text: string): number[] {
+  const highest = LENGTH_CLASSES.map(() => Number.NEGATIVE_INFINITY);
+  const scores = new WindowScores(head.weights);
+  const sink = (start: number, end: number, sum: number, count: number): void => {
+    const lengths = lengthClass(end - start);
+    highest[lengths] = Math.max(highest[lengths] ?? 0, scoreOf(head, sum, count));
+  };
+  scores.push(fold(text), sink);
+  scores.end(sink);
+  return highest;
+}
+
+/** Thresholds that keep the limits, lowered in turn for one length class after the other, one text at a time, as far as the limits allow. */
+export function chooseThresholds(scored: readonly Scored[], limits: Limits): readonly number[] {
+  const sorted = LENGTH_CLASSES.map((_, lengths) => {
+    const scores = scored.map(({ highest }) => highest[lengths] ?? Number.NEGATIVE_INFINITY);
+    return scores.filter((score) => score >= limits.floor).sort((a, b) => b - a);
+  });
+  // A threshold lies just above the score of the first text that may not reach it.
+  const at = (lengths: number, texts: number): number => round(Math.max(limits.floor, (sorted[lengths]?.[texts] ?? limits.floor) + 1e-3));
+  const reached = LENGTH_CLASSES.map(() => 0);
+  const open = new Set(LENGTH_CLASSES.keys());
+  while (open.size > 0) {
+    for (const lengths of open) {
+      const next = reached.map((texts, index) => (index === lengths ? texts + 1 : texts));
+      const done = (reached[lengths] ?? 0) >= (sorted[lengths]?.length ?? 0);
+      if (
+        done ||
+        !keeps(
+          scored,
+          next.map((texts, index) => at(index, texts)),
+          limits,
+        )
+      )
+        open.delete(lengths);
+      else reached[lengths] = next[lengths] ?? 0;
+    }
+  }
+  return reached.map((texts, lengths) => at(lengths, texts));
+}
+
+function round(threshold: number): number {
+  return Math.ceil(threshold * 1000) / 1000;
+}
+
+function keeps(scored: readonly Scored[], thresholds: readonly number[], limits: Limits): boolean {
+  const counts = new Map<string, { total: number; reached: number }>();
+  let reachedByAll = 0;
+  for (const { set, highest } of scored) {
+    const count = counts.get(set) ?? { total: 0, reached: 0 };
+    counts.set(set, count);
+    count.total++;
+    if (!highest.some((score, lengths) => score >= (thresholds[lengths] ?? 0))) continue;
+    count.reached++;
+    reachedByAll++;
+  }
+  return (
+    reachedByAll <= scored.length * limits.all &&
+    [...counts].every(([set, { total, reached }]) => {
+      return total < SMALLEST_SET || reached <= total * (HARD_SETS.includes(set) ? limits.hard : limits.set);
+    })
+  );
+}
+
+export function thresholds(scored: readonly Scored[], flag: Limits, block: Limits): Thresholds {
+  return { flag: chooseThresholds(scored, flag), block: chooseThresholds(scored, block) };
+}
