@@ -6,7 +6,7 @@ import { describeError, tell } from '../terminal.ts';
 import { VERSION } from '../version.ts';
 import { startControlPlane } from './control-plane.ts';
 import { startDataPlane } from './data-plane.ts';
-import { summary, weaknesses, welcome } from './welcome.ts';
+import { firstCall, issued, summary, weaknesses } from './welcome.ts';
 
 /** Which halves this process runs. */
 export type Half = 'both' | 'gateway' | 'control';
@@ -30,13 +30,15 @@ export async function serve(options: ServeOptions): Promise<void> {
   let current: Config = config;
   const service = store === null ? null : openService(installation, store.store, () => current);
   const made = half === 'both' && service !== null ? await setUpOnce(service) : null;
+  // At once: they exist from here on and cannot be had again, whether or not the ports can be bound.
+  if (made !== null) tell(issued(made, process.stderr.isTTY));
   await using data = half === 'control' ? null : await startDataPlane(installation, store?.store ?? null);
   await using admin = service === null || store === null ? null : await startControlPlane(installation, service, store.store, data);
 
   const scheme = config.tls === null ? 'http' : 'https';
   const gatewayUrl = data === null ? '' : `${scheme}://${formatListen(data.address)}`;
-  if (made !== null) tell(welcome(made, gatewayUrl, config.models[0]?.name ?? 'demo'));
-  tell(summary(config, gatewayUrl, admin === null ? null : `http://${formatListen(admin.address)}`));
+  if (made !== null) tell(firstCall(made, gatewayUrl, config.models[0]?.name ?? 'demo'));
+  tell(summary(config, gatewayUrl, admin === null ? null : `${scheme}://${formatListen(admin.address)}`, discover));
   const weak = weaknesses(config, warnings, installation.home.warnings);
   if (weak !== '') tell(weak);
   await installation.record(systemEntry(installation, 'process.start', { version: VERSION, half }));
@@ -99,13 +101,22 @@ function systemEntry(
   };
 }
 
-/** Resolves at the first SIGINT or SIGTERM; a second one ends the process at once. */
+/**
+ * Milliseconds in which further signals are the same request to stop: Ctrl-C reaches this process from the terminal, and again from
+ * npm and the launcher, which pass on what they get.
+ */
+const SAME_PRESS = 500;
+
+/** Resolves at the first SIGINT or SIGTERM; another one after `SAME_PRESS` ends the process at once. */
 async function untilStopped(onHangup: () => Promise<void>): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
-  let stopping = false;
+  let stoppedAt: number | null = null;
   const stop = (): void => {
-    if (stopping) process.exit(130);
-    stopping = true;
+    if (stoppedAt !== null) {
+      if (performance.now() - stoppedAt >= SAME_PRESS) process.exit(130);
+      return;
+    }
+    stoppedAt = performance.now();
     tell('Stopping: running requests may end, new ones are refused. Press again to stop at once.');
     resolve();
   };

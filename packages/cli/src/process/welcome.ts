@@ -1,7 +1,7 @@
 import type { Config, ConfigWarning, Installation as NewInstallation } from '@sallyport/control';
 
-/** What the first start says, once: keys are not shown again. */
-export function welcome(made: NewInstallation, base: string, model: string): string {
+/** What the first start says, once: keys are not shown again. `terminal` is false where a log takes what is told. */
+export function issued(made: NewInstallation, terminal: boolean): string {
   return [
     '',
     'Sallyport is set up. These keys are shown once; keep them now.',
@@ -9,6 +9,21 @@ export function welcome(made: NewInstallation, base: string, model: string): str
     `  owner key (administration)   ${made.ownerKey.secret}`,
     `  first key (inference)        ${made.firstKey.secret}`,
     '',
+    ...(terminal
+      ? []
+      : [
+          'This is no terminal: the keys above are now in a file or a log. Whoever reads it has them, so give both a new secret:',
+          '',
+          `  sallyport keys rotate ${made.ownerKey.key.id} --overlap 0s`,
+          `  sallyport keys rotate ${made.firstKey.key.id} --overlap 0s`,
+          '',
+        ]),
+  ].join('\n');
+}
+
+/** A first call to copy, once the gateway listens at `base`. */
+export function firstCall(made: NewInstallation, base: string, model: string): string {
+  return [
     'Try it:',
     '',
     `  curl ${base}/v1/chat/completions \\`,
@@ -21,13 +36,13 @@ export function welcome(made: NewInstallation, base: string, model: string): str
   ].join('\n');
 }
 
-/** Where everything is, and which models answer. */
-export function summary(config: Config, gateway: string, control: string | null): string {
+/** Where everything is, and which models answer. `looked` is true where no file named the upstreams and this machine was searched. */
+export function summary(config: Config, gateway: string, control: string | null, looked: boolean): string {
   const names = config.models.map((model) => model.name);
   const shown = names.length > 8 ? `${names.slice(0, 8).join(', ')} and ${names.length - 8} more` : names.join(', ') || '(none)';
   const lines = [`Gateway   ${gateway}   models: ${shown}`];
   if (control !== null) lines.push(`Control   ${control}   admin API at /admin/v1, metrics at /metrics`);
-  if (config.upstreams.every((upstream) => upstream.kind === 'demo')) {
+  if (looked && config.upstreams.every((upstream) => upstream.kind === 'demo')) {
     lines.push(
       'No inference server was found on this machine: the built-in model `demo` answers. Start Ollama, vLLM, llama.cpp, TGI or LM Studio and restart.',
     );
