@@ -27,7 +27,8 @@ export function joinWrites(socket: Socket): Socket {
       if (typeof chunk === 'string') at += joined.write(chunk, at, encoding);
       else at += chunk.copy(joined, at);
     }
-    socket._write(joined, BUFFER, callback);
+    // A hex or base64 text may be shorter than it looks; what lies behind it is somebody else's memory.
+    socket._write(joined.subarray(0, at), BUFFER, callback);
   };
   return socket;
 }
