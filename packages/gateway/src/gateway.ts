@@ -2,7 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import type { Http2ServerRequest } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import { clientAddress, JwksCache, type JwksSource, Limiter } from '@sallyport/access';
-import { type Clock, Fault, type Logger, type Meter, type Random, type Snapshot } from '@sallyport/core';
+import { type Clock, Fault, type GuardSettings, type Logger, type Meter, type Random, type Snapshot, type Upstream } from '@sallyport/core';
+import { compileGuard } from '@sallyport/guard';
 import { renderFault } from '@sallyport/wire';
 import { type Compiled, type CompileOptions, compile } from './compiled.ts';
 import type { Door } from './door.ts';
@@ -10,15 +11,15 @@ import { type GatewayHealth, renderHealth, summarise } from './health.ts';
 import { describeConnection } from './http/connection.ts';
 import { checkOrigin, PREFLIGHT_HEADERS } from './http/cors.ts';
 import { type Incoming, readBody } from './http/incoming.ts';
-import { Listener, type TlsMaterial } from './http/listener.ts';
+import { checkMaterial, Listener, type TlsMaterial } from './http/listener.ts';
 import { Reply } from './http/reply.ts';
 import type { Writer } from './http/writer.ts';
 import { exchange } from './pipeline.ts';
 import type { LedgerPort } from './ports.ts';
 import { RequestIds } from './request-id.ts';
 import { Strangers } from './strangers.ts';
-import type { ResolveSecret } from './upstream/pinning.ts';
 import { UpstreamRegistry } from './upstream/registry.ts';
+import type { ResolveSecret } from './upstream/secrets.ts';
 
 /** Where snapshots come from. */
 export interface SnapshotSource {
@@ -46,6 +47,14 @@ export interface GatewayOptions {
   readonly keyUsed?: (id: string) => void;
   /** Milliseconds between two probes of an upstream; 0 probes none. Default 10 s. */
   readonly probeInterval?: number;
+}
+
+/** What a reload takes up beside the snapshot. */
+export interface Reload {
+  /** Null keeps the certificate in use. */
+  readonly tls: TlsMaterial | null;
+  readonly upstreams: Iterable<Upstream>;
+  readonly guard: GuardSettings;
 }
 
 /** The data plane: a port, the upstreams behind it, and the snapshot between. */
@@ -107,10 +116,25 @@ export class Gateway implements AsyncDisposable {
     });
   }
 
-  /** Re-reads certificates and credentials (SIGHUP). Streams go on. */
+  /**
+   * Reads and tries everything a reload needs, and returns what puts certificates and credentials in force, to be called once the
+   * snapshot of the new configuration was published. Throws where something cannot be read or used; nothing has changed then.
+   */
+  prepareReload({ tls, upstreams, guard }: Reload): () => void {
+    if (tls !== null) checkMaterial(tls);
+    compileGuard(guard);
+    const secrets = this.#upstreams.readAll(upstreams);
+    return () => {
+      if (tls !== null) this.#listener?.setTls(tls);
+      if (this.#compiled !== null) this.#upstreams.update(this.#compiled.snapshot, secrets);
+    };
+  }
+
+  /** Reads credentials of the configuration in force again and takes `tls`. Streams go on. Throws as `prepareReload` does. */
   reload(tls: TlsMaterial | null): void {
-    if (tls !== null) this.#listener?.setTls(tls);
-    if (this.#compiled !== null) this.#upstreams.update(this.#compiled.snapshot, true);
+    const snapshot = this.#compiled?.snapshot;
+    if (snapshot !== undefined) this.prepareReload({ tls, upstreams: snapshot.upstreams.values(), guard: snapshot.guard })();
+    else if (tls !== null) this.#listener?.setTls(tls);
   }
 
   /** Stops accepting, ends what runs within the drain time, then cuts the rest (SIGTERM). */

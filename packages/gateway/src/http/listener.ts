@@ -7,7 +7,7 @@ import {
   type ServerHttp2Session,
 } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
+import { createSecureContext, type TLSSocket } from 'node:tls';
 import { Fault, type FaultCode, type HttpSettings, type Logger } from '@sallyport/core';
 import { renderFault } from '@sallyport/wire';
 import { MAX_HEADERS, SECURITY_HEADERS } from './headers.ts';
@@ -63,10 +63,12 @@ export class Listener {
   /** The newest answer of each HTTP/1.1 connection. */
   readonly #answers = new WeakMap<Socket, ServerResponse>();
   readonly #options: ListenerOptions;
+  #clientCa: string | null;
   #draining = false;
 
   constructor(options: ListenerOptions) {
     this.#options = options;
+    this.#clientCa = options.tls?.clientCa ?? null;
     this.#server = options.tls === null ? this.#plain() : this.#secure(options.tls);
     const secure = options.tls !== null;
     this.#server.on('connection', (socket: Socket) => this.#track(socket, !secure));
@@ -94,9 +96,16 @@ export class Listener {
     return promise;
   }
 
-  /** New connections get the new certificate; open ones and their streams go on. */
+  /**
+   * New connections get the new certificate; open ones and their streams go on. Whether client certificates are asked for is fixed at
+   * the start, and so are their authorities where `tls` asks otherwise: without any, Node would take the system's.
+   */
   setTls(tls: TlsMaterial): void {
-    if ('setSecureContext' in this.#server) this.#server.setSecureContext(secureContext(tls));
+    const started = this.#options.tls;
+    if (started === null || !('setSecureContext' in this.#server)) return;
+    const clientCa = tls.clientAuth === started.clientAuth ? tls.clientCa : this.#clientCa;
+    this.#server.setSecureContext(secureContext({ ...tls, clientCa }));
+    this.#clientCa = clientCa;
   }
 
   /** Stops accepting, lets running requests end, and cuts what is left after `timeout` milliseconds. */
@@ -236,6 +245,11 @@ function closeWhenIdle(session: ServerHttp2Session, timeout: number): void {
   session.setTimeout(timeout, () => {
     if (streams === 0) session.close();
   });
+}
+
+/** Throws OpenSSL's error where certificate, key and authorities cannot be used together. */
+export function checkMaterial(tls: TlsMaterial): void {
+  createSecureContext(secureContext(tls));
 }
 
 function secureContext(tls: TlsMaterial): {

@@ -1,9 +1,7 @@
 import { createHash, X509Certificate } from 'node:crypto';
-import { checkServerIdentity, type PeerCertificate } from 'node:tls';
+import { checkServerIdentity, createSecureContext, type PeerCertificate } from 'node:tls';
 import type { Upstream } from '@sallyport/core';
-
-/** Reads what a secret reference (`env:NAME`, `file:/path`) points at. */
-export type ResolveSecret = (reference: string) => string;
+import type { UpstreamSecrets } from './secrets.ts';
 
 /** The TLS options Sallyport sets; everything else stays Node's default. */
 export interface TlsOptions {
@@ -20,19 +18,29 @@ export interface TlsOptions {
  * TLS options for an upstream: its chain is always verified, its name always checked, and where pins are configured one of them must
  * match the leaf's SubjectPublicKeyInfo (`sha256/BASE64`, RFC 7469 section 2.4).
  */
-export function tlsOptions(upstream: Upstream, resolve: ResolveSecret): TlsOptions {
+export function tlsOptions(upstream: Upstream, secrets: UpstreamSecrets): TlsOptions {
   const tls = upstream.tls;
   const options: TlsOptions = { minVersion: 'TLSv1.2', rejectUnauthorized: true };
   if (tls === null) return options;
-  if (tls.ca !== null) options.ca = resolve(tls.ca);
-  if (tls.cert !== null) options.cert = resolve(tls.cert);
-  if (tls.key !== null) options.key = resolve(tls.key);
+  if (secrets.ca !== null) options.ca = secrets.ca;
+  if (secrets.cert !== null) options.cert = secrets.cert;
+  if (secrets.key !== null) options.key = secrets.key;
   if (tls.serverName !== null) options.servername = tls.serverName;
   if (tls.pins.length > 0) {
     const pins = new Set(tls.pins);
     options.checkServerIdentity = (host, certificate) => checkServerIdentity(host, certificate) ?? checkPin(certificate, pins);
   }
   return options;
+}
+
+/** Throws OpenSSL's error for certificates and keys that cannot be used, which undici would meet at the first connection. */
+export function checkTls(upstream: Upstream, secrets: UpstreamSecrets): void {
+  const { ca, cert, key } = tlsOptions(upstream, secrets);
+  createSecureContext({
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+  });
 }
 
 function checkPin(certificate: PeerCertificate, pins: ReadonlySet<string>): Error | undefined {

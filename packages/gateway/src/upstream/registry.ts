@@ -1,7 +1,8 @@
 import type { Clock, Logger, Snapshot, Upstream } from '@sallyport/core';
 import type { HealthReport } from './health.ts';
-import type { ResolveSecret } from './pinning.ts';
+import { checkTls } from './pinning.ts';
 import { probe } from './probe.ts';
+import { type ResolveSecret, readSecrets, sameSecrets, type UpstreamSecrets } from './secrets.ts';
 import { ConnectedUpstream } from './upstream.ts';
 
 /** The connected upstreams of the current snapshot. A changed one is replaced; calls that run on the old one end in peace. */
@@ -26,20 +27,46 @@ export class UpstreamRegistry implements AsyncDisposable {
     this.#timer?.unref();
   }
 
-  /** Brings the connections in line with a snapshot. Certificates and credentials of unchanged upstreams are kept; `reload` re-reads them. */
-  update(snapshot: Snapshot, reload: boolean = false): void {
+  /**
+   * Reads the secrets of all `upstreams` and tries them. Throws where one cannot be read or used; nothing has changed then. What it
+   * returns is for `update`.
+   */
+  readAll(upstreams: Iterable<Upstream>): ReadonlyMap<string, UpstreamSecrets> {
+    const secrets = new Map<string, UpstreamSecrets>();
+    for (const settings of upstreams) {
+      if (settings.kind === 'demo') continue;
+      const read = readSecrets(settings, this.#resolve);
+      checkTls(settings, read);
+      secrets.set(settings.name, read);
+    }
+    return secrets;
+  }
+
+  /**
+   * Brings the connections in line with a snapshot. Upstreams whose settings did not change stay as they are, unless `secrets`, read
+   * anew, says that a certificate or credential did.
+   */
+  update(snapshot: Snapshot, secrets: ReadonlyMap<string, UpstreamSecrets> | null = null): void {
     for (const [name, upstream] of this.#connected) {
-      const settings = snapshot.upstreams.get(name);
-      if (settings === undefined || reload || !sameSettings(settings, upstream.settings)) this.#retire(name, upstream);
+      if (!snapshot.upstreams.has(name)) this.#retire(name, upstream);
     }
     for (const settings of snapshot.upstreams.values()) {
-      if (settings.kind === 'demo' || this.#connected.has(settings.name)) continue;
-      try {
-        this.#connected.set(settings.name, new ConnectedUpstream(settings, this.#resolve, this.#clock));
-      } catch (error) {
-        // One unusable upstream must not take the others down: its routes answer 503 and health names it.
-        this.#logger.error('upstream.unusable', { upstream: settings.name, reason: error instanceof Error ? error.message : 'unknown' });
-      }
+      if (settings.kind !== 'demo') this.#connect(settings, secrets?.get(settings.name) ?? null);
+    }
+  }
+
+  #connect(settings: Upstream, given: UpstreamSecrets | null): void {
+    const { name } = settings;
+    const former = this.#connected.get(name) ?? null;
+    if (former !== null && sameSettings(settings, former.settings) && (given === null || sameSecrets(given, former.secrets))) return;
+    if (former !== null) this.#retire(name, former);
+    try {
+      const upstream = new ConnectedUpstream(settings, given ?? readSecrets(settings, this.#resolve), this.#clock, former);
+      upstream.activate();
+      this.#connected.set(name, upstream);
+    } catch (error) {
+      // One unusable upstream must not take the others down: its routes answer 503 and health names it.
+      this.#logger.error('upstream.unusable', { upstream: name, reason: error instanceof Error ? error.message : 'unknown' });
     }
   }
 

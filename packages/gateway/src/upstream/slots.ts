@@ -10,30 +10,43 @@ interface Waiter {
 
 /** At most `limit` calls at a time; the rest wait in order, for a bounded time and in bounded number. */
 export class Slots {
-  readonly #limit: number;
   readonly #wait: number;
   readonly #queue = new Set<Waiter>();
+  #limit: number;
   #busy = 0;
-  #idle: PromiseWithResolvers<void> | null = null;
 
-  /** `wait` is the longest a request waits, in milliseconds. */
+  /** `limit` may be `Infinity`. `wait` is the longest a request waits, in milliseconds. */
   constructor(limit: number, wait: number) {
     this.#limit = limit;
     this.#wait = wait;
   }
 
-  /** Resolves with a slot, to be disposed when the call ends. Throws `concurrency_exceeded`. `onGone` subscribes to the client leaving. */
-  async acquire(onGone: (listener: () => void) => () => void): Promise<Disposable> {
-    if (this.#busy >= this.#limit) await this.#turn(onGone);
-    else this.#busy += 1;
-    return this.#slot();
+  /** Null where there was a slot, which is now taken; else resolves once one is. Rejects with `concurrency_exceeded`. `onGone` subscribes to the client leaving. */
+  take(onGone: (listener: () => void) => () => void): Promise<void> | null {
+    if (this.#busy >= this.#limit) return this.#turn(onGone);
+    this.#busy += 1;
+    return null;
   }
 
-  /** Resolves once nobody holds a slot or waits for one. */
-  idle(): Promise<void> {
-    if (this.#busy === 0) return Promise.resolve();
-    this.#idle ??= Promise.withResolvers();
-    return this.#idle.promise;
+  /** Gives a taken slot back. */
+  release(): void {
+    this.#busy -= 1;
+    this.#grant();
+  }
+
+  /** More slots are handed out at once; of fewer, those taken are given back in their own time. */
+  resize(limit: number): void {
+    this.#limit = limit;
+    this.#grant();
+  }
+
+  /** Slots pass straight to the next in line, so a newcomer cannot overtake. */
+  #grant(): void {
+    for (const next of this.#queue) {
+      if (this.#busy >= this.#limit) return;
+      this.#busy += 1;
+      next.granted();
+    }
   }
 
   #turn(onGone: (listener: () => void) => () => void): Promise<void> {
@@ -50,26 +63,6 @@ export class Slots {
     const forget = onGone(() => waiter.refused(new Fault('client_closed_request', 'The request was cancelled.')));
     this.#queue.add(waiter);
     return promise;
-  }
-
-  #slot(): Disposable {
-    let held = true;
-    return {
-      [Symbol.dispose]: () => {
-        if (!held) return;
-        held = false;
-        const [next] = this.#queue;
-        // The slot passes straight to the next in line, so a newcomer cannot overtake.
-        if (next !== undefined) {
-          next.granted();
-          return;
-        }
-        this.#busy -= 1;
-        if (this.#busy > 0) return;
-        this.#idle?.resolve();
-        this.#idle = null;
-      },
-    };
   }
 }
 

@@ -3,7 +3,8 @@ import { buildConnector, Pool } from 'undici';
 import { UpstreamHealth } from './health.ts';
 import { HttpCall } from './http-call.ts';
 import { joinWrites } from './one-write.ts';
-import { type ResolveSecret, tlsOptions } from './pinning.ts';
+import { tlsOptions } from './pinning.ts';
+import type { UpstreamSecrets } from './secrets.ts';
 import { Slots } from './slots.ts';
 
 /** What is sent to an upstream: a path of our own table and headers of our own making, never a client's. */
@@ -25,20 +26,32 @@ const SLOT_WAIT = 30_000;
 /** A connected inference server: a pool of connections, its slots, its health. Redirects are never followed (undici follows none by itself). */
 export class ConnectedUpstream implements AsyncDisposable {
   readonly settings: Upstream;
-  readonly health: UpstreamHealth = new UpstreamHealth();
+  readonly secrets: UpstreamSecrets;
+  readonly health: UpstreamHealth;
   readonly #pool: Pool;
-  readonly #slots: Slots | null;
+  readonly #slots: Slots;
   readonly #basePath: string;
   readonly #authorization: readonly string[];
   readonly #clock: Clock;
+  /** Exchanges that hold a slot or wait for one here. */
+  #users = 0;
+  #unused: PromiseWithResolvers<void> | null = null;
 
-  constructor(settings: Upstream, resolve: ResolveSecret, clock: Clock) {
+  /**
+   * `predecessor` is what was connected under this name before. Where it is the same server its slots and health go on being counted:
+   * a change of a credential or a timeout neither lets more calls in than the server takes nor forgets that it is down.
+   */
+  constructor(settings: Upstream, secrets: UpstreamSecrets, clock: Clock, predecessor: ConnectedUpstream | null = null) {
     const url = new URL(settings.url);
+    const same = predecessor !== null && isSameServer(settings, predecessor.settings) ? predecessor : null;
+    const limit = settings.maxConcurrency ?? Number.POSITIVE_INFINITY;
     this.settings = settings;
+    this.secrets = secrets;
+    this.health = same?.health ?? new UpstreamHealth();
+    this.#slots = same === null ? new Slots(limit, SLOT_WAIT) : same.#slots;
     this.#clock = clock;
     this.#basePath = url.pathname.replace(/\/+$/, '');
-    this.#slots = settings.maxConcurrency === null ? null : new Slots(settings.maxConcurrency, SLOT_WAIT);
-    this.#authorization = authorization(settings, resolve);
+    this.#authorization = authorization(settings, secrets);
     this.#pool = new Pool(url.origin, {
       connections: settings.connections,
       pipelining: 1,
@@ -49,7 +62,7 @@ export class ConnectedUpstream implements AsyncDisposable {
       allowH2: false,
       connect: joining(
         buildConnector({
-          ...tlsOptions(settings, resolve),
+          ...tlsOptions(settings, secrets),
           timeout: settings.timeouts.connect,
           ...(settings.socketPath === null ? {} : { socketPath: settings.socketPath }),
         }),
@@ -57,9 +70,23 @@ export class ConnectedUpstream implements AsyncDisposable {
     });
   }
 
-  /** Waits for a concurrency slot, or returns null where the upstream has no limit. */
-  acquire(onGone: (listener: () => void) => () => void): Promise<Disposable> | null {
-    return this.#slots === null ? null : this.#slots.acquire(onGone);
+  /** Takes a concurrency slot, or waits for one. Rejects with `concurrency_exceeded`. */
+  acquire(onGone: (listener: () => void) => () => void): Slot | Promise<Slot> {
+    this.#users += 1;
+    const waiting = this.#slots.take(onGone);
+    if (waiting === null) return new Slot(() => this.#release());
+    return waiting.then(
+      () => new Slot(() => this.#release()),
+      (error: unknown) => {
+        this.#leave();
+        throw error;
+      },
+    );
+  }
+
+  /** Makes the number of slots that of the settings. For the one in use, once it is: a predecessor may share them. */
+  activate(): void {
+    this.#slots.resize(this.settings.maxConcurrency ?? Number.POSITIVE_INFINITY);
   }
 
   /** Starts one attempt. Whether to try again is the caller's decision (`HttpCall.failure`). */
@@ -88,7 +115,10 @@ export class ConnectedUpstream implements AsyncDisposable {
 
   /** Lets running calls, and those that wait for a slot, finish, then closes the connections. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#slots?.idle();
+    if (this.#users > 0) {
+      this.#unused ??= Promise.withResolvers();
+      await this.#unused.promise;
+    }
     await this.#pool.close();
   }
 
@@ -96,6 +126,35 @@ export class ConnectedUpstream implements AsyncDisposable {
   async destroy(): Promise<void> {
     await this.#pool.destroy();
   }
+
+  #release(): void {
+    this.#slots.release();
+    this.#leave();
+  }
+
+  #leave(): void {
+    this.#users -= 1;
+    if (this.#users === 0) this.#unused?.resolve();
+  }
+}
+
+/** A slot that is held until it is disposed. */
+class Slot implements Disposable {
+  #release: (() => void) | null;
+
+  constructor(release: () => void) {
+    this.#release = release;
+  }
+
+  [Symbol.dispose](): void {
+    const release = this.#release;
+    this.#release = null;
+    release?.();
+  }
+}
+
+function isSameServer(a: Upstream, b: Upstream): boolean {
+  return a.kind === b.kind && a.url === b.url && a.socketPath === b.socketPath;
 }
 
 /** undici's own connector, whose sockets send a request in one write. */
@@ -107,11 +166,7 @@ function joining(connect: buildConnector.connector): buildConnector.connector {
     });
 }
 
-function authorization(settings: Upstream, resolve: ResolveSecret): readonly string[] {
-  if (settings.credential === null) return [];
-  const secret = resolve(settings.credential);
-  if (!/^[\x21-\x7e]{1,4096}$/.test(secret)) {
-    throw new TypeError(`the credential of upstream ${settings.name} holds characters that a header cannot carry`);
-  }
-  return settings.kind === 'anthropic' ? ['x-api-key', secret] : ['authorization', `Bearer ${secret}`];
+function authorization({ kind }: Upstream, { credential }: UpstreamSecrets): readonly string[] {
+  if (credential === null) return [];
+  return kind === 'anthropic' ? ['x-api-key', credential] : ['authorization', `Bearer ${credential}`];
 }
