@@ -49,15 +49,15 @@ export function findDirectories(source: ByteSource, maxEntries: number): ZipDire
     const directory =
       at + END_SIZE <= tail.length ? readDirectory(source, tail.subarray(at, at + END_SIZE), tailStart + at, maxEntries) : null;
     // An archive that is stored as a member has an end record of its own, which is looked at with the member.
-    if (directory !== null && !found.some((outer) => isMember(outer, tailStart + at))) found.push(directory);
+    if (directory !== null && !found.some((outer) => isMember(source, outer, tailStart + at))) found.push(directory);
     if (at === 0) break;
     at = tail.lastIndexOf(END, at - 1);
   }
   return found;
 }
 
-function isMember({ entries }: ZipDirectory, offset: number): boolean {
-  return entries.some(({ header, compressed }) => header < offset && offset < header + compressed);
+function isMember(source: ByteSource, { entries }: ZipDirectory, offset: number): boolean {
+  return entries.some(({ header, compressed }) => header < offset && offset < (readLocal(source, header)?.data ?? header) + compressed);
 }
 
 function readDirectory(source: ByteSource, end: Buffer, offset: number, maxEntries: number): ZipDirectory | null {

@@ -25,17 +25,19 @@ export interface Listener {
   anomaly(kind: Anomaly, message: string, offset: number): void;
   /** After BUILD: bytes that the loader reads off the stream itself (joblib). Gives where the walk goes on. */
   skip(built: Value, offset: number): number;
-  /** Every so many instructions. May throw. */
+  /** For every mebibyte walked. May throw. */
   tick(): void;
 }
 
 const WINDOW = 2 ** 20;
 const MARGIN = 32;
-const TICK = 2 ** 20;
+const SHORT_LINE = 64;
 const MEMO_GAP = 1_000_000;
 /** Nodes an object may unfold to before walking it is an attack; real models stay below a thousandth of it. */
 const EXPANSION = 1e10;
 const EXPANSION_RATIO = 1e6;
+
+const BEYOND = 'an argument reaches beyond the end';
 
 class Broken extends Error {}
 
@@ -49,6 +51,8 @@ export class Machine {
   readonly #listener: Listener;
   readonly #stack: Value[] = [];
   readonly #marks: number[] = [];
+  /** Height of the stack at the last mark: instructions do not reach below it. */
+  #floor: number = 0;
   readonly #memo: Value[] = [];
   readonly #farMemo = new Map<number, Value>();
   #window: Buffer;
@@ -65,23 +69,28 @@ export class Machine {
   /** Walks from the start given to STOP or to the first thing that is not pickle. */
   run(): StreamEnd {
     const stack = this.#stack;
-    let position = this.#base;
+    const limit = this.#limit;
+    let bytes = this.#window;
+    let base = this.#base;
+    let windowEnd = base + bytes.length;
+    let position = base;
     let next = position;
     let instructions = 0;
     let frame = Number.POSITIVE_INFINITY;
     try {
       for (;;) {
-        let at = position - this.#base;
-        if (at + MARGIN > this.#window.length && this.#base + this.#window.length < this.#limit) {
-          this.#window = this.#source.read(position, WINDOW);
-          this.#base = position;
-          at = 0;
+        if (position + MARGIN > windowEnd && windowEnd < limit) {
+          this.#listener.tick();
+          bytes = this.#source.read(position, WINDOW);
+          base = position;
+          windowEnd = base + bytes.length;
+          this.#window = bytes;
+          this.#base = base;
         }
-        const bytes = this.#window;
-        if (at >= bytes.length) throw new Broken('ends without STOP');
+        const at = position - base;
+        if (position >= windowEnd) throw new Broken('ends without STOP');
         const op = bytes[at] ?? 0;
         instructions += 1;
-        if (instructions % TICK === 0) this.#listener.tick();
         next = position + 1;
         switch (op) {
           case OP.NONE:
@@ -90,19 +99,23 @@ export class Machine {
             stack.push(position);
             break;
           case OP.BININT1:
-            next = this.#within(position + 2);
+            next = position + 2;
+            if (next > limit) throw new Broken(BEYOND);
             stack.push(position);
             break;
           case OP.BININT2:
-            next = this.#within(position + 3);
+            next = position + 3;
+            if (next > limit) throw new Broken(BEYOND);
             stack.push(position);
             break;
           case OP.BININT:
-            next = this.#within(position + 5);
+            next = position + 5;
+            if (next > limit) throw new Broken(BEYOND);
             stack.push(position);
             break;
           case OP.BINFLOAT:
-            next = this.#within(position + 9);
+            next = position + 9;
+            if (next > limit) throw new Broken(BEYOND);
             stack.push(position);
             break;
           case OP.LONG1:
@@ -112,8 +125,10 @@ export class Machine {
           case OP.SHORT_BINSTRING:
           case OP.SHORT_BINBYTES:
           case OP.SHORT_BINUNICODE:
-            this.#within(position + 2);
-            next = this.#text(position, 2, bytes[at + 1] ?? 0);
+            next = position + 2 + (bytes[at + 1] ?? 0);
+            if (next > limit) throw new Broken(BEYOND);
+            // Only what begins like a pickle is looked into.
+            if ((bytes[at + 2] ?? 0) >= 0x80) this.#text(position, 2, bytes[at + 1] ?? 0);
             stack.push(position);
             break;
           case OP.BINSTRING:
@@ -144,11 +159,12 @@ export class Machine {
           case OP.LONG:
           case OP.FLOAT:
             next = this.#line(position + 1) + 1;
-            this.#checkLine(op, position, next);
+            this.#checkLine(op, position);
             stack.push(position);
             break;
           case OP.MARK:
             this.#marks.push(stack.length);
+            this.#floor = stack.length;
             break;
           case OP.EMPTY_TUPLE:
           case OP.EMPTY_LIST:
@@ -183,17 +199,18 @@ export class Machine {
             this.#addTo(this.#mark());
             break;
           case OP.POP:
-            if (stack.length === this.#floor() && this.#marks.length > 0) this.#marks.pop();
+            if (stack.length === this.#floor && this.#marks.length > 0) this.#mark();
             else this.#pop();
             break;
           case OP.POP_MARK:
-            stack.length = this.#mark();
+            cut(stack, this.#mark());
             break;
           case OP.DUP:
             stack.push(this.#top());
             break;
           case OP.MEMOIZE:
-            this.#remember(this.#memo.length + this.#farMemo.size, this.#top(), instructions, position);
+            if (this.#farMemo.size === 0) this.#memo.push(this.#top());
+            else this.#remember(this.#memo.length + this.#farMemo.size, this.#top(), instructions, position);
             break;
           case OP.BINPUT:
             next = this.#within(position + 2);
@@ -329,12 +346,8 @@ export class Machine {
     }
   }
 
-  #floor(): number {
-    return this.#marks[this.#marks.length - 1] ?? 0;
-  }
-
   #within(end: number): number {
-    if (end > this.#limit) throw new Broken('an argument reaches beyond the end');
+    if (end > this.#limit) throw new Broken(BEYOND);
     return end;
   }
 
@@ -356,7 +369,11 @@ export class Machine {
 
   /** Offset of the line feed that ends the line starting at `start`. */
   #line(start: number): number {
-    const near = this.#window.indexOf(10, start - this.#base);
+    const bytes = this.#window;
+    const from = start - this.#base;
+    const short = Math.min(from + SHORT_LINE, bytes.length);
+    for (let at = from; at < short; at += 1) if (bytes[at] === 10) return this.#base + at;
+    const near = bytes.indexOf(10, short);
     if (near >= 0) return this.#base + near;
     for (let offset = this.#base + this.#window.length; offset < this.#limit; offset += WINDOW) {
       const found = this.#source.read(offset, WINDOW).indexOf(10);
@@ -373,12 +390,14 @@ export class Machine {
       : this.#source.read(start, length).toString('utf8');
   }
 
-  #checkLine(op: number, position: number, next: number): void {
-    const length = next - position - 2;
-    if (op === OP.UNICODE) return;
-    const text = this.#string(position + 1, position + 1 + Math.min(length, 64));
-    if (op === OP.STRING ? !/^\s*['"]/.test(text) : !/^\s*[+-]?[\d_.inaefx]+[\deEL.+-]*/i.test(text))
-      throw new Broken('an invalid literal');
+  /** A number must look like one and a string must be quoted, as far as its first byte tells. */
+  #checkLine(op: number, position: number): void {
+    const first = this.#window[position + 1 - this.#base] ?? 0;
+    const digit = first >= 0x30 && first <= 0x39;
+    // A sign, a point, a space, or the first letter of inf and nan.
+    const number = digit || first === 0x2d || first === 0x2b || first === 0x2e || first === 0x20 || first === 0x69 || first === 0x6e;
+    const quoted = first === 0x27 || first === 0x22 || first === 0x20;
+    if (op === OP.STRING ? !quoted : op !== OP.UNICODE && !number) throw new Broken('an invalid literal');
   }
 
   #index(position: number, next: number): number {
@@ -388,13 +407,13 @@ export class Machine {
   }
 
   #top(): Value {
-    const value = this.#stack.length > this.#floor() ? this.#stack[this.#stack.length - 1] : undefined;
+    const value = this.#stack.length > this.#floor ? this.#stack[this.#stack.length - 1] : undefined;
     if (value === undefined) throw new Broken('the stack is empty');
     return value;
   }
 
   #pop(): Value {
-    const value = this.#stack.length > this.#floor() ? this.#stack.pop() : undefined;
+    const value = this.#stack.length > this.#floor ? this.#stack.pop() : undefined;
     if (value === undefined) throw new Broken('the stack is empty');
     return value;
   }
@@ -402,20 +421,22 @@ export class Machine {
   #mark(): number {
     const mark = this.#marks.pop();
     if (mark === undefined) throw new Broken('no mark');
+    this.#floor = this.#marks[this.#marks.length - 1] ?? 0;
     return mark;
   }
 
   #height(count: number): number {
     const height = this.#stack.length - count;
-    if (height < this.#floor()) throw new Broken('the stack is empty');
+    if (height < this.#floor) throw new Broken('the stack is empty');
     return height;
   }
 
   /** Takes everything above `height` off the stack into a new container. */
   #collect(height: number): Container {
     const container = new Container();
-    for (let index = height; index < this.#stack.length; index += 1) container.add(this.#stack[index] ?? OPAQUE);
-    this.#stack.length = height;
+    const stack = this.#stack;
+    container.absorb(stack, height);
+    cut(stack, height);
     return container;
   }
 
@@ -426,13 +447,14 @@ export class Machine {
   }
 
   #addTo(height: number): void {
-    const target = height > this.#floor() ? this.#stack[height - 1] : undefined;
+    const target = height > this.#floor ? this.#stack[height - 1] : undefined;
     if (target === undefined) throw new Broken('nothing to add to');
     if (typeof target === 'object' && target.kind === 'container') {
-      for (let index = height; index < this.#stack.length; index += 1) target.add(this.#stack[index] ?? OPAQUE);
+      const stack = this.#stack;
+      target.absorb(stack, height);
       this.#checkWeight(target.weight, height);
     }
-    this.#stack.length = height;
+    cut(this.#stack, height);
   }
 
   #checkWeight(weight: number, offset: number): void {
@@ -479,4 +501,10 @@ export class Machine {
     this.#stack.push(call);
     this.#listener.called(call);
   }
+}
+
+/** Shortens the stack. Setting its length lets the engine give memory back and take it again for every small tuple. */
+function cut(stack: Value[], height: number): void {
+  if (stack.length - height > 16) stack.length = height;
+  else while (stack.length > height) stack.pop();
 }

@@ -14,11 +14,29 @@ export class Container {
   count: number = 0;
   items: Value[] | null = null;
 
+  /** Adds everything in `values` from `start` on. */
+  absorb(values: readonly Value[], start: number): void {
+    const { length } = values;
+    let weight = 0;
+    for (let index = start; index < length; index += 1) {
+      const value = values[index];
+      weight += typeof value === 'object' ? value.weight : 1;
+    }
+    const room = KEPT - (this.items === null ? 0 : this.items.length);
+    if (room > 0 && length > start) {
+      const kept = values.slice(start, Math.min(length, start + room));
+      if (this.items === null) this.items = kept;
+      else this.items.push(...kept);
+    }
+    this.weight += weight;
+    this.count += length - start;
+  }
+
   add(value: Value): void {
     this.weight += typeof value === 'number' ? 1 : value.weight;
     this.count += 1;
     if (this.items === null) this.items = [value];
-    else if (this.items.length < KEPT) this.items.push(value);
+    else if (this.count <= KEPT) this.items.push(value);
   }
 }
 
