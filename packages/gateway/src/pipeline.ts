@@ -5,7 +5,7 @@ import { ExchangeRecord } from './record.ts';
 import { admit } from './stage/admit.ts';
 import { answer } from './stage/answer.ts';
 import { ask } from './stage/ask.ts';
-import type { Asked } from './stage/facts.ts';
+import type { Admitted, Asked } from './stage/facts.ts';
 import { forward } from './stage/forward.ts';
 import { identify } from './stage/identify.ts';
 import { inspect } from './stage/inspect.ts';
@@ -21,6 +21,7 @@ import { settle } from './stage/settle.ts';
 export async function exchange(door: Door, compiled: Compiled, incoming: Incoming): Promise<void> {
   await using record = new ExchangeRecord(incoming, door.recorder);
   let asked: Asked | null = null;
+  let admitted: Admitted | null = null;
   try {
     const received = receive(incoming, compiled);
     record.endpoint(received.endpoint.id, received.endpoint.action);
@@ -35,7 +36,7 @@ export async function exchange(door: Door, compiled: Compiled, incoming: Incomin
     const permitted = permit(asked);
     record.decided(permitted.decision);
 
-    const admitted = admit(permitted);
+    admitted = admit(permitted);
     using _charge = admitted.charge;
 
     const cleared = await inspect(admitted, record);
@@ -53,6 +54,7 @@ export async function exchange(door: Door, compiled: Compiled, incoming: Incomin
       logger: door.logger,
       stream: asked?.request?.stream ?? false,
       model: asked?.model ?? null,
+      charge: admitted?.charge ?? null,
     });
   }
 }

@@ -343,7 +343,7 @@ describe('a translated exchange', () => {
       assert.match(text, /event: error/);
       assert.doesNotMatch(text, /host-7|message_stop/);
       assert.equal(harness.entries.at(-1)?.outcome, 'cut');
-      assert.equal(harness.entries.at(-1)?.usage, null);
+      assert.equal(harness.entries.at(-1)?.usage?.exact, false);
     }
     engine.once(stream([delta({ content: 'Hi' })], { contentType: 'text/html' }));
     assert.equal((await post(harness, '/v1/messages', messages)).status, 502);
@@ -364,7 +364,7 @@ describe('a translated exchange', () => {
     );
     assert.equal(((await answer.json()) as { message: { content: string } }).message.content, 'Hi');
     // Nobody counted the tokens, so none are said to be exact.
-    assert.equal(harness.entries.at(-1)?.usage, null);
+    assert.equal(harness.entries.at(-1)?.usage?.exact, false);
   });
 
   it('ends the upstream’s call when the client leaves', async () => {

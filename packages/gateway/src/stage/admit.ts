@@ -1,5 +1,6 @@
 import type { LimitEstimate } from '@sallyport/access';
 import { Fault } from '@sallyport/core';
+import { Charge } from '../charge.ts';
 import type { Admitted, Permitted } from './facts.ts';
 
 /** Output assumed where the client sets no bound. */
@@ -11,15 +12,16 @@ const BYTES_PER_TOKEN = 3.5;
 export function admit(permitted: Permitted): Admitted {
   const { limiter, limits, meter } = permitted.compiled;
   try {
-    const charge = limiter.reserve(limits, {
+    const estimated = estimate(permitted);
+    const reservation = limiter.reserve(limits, {
       principal: permitted.principal,
       model: permitted.model,
       upstream: permitted.destinations[0]?.upstream.name ?? null,
       address: permitted.incoming.source.ip,
-      estimate: estimate(permitted),
+      estimate: estimated,
     });
-    permitted.incoming.reply.addHeaders(charge.headers);
-    return { ...permitted, charge };
+    permitted.incoming.reply.addHeaders(reservation.headers);
+    return { ...permitted, charge: new Charge(reservation, estimated) };
   } catch (error) {
     if (error instanceof Fault) meter.limitRefusal(error.detail ?? error.code);
     throw error;
@@ -28,7 +30,8 @@ export function admit(permitted: Permitted): Admitted {
 
 /** Tokens the request may use, before anybody has counted them. */
 export function estimate({ request, endpoint }: Permitted): LimitEstimate {
-  if (request === null) return { input: 0, output: 0, outputBounded: true };
+  if (request === null || endpoint.action === 'model.manage' || endpoint.action === 'model.show')
+    return { input: 0, output: 0, outputBounded: true };
   const input = Math.ceil(request.json.bytes.length / BYTES_PER_TOKEN);
   if (endpoint.action !== 'model.infer' || endpoint.id === 'anthropic.count-tokens') return { input, output: 0, outputBounded: true };
   const { maxOutputTokens, choices } = request.bounds;

@@ -1,4 +1,4 @@
-import { Fault, type Usage } from '@sallyport/core';
+import { Fault } from '@sallyport/core';
 import { errorType, type ReplyEvent, type ReplyFormat, type ReplyStream } from '@sallyport/wire';
 import type { Door } from '../door.ts';
 import type { ExchangeRecord } from '../record.ts';
@@ -27,7 +27,7 @@ export function answer(forwarded: Forwarded, door: Door, record: ExchangeRecord)
 /** Sallyport's own answers hold nothing to inspect. */
 async function answerOwn(forwarded: Forwarded, record: ExchangeRecord): Promise<Answered> {
   const body = await readAll(forwarded.call, MAX_REPLY_BYTES);
-  return { ...forwarded, usage: null, fault: null, finish: () => sendWhole(forwarded, body, record) };
+  return { ...forwarded, fault: null, finish: () => sendWhole(forwarded, body, record) };
 }
 
 async function answerWhole(forwarded: Forwarded, format: ReplyFormat, door: Door, record: ExchangeRecord): Promise<Answered> {
@@ -39,21 +39,31 @@ async function answerWhole(forwarded: Forwarded, format: ReplyFormat, door: Door
   if (whole.kind === 'comment') {
     // Model management may have nothing to say; a model always has.
     if (forwarded.endpoint.action !== 'model.manage') throw unreadable('empty reply');
-    return { ...forwarded, usage: null, fault: null, finish: () => sendWhole(forwarded, Buffer.alloc(0), record) };
+    return { ...forwarded, fault: null, finish: () => sendWhole(forwarded, Buffer.alloc(0), record) };
   }
   if (forwarded.head.mediaType !== 'application/json') throw unreadable('content-type of the reply');
-  const relay = new Relay(forwarded.compiled, forwarded.servedAs, record);
+  const relay = openRelay(forwarded, record);
   const out = [...relay.push([whole]), ...relay.end()];
   const fault = relay.blocked ?? relay.broken;
   if (fault !== null) throw fault;
   const shown = out.length === 1 && out[0] !== undefined ? out[0] : Buffer.concat(out);
   record.replied(door.ledger.digest(shown));
-  return { ...forwarded, usage: usageOf(forwarded, relay), fault: null, finish: () => sendWhole(forwarded, shown, record) };
+  return { ...forwarded, fault: null, finish: () => sendWhole(forwarded, shown, record) };
 }
 
-/** A translator has read the upstream's own figures; the client's dialect may have had to say 0 where they come late or not at all. */
-function usageOf({ call }: Forwarded, relay: Relay): Usage | null {
-  return call.usage === undefined ? relay.usage : call.usage;
+/** The reply's inspection, which the charge follows. */
+function openRelay({ compiled, servedAs, call, charge }: Forwarded, record: ExchangeRecord): Relay {
+  const relay = new Relay(compiled, servedAs, record);
+  charge.follow({
+    // A translator has read the upstream's own figures; the client's dialect may have had to say 0 where they come late or not at all.
+    get usage() {
+      return call.usage === undefined ? relay.usage : call.usage;
+    },
+    get textBytes() {
+      return relay.textBytes;
+    },
+  });
+  return relay;
 }
 
 async function answerStream(
@@ -66,7 +76,7 @@ async function answerStream(
   const { call, head, compiled, incoming } = forwarded;
   if (head.mediaType !== type) throw unreadable('content-type of the stream');
   const stream = format.openStream({ maxEventBytes: MAX_EVENT_BYTES });
-  const relay = new Relay(compiled, forwarded.servedAs, record);
+  const relay = openRelay(forwarded, record);
   const sink = new StreamSink(forwarded, type, door, record, compiled.snapshot.guard.mode === 'hold');
   let linger: NodeJS.Timeout | undefined;
   try {
@@ -107,7 +117,6 @@ async function answerStream(
   if (fault !== null && !incoming.reply.headed) throw fault;
   return {
     ...forwarded,
-    usage: usageOf(forwarded, relay),
     fault,
     finish: () => sink.finish(fault === null ? null : errorEvent(forwarded, format, fault)),
   };

@@ -1,6 +1,6 @@
-import type { Reservation } from '@sallyport/access';
-import type { Decision, Fault, Principal, Route, Snapshot, Upstream, Usage } from '@sallyport/core';
+import type { Decision, Fault, Principal, Route, Snapshot, Upstream } from '@sallyport/core';
 import type { Endpoint, ParsedRequest } from '@sallyport/wire';
+import type { Charge } from '../charge.ts';
 import type { Compiled } from '../compiled.ts';
 import type { Incoming } from '../http/incoming.ts';
 
@@ -45,7 +45,7 @@ export interface Permitted extends Asked {
 
 /** The limits have room for it, and hold it. */
 export interface Admitted extends Permitted {
-  readonly charge: Reservation;
+  readonly charge: Charge;
 }
 
 /** Every text of the request was inspected; `body` is what may be forwarded (without the model name of a destination). */
@@ -55,7 +55,6 @@ export interface Cleared extends Admitted {
 
 /** The answer reached the client, all but its last byte. */
 export interface Answered extends Cleared {
-  readonly usage: Usage | null;
   /** Why a begun stream was cut, or null where it is whole. */
   readonly fault: Fault | null;
   /** Sends what is left, the last byte at least. The promise, where there is one, rejects when the client does not take it. */

@@ -60,6 +60,7 @@ async function ask(cleared: Cleared, { route, upstream }: Destination, door: Doo
   const request = translated?.request ?? compose(cleared, route.target, upstream.kind === 'anthropic');
   const slot = await connected.acquire((listener) => cleared.incoming.reply.onGone(listener));
   try {
+    cleared.charge.sent();
     const call = await attempt(cleared, connected, request, record);
     return await begun(cleared, translated?.reply(call) ?? call, route.name, slot, record);
   } catch (error) {
@@ -156,6 +157,7 @@ async function begun(
 ): Promise<Forwarded> {
   const head = await call.head;
   record.headed();
+  cleared.charge.headed(head.status < 300);
   if (head.status >= 300) {
     call.abort();
     throw refusedByUpstream(head);

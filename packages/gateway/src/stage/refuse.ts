@@ -1,5 +1,6 @@
 import { Fault, type Logger, type Outcome } from '@sallyport/core';
 import { contentFilterReply, type Endpoint, findEndpoint, renderFault } from '@sallyport/wire';
+import type { Charge } from '../charge.ts';
 import type { Compiled } from '../compiled.ts';
 import type { Incoming } from '../http/incoming.ts';
 import type { ExchangeRecord } from '../record.ts';
@@ -13,6 +14,8 @@ export interface Refusal {
   /** True where a streaming answer was asked for. */
   readonly stream: boolean;
   readonly model: string | null;
+  /** What the limits hold for it, where it came that far. */
+  readonly charge: Charge | null;
 }
 
 /** Ends an exchange that has no answer: the ledger first, then the client, in its dialect. Never throws. */
@@ -20,7 +23,7 @@ export async function refuse(error: unknown, refusal: Refusal): Promise<void> {
   const { incoming, record, logger } = refusal;
   let fault = asFault(error, incoming.id, logger);
   try {
-    await record.conclude(outcomeOf(fault), fault, null);
+    await record.conclude(outcomeOf(fault), fault, refusal.charge?.settle(fault) ?? null);
   } catch (failure) {
     fault = asFault(failure, incoming.id, logger);
   }

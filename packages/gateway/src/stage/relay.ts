@@ -40,6 +40,8 @@ export class Relay {
   readonly #publicModel: string;
   readonly #sink: FindingSink;
   readonly #channels = new Map<string, Channel>();
+  /** Bytes of text by channel: a whole text that repeats its deltas is no further one. */
+  readonly #textBytes = new Map<string, number>();
   #held: HeldEvent[] = [];
   #redacted = false;
 
@@ -47,6 +49,13 @@ export class Relay {
     this.#compiled = compiled;
     this.#publicModel = publicModel;
     this.#sink = sink;
+  }
+
+  /** Bytes (UTF-8) of generated text so far, whether or not it was shown. */
+  get textBytes(): number {
+    let sum = 0;
+    for (const bytes of this.#textBytes.values()) sum += bytes;
+    return sum;
   }
 
   /** Takes events, returns the bytes that may leave now. */
@@ -78,7 +87,14 @@ export class Relay {
     for (const name of event.closes) this.#close(name);
   }
 
+  #count({ channel, mode, text }: ReplyText): void {
+    const known = this.#textBytes.get(channel) ?? 0;
+    const bytes = Buffer.byteLength(text);
+    this.#textBytes.set(channel, mode === 'delta' ? known + bytes : Math.max(known, bytes));
+  }
+
   #judge(text: ReplyText): HeldText {
+    this.#count(text);
     if (text.mode === 'whole') {
       const verdict = this.#compiled.guard.inspect(text.text, { stage: 'output', provenance: 'assistant', kind: text.kind });
       if (verdict.effect === 'pass') return { text, channel: null, start: 0, end: 0, edits: [] };

@@ -1,8 +1,7 @@
 import type { Usage } from '@sallyport/core';
 import type { Answered } from './facts.ts';
 
-/** Replaces the reservation by what was used. An upstream that does not say is settled at the estimate of the input. */
+/** Replaces the reservation by what was used. An exchange without an answer is settled where it is refused. */
 export function settle(answered: Answered): Usage | null {
-  if (answered.usage !== null) answered.charge.settle(answered.usage);
-  return answered.usage;
+  return answered.charge.settle(answered.fault);
 }
