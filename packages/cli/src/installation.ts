@@ -15,7 +15,7 @@ import {
   resolveStorage,
 } from '@sallyport/control';
 import { type Clock, type EntryFacts, type Logger, type Random, systemClock } from '@sallyport/core';
-import { type Ledger, LogLocked, loadLedgerKeys, openLedger } from '@sallyport/ledger';
+import { type Ledger, LogLocked, loadLedgerKeys, openLedger, rememberLog } from '@sallyport/ledger';
 import { openStore, type Store } from '@sallyport/store';
 
 export const systemRandom: Random = { bytes: (length) => randomBytes(length) };
@@ -56,6 +56,14 @@ export interface Installation extends AsyncDisposable {
   record(facts: EntryFacts): Promise<void>;
 }
 
+/** Milliseconds between two looks at what the ledger has signed, to remember it outside the ledger's directory. */
+const REMEMBER_INTERVAL = 5_000;
+
+/** Where the newest checkpoint of each log is remembered: in the home, and not in the ledger's directory. */
+export function memoryOf(place: Place): string {
+  return join(place.home, 'remembered-logs');
+}
+
 /** Opens home and ledger. `writer` names this process's log; a log another process holds is waited for as long as `patience` (ms). */
 export async function openInstallation(options: {
   readonly place: Place;
@@ -76,6 +84,23 @@ export async function openInstallation(options: {
       digestKey: keys.digestKey,
     });
   const ledger = await patiently(open, options.patience);
+  const memory = memoryOf(options.place);
+  const remember = async (): Promise<void> => {
+    try {
+      const state = await rememberLog(memory, options.config.audit.directory, options.writer);
+      if (state === 'contradicts')
+        options.logger.error('ledger.not-as-remembered', { log: options.writer, fix: 'run sallyport audit verify' });
+    } catch (error) {
+      // The ledger itself goes on; what is remembered stays the older state and is tried again.
+      options.logger.warn('ledger.not-remembered', { log: options.writer, reason: error instanceof Error ? error.message : String(error) });
+    }
+  };
+  await remember();
+  let remembering = Promise.resolve();
+  const timer = setInterval(() => {
+    remembering = remembering.then(remember);
+  }, REMEMBER_INTERVAL);
+  timer.unref();
   return {
     config: options.config,
     home,
@@ -86,7 +111,12 @@ export async function openInstallation(options: {
     record: async (facts) => {
       await ledger.append(facts);
     },
-    [Symbol.asyncDispose]: () => ledger.close(),
+    [Symbol.asyncDispose]: async () => {
+      clearInterval(timer);
+      await remembering;
+      await ledger.close();
+      await remember();
+    },
   };
 }
 

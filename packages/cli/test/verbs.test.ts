@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
@@ -177,6 +177,29 @@ describe('the command line', () => {
     assert.equal(edited.code, 1);
     assert.match(edited.stdout, /NOT intact/);
     writeFileSync(path, text);
+  });
+
+  it('misses a log, a shortened one, one put in its place, and the whole ledger', async () => {
+    const ledger = sallyport.path('sp/ledger');
+    const away = sallyport.path('away');
+    renameSync(ledger, away);
+    const gone = await sallyport.run(['audit', 'verify']);
+    assert.equal(gone.code, 2, gone.stdout);
+    assert.match(gone.stderr, /no ledger at .*held cli/s);
+    mkdirSync(ledger);
+    const empty = await sallyport.run(['audit', 'verify', '--json']);
+    assert.equal(empty.code, 1);
+    assert.match(empty.stdout, /the log is gone/);
+    // A verb makes a log of the same name and keys; what is remembered of the first one stays.
+    for (let again = 0; again < 2; again += 1) {
+      const listed = await sallyport.run(['keys', 'list']);
+      assert.equal(listed.code, 0);
+      assert.match(listed.stderr, /ledger\.not-as-remembered/);
+      assert.equal((await sallyport.run(['audit', 'verify'])).code, 1);
+    }
+    rmSync(ledger, { recursive: true });
+    renameSync(away, ledger);
+    assert.equal((await sallyport.run(['audit', 'verify'])).code, 0);
   });
 
   it('reads the ledger back: tail, query, export and a proof', async () => {

@@ -14,6 +14,7 @@ export { type FailureReason, LedgerUnavailable } from './failure.ts';
 export { createSigner, KeyFileError, type LedgerKeys, type LedgerSigner, loadLedgerKeys } from './keys.ts';
 export { type Digester, type Ledger, type LedgerHealth, type LedgerOptions, type OpenExchange, UNRECORDED } from './ledger.ts';
 export { LogLocked } from './lock.ts';
+export { type RememberedLog, type Remembering, readMemory, rememberLog } from './memory.ts';
 export { MalformedNote } from './note.ts';
 export { openLedger } from './open.ts';
 export {

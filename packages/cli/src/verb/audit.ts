@@ -1,7 +1,8 @@
-import { type LedgerReport, type LogReport, verifyLedger } from '@sallyport/ledger';
+import { existsSync } from 'node:fs';
+import { type LedgerReport, type LogReport, type RememberedLog, readMemory, verifyLedger } from '@sallyport/ledger';
 import { Command } from 'commander';
-import { readConfig } from '../installation.ts';
-import { EXIT, result, table, tell } from '../terminal.ts';
+import { memoryOf, readConfig } from '../installation.ts';
+import { EXIT, result, table, tell, UsageError } from '../terminal.ts';
 import { addReading } from './audit-read.ts';
 import { collect, globalOptions } from './options.ts';
 
@@ -17,8 +18,13 @@ export function auditCommand(): Command {
     .addHelpText('after', '\nExample:\n  $ sallyport audit verify')
     .action(
       async (directory: string | undefined, options: { publicKey?: string[]; known?: string[]; json?: boolean }, command: Command) => {
-        const where = directory ?? (await readConfig(globalOptions(command).place, false)).config.audit.directory;
+        const { place } = globalOptions(command);
+        // Another directory is a copy, an older one perhaps: what this installation remembers says nothing of it.
+        const remembered = directory === undefined ? await readMemory(memoryOf(place)) : [];
+        const where = directory ?? (await readConfig(place, false)).config.audit.directory;
+        if (!existsSync(where)) throw new UsageError(missing(where, remembered));
         const report = await verifyLedger(where, {
+          remembered,
           ...(options.publicKey === undefined ? {} : { publicKeys: options.publicKey }),
           ...(options.known === undefined ? {} : { known: options.known }),
           ...(process.stderr.isTTY ? { onProgress: showProgress() } : {}),
@@ -29,6 +35,11 @@ export function auditCommand(): Command {
     );
   addReading(audit);
   return audit;
+}
+
+function missing(where: string, remembered: readonly RememberedLog[]): string {
+  const gone = remembered.length === 0 ? '' : ` It held ${remembered.map(({ log }) => log).join(', ')}: the ledger was moved or removed.`;
+  return `There is no ledger at ${where}.${gone}`;
 }
 
 /** Rewrites one line of the terminal at most ten times a second. */

@@ -14,6 +14,8 @@ export interface VerifyOptions {
   readonly publicKeys?: readonly string[];
   /** Signed checkpoints seen earlier: exported ones, a witness's. They uncover a rollback, which files alone cannot. */
   readonly known?: readonly string[];
+  /** Of `readMemory`: logs that have to be there and to continue what is remembered of them. Read it before the logs may grow. */
+  readonly remembered?: readonly { readonly log: string; readonly note: string }[];
   readonly witnesses?: readonly string[];
   /** Witnesses that have to have cosigned each log's checkpoint; 0 where not given. */
   readonly quorum?: number;
@@ -28,12 +30,15 @@ export interface VerifyOptions {
 }
 
 /**
- * Verifies the logs of a ledger offline: every entry, the chain, the tree, the checkpoints and their signatures.
+ * Verifies the logs of a ledger offline: every entry, the chain, the tree, the checkpoints and their signatures. A directory without
+ * any log is not in order.
  * @throws {MalformedNote} where a key of `options` is not a verifier key
  */
 export async function verifyLedger(directory: string, options: VerifyOptions = {}): Promise<LedgerReport> {
   const trusted = options.publicKeys?.map(parseVerifierKey) ?? null;
   const witnesses = (options.witnesses ?? []).map(parseVerifierKey);
+  const remembered = (options.remembered ?? []).filter(({ log }) => options.logs?.includes(log) ?? true);
+  const known = [...(options.known ?? []), ...remembered.map(({ note }) => note)];
   let entries = 0;
   const logs: LogReport[] = [];
   const found = (await listLogs(directory)).filter((log) => options.logs?.includes(basename(log)) ?? true);
@@ -52,7 +57,7 @@ export async function verifyLedger(directory: string, options: VerifyOptions = {
         quorum: options.quorum ?? 0,
         trust: trusted === null ? 'self-asserted' : 'trusted',
       } satisfies LogKeys,
-      known: options.known ?? [],
+      known,
       now: options.now ?? Date.now(),
       clockTolerance: options.clockTolerance ?? 5000,
       progress: (more) => {
@@ -67,6 +72,14 @@ export async function verifyLedger(directory: string, options: VerifyOptions = {
     for (const origin of missing) logs.push(absent(origin, 'a log of this name is trusted, and is not there'));
   }
   for (const name of options.logs ?? []) if (!found.some((log) => basename(log) === name)) logs.push(absent(name, 'there is no such log'));
+  for (const { log, note } of remembered) {
+    const present = logs.filter((report) => report.log === log);
+    if (present.length === 0) logs.push(absent(log, 'the log is gone: its signed checkpoint is remembered'));
+    else if (present.some(({ origin }) => origin !== null && !note.startsWith(`${origin}\n`))) {
+      logs.push(absent(log, 'another log is in its place: the remembered checkpoint is not of this one'));
+    }
+  }
+  if (logs.length === 0) logs.push(absent('-', 'there is no log here: nothing was ever written, or all of it is gone', 'logs'));
   return { ok: logs.every(({ problems }) => problems.length === 0), entries: logs.reduce((sum, log) => sum + log.entries, 0), logs };
 }
 
@@ -82,9 +95,9 @@ async function describe(log: string): Promise<{ origin: string; keys: VerifierKe
   }
 }
 
-function absent(log: string, message: string): LogReport {
+function absent(log: string, message: string, file: string = 'log.json'): LogReport {
   const problems = new Problems(log);
-  problems.add('unreadable', message, { file: 'log.json' });
+  problems.add('unreadable', message, { file });
   return {
     log,
     origin: null,
