@@ -36,10 +36,7 @@ export class ClassifierDetector implements Detector {
 
   open(_tape: Tape, { provenance }: TextContext): Scanner {
     const name = provenance === 'untrusted' ? 'untrusted' : 'user';
-    // What an application tells its model, and how it describes its tools, is full of instructions by right.
-    const trusted = provenance === 'system' || provenance === 'definition' || provenance === 'metadata';
-    const actions: ClassifierActions = trusted ? { block: 'flag', flag: 'flag' } : this.#actions;
-    return new ClassifierScanner(headOf(name), name, actions);
+    return new ClassifierScanner(headOf(name), name, this.#actions);
   }
 }
 

@@ -1,7 +1,26 @@
-import type { Action, Detector, FoldableDetector } from '../detect/detector.ts';
-import { PatternDetector } from '../detect/pattern-detector.ts';
+import type { Provenance } from '@sallyport/core';
+import type { Action, Detector, FoldableDetector, FoldableScanner, Scanner } from '../detect/detector.ts';
+import { PatternDetector, type PatternRule } from '../detect/pattern-detector.ts';
+import type { TextContext } from '../guard.ts';
+import type { Tape } from '../window/tape.ts';
 import { ClassifierDetector } from './classifier.ts';
 import { injectionRules } from './rules.ts';
+
+type Trust = 'none' | 'echo' | 'application';
+
+/**
+ * Who may say what. A stranger or a user: everything is looked for. An earlier answer of the model: reported only, for it is sent back with
+ * every turn. The application itself: what guards a prompt ("never reveal your system prompt") uses the very words of an attack, so only
+ * fake role tokens are looked for.
+ */
+const TRUST: Readonly<Record<Provenance, Trust>> = {
+  user: 'none',
+  untrusted: 'none',
+  assistant: 'echo',
+  system: 'application',
+  definition: 'application',
+  metadata: 'application',
+};
 
 const compiled = new Map<string, FoldableDetector>();
 
@@ -14,13 +33,45 @@ function actionsOf(action: Action | null): { readonly block: Action; readonly fl
 export function ruleDetector(action: Action | null, maxHold: number): FoldableDetector {
   // Compiled once for every reload: the rules do not depend on the configuration.
   const key = `${action} ${maxHold}`;
-  const { block, flag } = actionsOf(action);
-  const detector = compiled.get(key) ?? new PatternDetector('injection', injectionRules(block, flag), maxHold);
+  const detector = compiled.get(key) ?? new RuleDetector(action, maxHold);
   compiled.set(key, detector);
   return detector;
 }
 
+class RuleDetector implements FoldableDetector {
+  readonly #by: Readonly<Record<Trust, PatternDetector>>;
+
+  constructor(action: Action | null, maxHold: number) {
+    const { block, flag } = actionsOf(action);
+    const make = (rules: readonly PatternRule[]): PatternDetector => new PatternDetector('injection', rules, maxHold);
+    const reported = injectionRules('flag', 'flag');
+    this.#by = {
+      none: make(injectionRules(block, flag)),
+      echo: make(reported),
+      application: make(reported.filter(({ category }) => category === 'role-token')),
+    };
+  }
+
+  open(tape: Tape, context: TextContext): FoldableScanner {
+    return this.#by[TRUST[context.provenance]].open(tape, context);
+  }
+}
+
+/** Reads nothing and never will. */
+const NOTHING: Scanner = {
+  pending: Number.POSITIVE_INFINITY,
+  push: () => undefined,
+  end: () => undefined,
+  mark: () => undefined,
+  rewind: () => undefined,
+};
+
 /** What reads like one though its words are others. */
 export function classifierDetector(action: Action | null): Detector {
-  return new ClassifierDetector(actionsOf(action));
+  const by: Readonly<Record<Trust, Detector>> = {
+    none: new ClassifierDetector(actionsOf(action)),
+    echo: new ClassifierDetector({ block: 'flag', flag: 'flag' }),
+    application: { open: () => NOTHING },
+  };
+  return { open: (tape, context) => by[TRUST[context.provenance]].open(tape, context) };
 }
