@@ -183,4 +183,20 @@ describe('a guarded reply', () => {
       assert.ok('XYZZY-x fine too'.startsWith(textOf(blocked.body, 0)));
     }
   });
+
+  it('bounds what waits behind an undecided text, and how many texts a reply may have', async () => {
+    const chunk = (index: number, content: string): Buffer =>
+      Buffer.from(`data: ${JSON.stringify({ model: 'chat', choices: [{ index, delta: { content }, finish_reason: null }] })}\n\n`);
+    const [dialect = assert.fail()] = GUARDED;
+    use({ deny: deny('redact') });
+    const flood = Array.from({ length: 400 }, () => chunk(1, 'x'.repeat(60_000)));
+    const held = await ask(dialect, [chunk(2, 'first'), chunk(0, 'XYZZY'), ...flood]);
+    assert.equal(dialect.errorOf(held.body), 'upstream_error');
+    assert.ok(held.body.length < 20_000_000);
+    for (const text of ['a', 'X']) {
+      const texts = Array.from({ length: 6_000 }, (_, index) => chunk(index, text));
+      const many = await ask(dialect, [chunk(0, 'first '), ...texts]);
+      assert.equal(dialect.errorOf(many.body), 'upstream_error');
+    }
+  });
 });

@@ -5,6 +5,7 @@ import {
   chatReply,
   chatStream,
   type HarmlessRequest,
+  hangBeforeHeaders,
   hostileRequests,
   pipelined,
   RawConnection,
@@ -218,6 +219,18 @@ describe('hostile HTTP', () => {
       const answer = await connection.next();
       assert.equal(JSON.parse(answer.body.toString()).choices[0].message.content, text);
     }
+  });
+
+  it('ends a connection that pipelines without end', async () => {
+    const behaviour = engine.behaviour;
+    engine.behaviour = hangBeforeHeaders();
+    const before = engine.requests.length;
+    await using connection = await RawConnection.open({ port: harness.port });
+    await connection.send(pipelined(harmless(), 500));
+    await connection.waitForClose();
+    engine.behaviour = behaviour;
+    assert.ok(engine.requests.length - before < 50);
+    await assertStillServing();
   });
 
   it('ends the connection at a bad pipelined request without writing into the answer before it', async () => {

@@ -50,6 +50,8 @@ const CIPHERS = [
 
 /** How often slow connections are looked for, milliseconds. */
 const CONNECTION_CHECK = 1_000;
+/** Answers that may wait for another on an HTTP/1.1 connection: Node hands over whatever a client pipelines, at once. */
+const MAX_PIPELINED = 32;
 /** HTTP/2 streams one connection may have open. */
 const MAX_STREAMS = 100;
 
@@ -62,6 +64,8 @@ export class Listener {
   readonly #fresh = new Set<Socket>();
   /** The newest answer of each HTTP/1.1 connection. */
   readonly #answers = new WeakMap<Socket, ServerResponse>();
+  /** How many answers wait for another on their HTTP/1.1 connection; only for connections that ever had some. */
+  readonly #pipelined = new WeakMap<Socket, number>();
   readonly #options: ListenerOptions;
   #clientCa: string | null;
   #draining = false;
@@ -202,9 +206,23 @@ export class Listener {
   }
 
   #onHttp1(request: IncomingMessage | Http2ServerRequest, response: ServerResponse): void {
-    this.#fresh.delete(request.socket);
-    this.#answers.set(request.socket, response);
-    this.#options.handler(request, new Http1Writer(response), request.socket);
+    const { socket } = request;
+    const before = this.#answers.get(socket);
+    this.#fresh.delete(socket);
+    this.#answers.set(socket, response);
+    if (before !== undefined && !before.writableFinished && !this.#mayPipeline(socket, response)) {
+      socket.destroy();
+      return;
+    }
+    this.#options.handler(request, new Http1Writer(response), socket);
+  }
+
+  /** Counts an answer that has to wait for another on its connection; false where too many do. Clients that pipeline are rare. */
+  #mayPipeline(socket: Socket, response: ServerResponse): boolean {
+    const waiting = (this.#pipelined.get(socket) ?? 0) + 1;
+    this.#pipelined.set(socket, waiting);
+    response.once('close', () => this.#pipelined.set(socket, (this.#pipelined.get(socket) ?? 1) - 1));
+    return waiting <= MAX_PIPELINED;
   }
 
   /** What came could not be parsed as HTTP/1.1. Nothing of it is repeated. */

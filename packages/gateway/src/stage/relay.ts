@@ -4,6 +4,11 @@ import type { ReplyEvent, ReplyText } from '@sallyport/wire';
 import type { Compiled } from '../compiled.ts';
 import { applyEdits, type FindingSink } from './inspect.ts';
 
+/** Bytes of events that may wait behind one that is not decided: one choice in the middle of a match holds all others back. */
+const MAX_HELD_BYTES = 16 * 1024 * 1024;
+/** Texts one streamed reply may have. */
+const MAX_CHANNELS = 4096;
+
 /** A text of the reply that grows event by event, and how far it is decided. Offsets are UTF-16 units of the whole text. */
 interface Channel {
   readonly window: TextWindow;
@@ -43,6 +48,7 @@ export class Relay {
   /** Bytes of text by channel: a whole text that repeats its deltas is no further one. */
   readonly #textBytes = new Map<string, number>();
   #held: HeldEvent[] = [];
+  #heldBytes = 0;
   #redacted = false;
 
   constructor(compiled: Compiled, publicModel: string, sink: FindingSink) {
@@ -82,6 +88,15 @@ export class Relay {
   }
 
   #accept(event: ReplyEvent): void {
+    this.#heldBytes += event.raw.length;
+    // A whole reply is one event, which waits for nothing; its size has a bound of its own.
+    if ((this.#heldBytes > MAX_HELD_BYTES && this.#held.length > 0) || this.#textBytes.size > MAX_CHANNELS) {
+      this.broken = new Fault('upstream_error', 'The model server sent an answer that could not be read.', {
+        detail: 'too much undecided',
+      });
+      this.#closeAll();
+      return;
+    }
     if (event.usage !== null) this.usage = mergeUsage(this.usage, event.usage);
     this.#held.push({ event, texts: event.texts.length === 0 ? [] : event.texts.map((text) => this.#judge(text)) });
     for (const name of event.closes) this.#close(name);
@@ -150,6 +165,7 @@ export class Relay {
     if (this.#compiled.snapshot.guard.mode === 'observe') {
       for (const held of this.#held) out.push(this.#original(held.event));
       this.#held = [];
+      this.#heldBytes = 0;
       return;
     }
     let sent = 0;
@@ -159,6 +175,7 @@ export class Relay {
       if (complete) {
         out.push(this.#rewrite(held));
         forgetEdits(held);
+        this.#heldBytes -= held.event.raw.length;
         sent += 1;
         continue;
       }
@@ -167,7 +184,8 @@ export class Relay {
         out.push(this.#rewrite(held));
       break;
     }
-    this.#held = this.blocked === null ? this.#held.slice(sent) : [];
+    if (this.blocked !== null) this.#held = [];
+    else if (sent > 0) this.#held = this.#held.slice(sent);
   }
 
   #original(event: ReplyEvent): Buffer {
