@@ -31,7 +31,7 @@ export async function exchange(door: Door, compiled: Compiled, incoming: Incomin
     if (identified.principal.credential.kind === 'api-key') door.keyUsed(identified.principal.credential.id);
 
     asked = await ask(identified);
-    record.asked(asked.model, asked.request?.json.bytes ?? null);
+    record.asked(asked);
 
     const permitted = permit(asked);
     record.decided(permitted.decision);

@@ -13,6 +13,7 @@ import {
 import { printable } from '@sallyport/ledger';
 import type { Incoming } from './http/incoming.ts';
 import type { LedgerPort } from './ports.ts';
+import type { Asked } from './stage/facts.ts';
 import type { FindingSink } from './stage/inspect.ts';
 import type { Strangers } from './strangers.ts';
 
@@ -39,12 +40,14 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
   #principal: Principal | null = null;
   #decision: Decision | null = null;
   #model: string | null = null;
+  /** The model where it is one of the configuration: what a client makes up must not become a label of the metrics. */
+  #modelLabel = '-';
   #upstream: string | null = null;
   #attempts = 0;
   #promptDigest: string | null = null;
   #replyDigest: string | null = null;
-  #askedAt = 0;
-  #headAt = 0;
+  /** Since when it waits for the upstream or the client, or null while Sallyport itself is at work. */
+  #pausedAt: number | null = null;
   #waited = 0;
   #firstByteAt = 0;
   #concluded = false;
@@ -64,10 +67,11 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
     this.#principal = principal;
   }
 
-  asked(model: string | null, body: Buffer | null): void {
+  asked({ model, request, snapshot }: Asked): void {
+    if (model !== null && snapshot.routes.has(model)) this.#modelLabel = model;
     // A name from a path has no bound but the head's.
     this.#model = model !== null && model.length > MODEL_NAME ? printable(model, MODEL_NAME) : model;
-    this.#promptDigest = body === null ? null : this.#ports.ledger.digest(body);
+    this.#promptDigest = request === null ? null : this.#ports.ledger.digest(request.json.bytes);
   }
 
   decided(decision: Decision): void {
@@ -88,13 +92,19 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
   attempt(upstream: string): void {
     this.#upstream = upstream;
     this.#attempts += 1;
-    this.#askedAt = this.#ports.clock.monotonic();
+    this.pause();
   }
 
-  /** The upstream answered with a head. */
-  headed(): void {
-    this.#headAt = this.#ports.clock.monotonic();
-    this.#waited += this.#headAt - this.#askedAt;
+  /** From here on it waits for somebody else: for the upstream's next piece, or for the client to take what it has. */
+  pause(): void {
+    this.#pausedAt ??= this.#ports.clock.monotonic();
+  }
+
+  /** What was waited for has come. */
+  resume(): void {
+    if (this.#pausedAt === null) return;
+    this.#waited += this.#ports.clock.monotonic() - this.#pausedAt;
+    this.#pausedAt = null;
   }
 
   /** The first piece of the reply arrived. */
@@ -106,8 +116,9 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
     this.#replyDigest = digest;
   }
 
-  /** Milliseconds Sallyport itself has taken so far: everything but waiting for the upstream. */
+  /** Milliseconds Sallyport itself has taken so far: everything but waiting for the upstream and the client. */
   overhead(): number {
+    this.resume();
     return Math.max(0, this.#ports.clock.monotonic() - this.#incoming.startedAt - this.#waited);
   }
 
@@ -115,13 +126,14 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
   async conclude(outcome: Outcome, fault: Fault | null, usage: Usage | null): Promise<void> {
     if (this.#concluded) return;
     this.#concluded = true;
+    this.resume();
     const now = this.#ports.clock.monotonic();
     const total = now - this.#incoming.startedAt;
     const ttft = this.#firstByteAt === 0 ? null : this.#firstByteAt - this.#incoming.startedAt;
     this.#ports.meter.inFlight(-1);
     this.#ports.meter.exchange({
       endpoint: this.#endpoint,
-      model: this.#upstream === null ? '-' : (this.#model ?? '-'),
+      model: this.#upstream === null ? '-' : this.#modelLabel,
       outcome,
       status: fault?.status ?? 200,
       overhead: Math.max(0, total - this.#waited) / 1000,

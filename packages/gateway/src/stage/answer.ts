@@ -31,7 +31,9 @@ async function answerOwn(forwarded: Forwarded, record: ExchangeRecord): Promise<
 }
 
 async function answerWhole(forwarded: Forwarded, format: ReplyFormat, door: Door, record: ExchangeRecord): Promise<Answered> {
+  record.pause();
   const body = await readAll(forwarded.call, MAX_REPLY_BYTES);
+  record.resume();
   // The upstream is done with it: a slow client keeps none of its slots.
   forwarded[Symbol.dispose]();
   record.firstByte();
@@ -81,7 +83,7 @@ async function answerStream(
   let linger: NodeJS.Timeout | undefined;
   try {
     for (;;) {
-      const chunk = call.take() ?? (await nextOf(call, stream));
+      const chunk = call.take() ?? (await nextOf(call, stream, record));
       if (chunk === null) break;
       record.firstByte();
       const events = stream.push(chunk);
@@ -96,7 +98,11 @@ async function answerStream(
         linger ??= setTimeout(() => call.abort(), LINGER);
       }
       const wait = sink.accept(out, chunk, events);
-      if (wait !== null) await wait;
+      if (wait !== null) {
+        record.pause();
+        await wait;
+        record.resume();
+      }
     }
     if (relay.blocked === null && relay.broken === null) {
       await sink.accept([...relay.push(stream.end()), ...relay.end()], null, []);
@@ -123,12 +129,15 @@ async function answerStream(
 }
 
 /** The next chunk, or null at the end. After the end marker the answer is whole: how its connection ends no longer matters. */
-async function nextOf(call: UpstreamCall, stream: ReplyStream): Promise<Buffer | null> {
+async function nextOf(call: UpstreamCall, stream: ReplyStream, record: ExchangeRecord): Promise<Buffer | null> {
+  record.pause();
   try {
     return await call.next();
   } catch (error) {
     if (stream.finished) return null;
     throw error;
+  } finally {
+    record.resume();
   }
 }
 

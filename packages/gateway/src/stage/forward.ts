@@ -156,7 +156,7 @@ async function begun(
   record: ExchangeRecord,
 ): Promise<Forwarded> {
   const head = await call.head;
-  record.headed();
+  record.resume();
   cleared.charge.headed(head.status < 300);
   if (head.status >= 300) {
     call.abort();
