@@ -49,6 +49,21 @@ function codeOf(act: () => unknown): string {
 }
 
 describe('limits', () => {
+  it('counts renewed tokens and certificates of one principal together, and keeps callers with alike names apart', () => {
+    const { limiter } = harness();
+    const perKey = rules(rule({ quantity: 'requests', amount: 1 }));
+    const bearer = (id: string, jti: string, tenant = 'acme'): LimitRequest =>
+      request({ principal: principal(id, { tenant, credential: { kind: 'jwt', id: jti, expiresAt: null } }) });
+    limiter.reserve(perKey, bearer('ann', 'token-1'));
+    const again = codeOf(() => limiter.reserve(perKey, bearer('ann', 'token-2')));
+    assert.equal(again, 'rate_limit_exceeded');
+    limiter.reserve(perKey, bearer('ann', 'token-1', 'other'));
+    const perUser = rules(rule({ per: 'user', quantity: 'requests', amount: 1 }));
+    limiter.reserve(perUser, request({ principal: principal('x', { tenant: 'a/b', user: 'c' }) }));
+    limiter.reserve(perUser, request({ principal: principal('y', { tenant: 'a', user: 'b/c' }) }));
+    limiter.reserve(perUser, request({ principal: principal('c', { tenant: 'a/b', user: null }) }));
+  });
+
   it('refuses the call that does not fit, tells when to come back, and admits it then', () => {
     const { clock, limiter } = harness();
     const limits = rules(rule({ quantity: 'requests', amount: 2, window: 60_000 }));

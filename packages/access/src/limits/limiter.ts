@@ -135,7 +135,7 @@ export class Limiter {
   }
 
   #bucket(rule: LimitRule, value: string, now: number): Bucket {
-    const id = `${rule.name}\n${rule.quantity}\n${rule.window}\n${rule.per}\n${value}`;
+    const id = JSON.stringify([rule.name, rule.quantity, rule.window, rule.per, value]);
     let bucket = this.#buckets.get(id);
     if (bucket === undefined) {
       if (this.#buckets.size >= this.#sweepAt) this.#sweep(now);
@@ -175,15 +175,22 @@ export class Limiter {
   }
 }
 
-/** The values of a rule's dimension for a request; none where the request has no such thing. */
+/** The values of a rule's dimension for a request; none where the request has no such thing. No two callers can make the same value. */
 function valuesOf(rule: LimitRule, { principal, model, upstream, address }: LimitRequest): readonly string[] {
   switch (rule.per) {
     case 'key':
-      return [`${principal.credential.kind}:${principal.credential.id}`];
+      // Tokens and certificates are renewed; a fresh one must not bring a fresh limit.
+      return principal.credential.kind === 'api-key'
+        ? [JSON.stringify(['api-key', principal.credential.id])]
+        : [JSON.stringify(['principal', principal.tenant, principal.id])];
     case 'user':
-      return [`${principal.tenant}/${principal.user ?? principal.id}`];
+      return [
+        JSON.stringify(
+          principal.user === null ? [principal.tenant, 'principal', principal.id] : [principal.tenant, 'user', principal.user],
+        ),
+      ];
     case 'team':
-      return principal.team === null ? [] : [`${principal.tenant}/${principal.team}`];
+      return principal.team === null ? [] : [JSON.stringify([principal.tenant, principal.team])];
     case 'tenant':
       return [principal.tenant];
     case 'role':
