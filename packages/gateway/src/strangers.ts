@@ -31,7 +31,7 @@ export class Strangers implements AsyncDisposable {
   }
 
   /** `reason` is one of our own codes, never text of the request. */
-  count(reason: string, ip: string): void {
+  count(reason: string, ip: string, times: number = 1): void {
     const address = this.#counts.has(ip) || this.#counts.size < MAX_ADDRESSES ? ip : 'other';
     let reasons = this.#counts.get(address);
     if (reasons === undefined) {
@@ -39,7 +39,7 @@ export class Strangers implements AsyncDisposable {
       this.#counts.set(address, reasons);
     }
     const name = reasons.has(reason) || reasons.size < MAX_REASONS ? reason : 'other';
-    reasons.set(name, (reasons.get(name) ?? 0) + 1);
+    reasons.set(name, (reasons.get(name) ?? 0) + times);
   }
 
   /** Writes what was counted. A ledger that refuses keeps the counts for the next time. */
@@ -52,9 +52,11 @@ export class Strangers implements AsyncDisposable {
         await this.#ledger.append(this.#facts(ip, reasons));
       } catch (error) {
         this.#logger.error('ledger.append', { reason: error instanceof Error ? error.name : 'unknown' });
-        for (const [reason, count] of reasons) for (let i = 0; i < count; i += 1) this.count(reason, ip);
+        // What was written is deleted below, so what is left here is exactly what was not.
+        for (const [address, left] of counts) for (const [reason, times] of left) this.count(reason, address, times);
         return;
       }
+      counts.delete(ip);
     }
   }
 
