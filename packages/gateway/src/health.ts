@@ -52,12 +52,12 @@ function seconds(milliseconds: number): number {
   return Math.max(0, Math.round(milliseconds / 1000));
 }
 
-/** Health as the gateway's port tells it: models by their public names. Upstreams are named on the control port only. */
+/** Health as the gateway's port tells it to anybody: how many models are degraded. Models and upstreams are named on the control port only. */
 export function renderHealth(kind: 'live' | 'ready', health: GatewayHealth): { status: number; body: string } {
   if (kind === 'live') return { status: 200, body: JSON.stringify({ status: 'live' }) };
   const status = health.ready ? (health.degradedModels.length > 0 ? 'degraded' : 'ready') : 'not-ready';
   return {
     status: health.ready ? 200 : 503,
-    body: JSON.stringify({ status, reason: health.reason, snapshot: health.snapshot, degradedModels: health.degradedModels }),
+    body: JSON.stringify({ status, reason: health.reason, snapshot: health.snapshot, degradedModels: health.degradedModels.length }),
   };
 }
