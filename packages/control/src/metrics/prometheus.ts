@@ -112,7 +112,8 @@ export class PrometheusMeter implements Meter {
     gauge('sallyport_ledger_failing', '1 while entries cannot be recorded.', [], (g) => g.set(sources.ledger().failing ? 1 : 0));
     gauge('sallyport_upstream_up', '1 for an upstream that answers, 0 for one that does not.', ['upstream'], (g) => {
       g.reset();
-      for (const { name, state } of sources.upstreams()) g.set({ upstream: name }, state === 'degraded' ? 0 : 1);
+      // Of an upstream nobody has asked yet nothing is known, so nothing is said.
+      for (const { name, state } of sources.upstreams()) if (state !== 'unknown') g.set({ upstream: name }, state === 'degraded' ? 0 : 1);
     });
   }
 }
