@@ -1,3 +1,4 @@
+import { createSecureContext } from 'node:tls';
 import {
   type AdminServer,
   type AdminServerOptions,
@@ -17,8 +18,8 @@ import type { DataPlane } from './data-plane.ts';
 export interface ControlPlane extends AsyncDisposable {
   readonly server: AdminServer;
   readonly address: { readonly host: string; readonly port: number };
-  /** New connections get the certificate the configuration names now. */
-  reload(config: Config): void;
+  /** Reads the certificate a new configuration names, and returns what gives it to new connections. Throws where it cannot be used. */
+  prepareReload(config: Config): () => void;
 }
 
 /** Starts the admin API. `data` is the data plane of the same process, whose snapshot and counters it shows, or null. */
@@ -56,9 +57,11 @@ export async function startControlPlane(
   return {
     server,
     address: { host: address, port },
-    reload: (next) => {
+    prepareReload: (next) => {
       const { tls } = adminTls(next);
-      if (tls !== undefined) server.reloadTls(tls);
+      if (tls === undefined) return () => undefined;
+      createSecureContext(tls);
+      return () => server.reloadTls(tls);
     },
     [Symbol.asyncDispose]: () => server.close(),
   };

@@ -15,8 +15,11 @@ export interface DataPlane extends AsyncDisposable {
   readonly feed: SnapshotFeed;
   readonly meter: PrometheusMeter;
   readonly address: { readonly host: string; readonly port: number };
-  /** Takes up a new configuration, certificates and credentials without dropping a stream (SIGHUP). */
-  reload(config: Config): Promise<void>;
+  /**
+   * Reads everything a new configuration names, and returns what takes it up without dropping a stream. Throws where something cannot be
+   * read or used; nothing has changed then.
+   */
+  prepareReload(config: Config): () => Promise<void>;
 }
 
 /** Starts feed and gateway. `store` is null where the gateway runs apart and opens the database itself, when it is there. */
@@ -85,10 +88,13 @@ export async function startDataPlane(installation: Installation, store: Store | 
     feed,
     meter,
     address: { host: address, port },
-    reload: async (next) => {
-      feed.reload(next);
-      await feed.refresh();
-      gateway.reload(readTls(next));
+    prepareReload: (next) => {
+      const adopt = gateway.prepareReload({ tls: readTls(next), upstreams: next.upstreams, guard: next.guards });
+      return async () => {
+        feed.reload(next);
+        adopt();
+        await feed.refresh();
+      };
     },
     [Symbol.asyncDispose]: async () => {
       clearInterval(timer);
@@ -101,7 +107,7 @@ export async function startDataPlane(installation: Installation, store: Store | 
   };
 }
 
-/** Throws `SecretError` where a certificate cannot be read; on a reload the old one then stays. */
+/** Throws `SecretError` where a certificate cannot be read. */
 function readTls({ tls }: Config): TlsMaterial | null {
   if (tls === null) return null;
   return {

@@ -6,6 +6,7 @@ import { describeError, tell } from '../terminal.ts';
 import { VERSION } from '../version.ts';
 import { startControlPlane } from './control-plane.ts';
 import { startDataPlane } from './data-plane.ts';
+import { reloadable } from './reload.ts';
 import { firstCall, issued, summary, weaknesses } from './welcome.ts';
 
 /** Which halves this process runs. */
@@ -34,6 +35,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   if (made !== null) tell(issued(made, process.stderr.isTTY));
   await using data = half === 'control' ? null : await startDataPlane(installation, store?.store ?? null);
   await using admin = service === null || store === null ? null : await startControlPlane(installation, service, store.store, data);
+  await installation.record(systemEntry(installation, 'process.start', { version: VERSION, half }));
 
   const scheme = config.tls === null ? 'http' : 'https';
   const gatewayUrl = data === null ? '' : `${scheme}://${formatListen(data.address)}`;
@@ -41,16 +43,19 @@ export async function serve(options: ServeOptions): Promise<void> {
   tell(summary(config, gatewayUrl, admin === null ? null : `${scheme}://${formatListen(admin.address)}`, discover));
   const weak = weaknesses(config, warnings, installation.home.warnings);
   if (weak !== '') tell(weak);
-  await installation.record(systemEntry(installation, 'process.start', { version: VERSION, half }));
 
   await untilStopped(async () => {
     try {
-      const next = await readConfig(place, discover);
-      current = next.config;
-      await data?.reload(next.config);
-      admin?.reload(next.config);
+      const { config: next, waiting } = reloadable(current, (await readConfig(place, discover)).config);
+      // All that can fail comes first: a reload is taken up as a whole or not at all.
+      const adoptData = data?.prepareReload(next);
+      const adoptAdmin = admin?.prepareReload(next);
       await installation.record(systemEntry(installation, 'configuration.reload', { half }));
-      logger.info('configuration.reloaded', { models: next.config.models.length });
+      current = next;
+      adoptAdmin?.();
+      await adoptData?.();
+      if (waiting.length > 0) logger.warn('configuration.needs-restart', { settings: waiting.join(', ') });
+      logger.info('configuration.reloaded', { models: next.models.length });
     } catch (error) {
       // A configuration that cannot be used changes nothing: the one in force stays.
       logger.error('configuration.refused', { reason: describeError(error).text });
