@@ -14,6 +14,8 @@ const SIGNATURES: readonly (readonly [string, Buffer])[] = [
   ['elf', Buffer.from('\x7fELF\x02\x01\x01', 'latin1')],
 ];
 const BZIP2_HEADER = 4;
+/** No loader looks for these in the middle of a file; what ends in a zip directory is a zip archive whatever it starts with. */
+const SEARCHED = 64 * 2 ** 20;
 
 /** Bytes of no known format: searched from end to end for what a loader could be led to. */
 export async function scanOpaque(piece: Piece): Promise<void> {
@@ -31,7 +33,7 @@ export async function scanOpaque(piece: Piece): Promise<void> {
 
 function findSignature(piece: Piece): { readonly name: string; readonly offset: number } | null {
   const { source } = piece;
-  for (let base = 0; base < source.size; base += WINDOW) {
+  for (let base = 0; base < Math.min(source.size, SEARCHED); base += WINDOW) {
     piece.run.checkTime();
     const window = source.read(base, WINDOW + 16);
     let first: { name: string; offset: number } | null = null;

@@ -30,6 +30,8 @@ export interface Listener {
 }
 
 const WINDOW = 2 ** 20;
+/** Most walks of a search end within a few instructions. */
+const FIRST_WINDOW = 4096;
 const MARGIN = 32;
 const SHORT_LINE = 64;
 const MEMO_GAP = 1_000_000;
@@ -39,7 +41,13 @@ const EXPANSION_RATIO = 1e6;
 
 const BEYOND = 'an argument reaches beyond the end';
 
-class Broken extends Error {}
+/** Where the stream stops being pickle. No `Error`: a search ends in thousands of these, and each stack trace would cost more than the walk. */
+class Broken {
+  readonly message: string;
+  constructor(message: string) {
+    this.message = message;
+  }
+}
 
 /**
  * Walks a pickle without loading it: a stack, a mark list and a memo, as in CPython's `Unpickler`, over values that are only described.
@@ -63,7 +71,7 @@ export class Machine {
     this.#limit = source.size;
     this.#listener = listener;
     this.#base = start;
-    this.#window = source.read(start, WINDOW);
+    this.#window = source.read(start, FIRST_WINDOW);
   }
 
   /** Walks from the start given to STOP or to the first thing that is not pickle. */
