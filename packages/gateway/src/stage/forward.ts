@@ -1,4 +1,4 @@
-import { Fault } from '@sallyport/core';
+import { Fault, type FaultCode } from '@sallyport/core';
 import { ENDPOINTS, findTranslation, type JsonEdit, readExact } from '@sallyport/wire';
 import type { Door } from '../door.ts';
 import type { ExchangeRecord } from '../record.ts';
@@ -41,8 +41,16 @@ function unavailable(detail: string): Fault {
   return new Fault('upstream_unavailable', 'The model is not available at the moment.', { detail });
 }
 
+/** Its server is away, slow, broken, or has no slot free. */
+const HELPED_BY_ANOTHER: ReadonlySet<FaultCode> = new Set([
+  'upstream_unavailable',
+  'upstream_timeout',
+  'upstream_error',
+  'concurrency_exceeded',
+]);
+
 function anotherMayHelp(fault: Fault): boolean {
-  return fault.code === 'upstream_unavailable' || fault.code === 'upstream_timeout' || fault.code === 'upstream_error';
+  return HELPED_BY_ANOTHER.has(fault.code);
 }
 
 async function ask(cleared: Cleared, { route, upstream }: Destination, door: Door, record: ExchangeRecord): Promise<Forwarded> {

@@ -61,7 +61,7 @@ function checkReferences(asked: Asked): void {
         param: reference.address,
       });
     }
-    const action = host === 'private' ? 'feature.private-references' : 'feature.references';
+    const action = referenceAction(host);
     if (decide(asked, action, asked.model).effect === 'permit') continue;
     asked.compiled.meter.authorisationDenial(action);
     const what = host === 'private' ? 'a private address' : 'an outside address';
@@ -79,13 +79,28 @@ function findDestinations(asked: Asked): Destination[] {
   for (const name of [first.name, ...first.fallback]) {
     const destination = resolve(snapshot, snapshot.routes.get(name));
     // A fallback is a model like any other: who may not ask for it does not get it by another's failure.
-    if (destination === null || decide(asked, asked.endpoint.action, name).effect === 'deny') continue;
+    if (destination === null || !mayTake(asked, name)) continue;
     destinations.push(destination);
   }
   if (destinations.length === 0) {
     throw new Fault('upstream_unavailable', 'The model is not available at the moment.', { detail: 'no destination' });
   }
   return destinations;
+}
+
+/** Whether a fallback may have the request as it is: the call, its restricted fields and its references. */
+function mayTake(asked: Asked, name: string): boolean {
+  const permits = (action: Action): boolean => decide(asked, action, name).effect === 'permit';
+  if (!permits(asked.endpoint.action)) return false;
+  if (asked.request === null) return true;
+  return (
+    asked.request.restricted.every(({ action }) => permits(action)) &&
+    asked.request.references.every(({ source, url }) => source !== 'remote' || url === null || permits(referenceAction(classifyHost(url))))
+  );
+}
+
+function referenceAction(host: ReturnType<typeof classifyHost>): Action {
+  return host === 'private' ? 'feature.private-references' : 'feature.references';
 }
 
 function resolve(snapshot: Snapshot, route: Route | undefined): Destination | null {

@@ -38,7 +38,7 @@ export async function refuse(error: unknown, refusal: Refusal): Promise<void> {
   if (!incoming.complete()) reply.closeAfter();
   if (fault.code === 'content_blocked' && refusal.compiled.snapshot.guard.onBlock === 'assistant' && answerAsAssistant(refusal)) return;
   const { status, body } = renderFault(dialectOf(incoming), fault, incoming.id);
-  reply.send(status, 'application/json', faultHeaders(fault), Buffer.from(body));
+  reply.send(status, 'application/json', faultHeaders(fault, refusal), Buffer.from(body));
 }
 
 /** Anything but a `Fault` is a defect of ours: the log gets where, the client gets a plain 500. */
@@ -84,11 +84,20 @@ function endpointOf(incoming: Incoming): Endpoint | null {
   return found === null || found === 'method-not-allowed' ? null : found.endpoint;
 }
 
-function faultHeaders(fault: Fault): string[] {
-  const headers: string[] = [];
+function faultHeaders(fault: Fault, { incoming, record }: Refusal): string[] {
+  const headers = ['x-sallyport-overhead-ms', record.overhead().toFixed(2)];
+  // RFC 9110 section 15.5.6: with a 405 comes what the path does take.
+  if (fault.status === 405) headers.push('allow', METHODS.filter((method) => takes(incoming.path, method)).join(', '));
   if (fault.status === 401) headers.push('www-authenticate', 'Bearer realm="sallyport"');
   // The OpenAI and Anthropic clients repeat every 429 unless told that it is of no use.
   if (fault.code === 'quota_exceeded') headers.push('x-should-retry', 'false');
   if (fault.retryAfter !== null) headers.push('retry-after', String(fault.retryAfter));
   return headers;
+}
+
+const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
+
+function takes(path: string, method: string): boolean {
+  const found = findEndpoint(method, path);
+  return found !== null && found !== 'method-not-allowed';
 }
