@@ -132,14 +132,24 @@ async function patiently<T>(open: () => Promise<T>, patience: number): Promise<T
   }
 }
 
+/** Whether there is a home at the place. Looks only, where `openInstallation` would make one. */
+export function hasHome(place: Place): boolean {
+  return existsSync(join(place.home, 'pepper'));
+}
+
 /** Opens the database the configuration names. Throws `Fault('not_ready')` while it is away. */
 export function openConfiguredStore(config: Config, logger: Logger): Promise<Store> {
   const { url, password } = resolveStorage(config.storage);
   return openStore(url, { logger, ...(password === null ? {} : { postgres: { password } }) });
 }
 
-/** The control plane's verbs over this installation. */
-export function openService(installation: Installation, store: Store, config: () => Config): ControlService {
+/** The control plane's verbs over this installation. `committed` is waited for after every change and must not reject. */
+export function openService(
+  installation: Installation,
+  store: Store,
+  config: () => Config,
+  committed: () => Promise<void> = async () => {},
+): ControlService {
   return createControlService({
     store,
     pepper: installation.home.pepper,
@@ -147,6 +157,7 @@ export function openService(installation: Installation, store: Store, config: ()
     clock: installation.clock,
     logger: installation.logger,
     record: (facts) => installation.record(facts),
+    committed,
     configuredRoles: () => config().roles,
     environment: 'live',
     keyLifetime: KEY_LIFETIME,

@@ -1,6 +1,6 @@
-import { ConfigError, formatProblem, HomeError, SecretError } from '@sallyport/control';
+import { ConfigError, formatProblem, HomeError, SecretError, WrongPepper } from '@sallyport/control';
 import { Fault } from '@sallyport/core';
-import { LedgerUnavailable, LogDamaged, LogLocked } from '@sallyport/ledger';
+import { LedgerUnavailable, LogDamaged, LogLocked, NoProof, UnreadableEntry } from '@sallyport/ledger';
 
 /** Results go to stdout, messages to stderr, so that a pipe gets only what it asked for. */
 export const EXIT = { done: 0, refused: 1, unusable: 2 } as const;
@@ -36,13 +36,15 @@ export function plain(text: string): string {
 export function describeError(error: unknown): { readonly text: string; readonly exit: number } {
   if (error instanceof ConfigError)
     return { text: `The configuration cannot be used:\n${error.problems.map(formatProblem).join('\n')}`, exit: EXIT.unusable };
-  if (error instanceof HomeError || error instanceof SecretError) return { text: error.message, exit: EXIT.unusable };
+  if (error instanceof HomeError || error instanceof SecretError || error instanceof WrongPepper)
+    return { text: error.message, exit: EXIT.unusable };
   if (error instanceof LogLocked)
     return { text: `${error.message}. Another process writes this log; give this one a name of its own (--writer).`, exit: EXIT.unusable };
   if (error instanceof LogDamaged)
     return { text: `The ledger cannot be opened: ${error.message}. Run sallyport audit verify.`, exit: EXIT.unusable };
   if (error instanceof LedgerUnavailable)
     return { text: `${error.message} (its directory: disk full, read-only or not yours?)`, exit: EXIT.unusable };
+  if (error instanceof NoProof || error instanceof UnreadableEntry) return { text: error.message, exit: EXIT.refused };
   if (error instanceof UsageError) return { text: error.message, exit: EXIT.unusable };
   if (error instanceof Fault) {
     const where = error.param === null ? '' : ` (${error.param})`;

@@ -89,6 +89,30 @@ describe('the command line', () => {
     assert.equal(missing.code, 1);
   });
 
+  it('makes nothing where nothing is set up', async () => {
+    await using bare = await temporaryDirectory();
+    const elsewhere = new Sallyport(bare.path);
+    for (const args of [['keys', 'create', '--name', 'x'], ['keys', 'list'], ['users', 'list'], ['roles', 'list'], ['doctor']]) {
+      const refused = await elsewhere.run(args);
+      assert.notEqual(refused.code, 0, args.join(' '));
+      assert.match(refused.stdout + refused.stderr, /sallyport init/);
+    }
+    assert.deepEqual(readdirSync(bare.path), []);
+  });
+
+  it('refuses a home that is not the one the database belongs to', async () => {
+    await using bare = await temporaryDirectory();
+    const elsewhere = new Sallyport(bare.path);
+    writeFileSync(elsewhere.path('sallyport.yaml'), `storage: { url: "sqlite:${sallyport.path('sp/state.db')}" }\n`);
+    for (const verb of ['gateway', 'serve', 'control', 'gateway']) {
+      const refused = await elsewhere.run([verb]);
+      assert.equal(refused.code, 2, refused.stderr);
+      assert.match(refused.stderr, /another pepper/);
+      assert.doesNotMatch(refused.stderr, /sp_live_/);
+    }
+    assert.match((await elsewhere.run(['keys', 'list'])).stderr, /another pepper/);
+  });
+
   it('explains a decision and exits by it', async () => {
     const denied = await sallyport.run(['policy', 'explain', '--role', 'inference-only', '--action', 'model.manage', '--model', 'llama']);
     assert.equal(denied.code, 1);
@@ -214,6 +238,14 @@ describe('the command line', () => {
     const proof = await sallyport.run(['audit', 'prove', 'cli', String(entry.seq)]);
     assert.equal(proof.code, 0, proof.stderr);
     assert.match((JSON.parse(proof.stdout) as { proof: string }).proof, /^c2sp\.org\/tlog-proof@v1/);
+    for (const args of [
+      ['cli', '999999'],
+      ['nosuchlog', '1'],
+    ]) {
+      const none = await sallyport.run(['audit', 'prove', ...args]);
+      assert.equal(none.code, 1);
+      assert.equal(none.stderr.trim().split('\n').length, 1, none.stderr);
+    }
     assert.equal((await sallyport.run(['audit', 'query', '--since', 'yesterday'])).code, 2);
   });
 

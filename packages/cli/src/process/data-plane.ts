@@ -1,5 +1,15 @@
 import { join } from 'node:path';
-import { type Config, PrometheusMeter, resolveSecret, SNAPSHOT_FILE, SnapshotCache, SnapshotFeed, storeSource } from '@sallyport/control';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  type Config,
+  PrometheusMeter,
+  resolveSecret,
+  SNAPSHOT_FILE,
+  SnapshotCache,
+  SnapshotFeed,
+  storeSource,
+  WrongPepper,
+} from '@sallyport/control';
 import type { Snapshot } from '@sallyport/core';
 import { Gateway, HttpJwksSource, type TlsMaterial } from '@sallyport/gateway';
 import type { Store } from '@sallyport/store';
@@ -26,7 +36,8 @@ export interface DataPlane extends AsyncDisposable {
 export async function startDataPlane(installation: Installation, store: Store | null): Promise<DataPlane> {
   const { home, ledger, clock, random, logger } = installation;
   const { config } = installation;
-  const late = new LateStoreSource(config, logger, clock);
+  const late = new LateStoreSource(config, home, logger, clock);
+  if (store === null) await refuseWrongPepper(late);
   const source = store === null ? late : storeSource(store, clock);
   const feed = await SnapshotFeed.start({
     source,
@@ -75,11 +86,15 @@ export async function startDataPlane(installation: Installation, store: Store | 
   });
   const { address, port } = await gateway.start();
   const flush = async (): Promise<void> => {
-    if (store === null || uses.size === 0) return;
+    if (uses.size === 0) return;
     const batch = new Map(uses);
     uses.clear();
-    // `last used` is a convenience: a database that is away costs one minute of it and nothing else.
-    await store.touchKeys(batch).catch(() => logger.warn('keys.last-use-not-written'));
+    try {
+      await (store ?? (await late.open())).touchKeys(batch);
+    } catch {
+      // `last used` is a convenience: a database that is away costs one minute of it and nothing else.
+      logger.warn('keys.last-use-not-written');
+    }
   };
   const timer = setInterval(() => void flush(), KEY_USE_INTERVAL);
   timer.unref();
@@ -105,6 +120,19 @@ export async function startDataPlane(installation: Installation, store: Store | 
       await late[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Milliseconds a database has to say whose it is before a start goes on without it. */
+const PEPPER_PATIENCE = 2_000;
+
+/** A gateway that could know no key does not start. One whose database is away does; the log says the same when it is back. */
+async function refuseWrongPepper(late: LateStoreSource): Promise<void> {
+  const looked = late.open().then(
+    () => null,
+    (error: unknown) => (error instanceof WrongPepper ? error : null),
+  );
+  const wrong = await Promise.race([looked, sleep(PEPPER_PATIENCE, null, { ref: false })]);
+  if (wrong !== null) throw wrong;
 }
 
 /** Throws `SecretError` where a certificate cannot be read. */

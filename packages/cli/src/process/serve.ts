@@ -1,4 +1,4 @@
-import { type Config, type ControlService, formatListen, type Installation as NewInstallation } from '@sallyport/control';
+import { type Config, type ControlService, checkPepper, formatListen, type Installation as NewInstallation } from '@sallyport/control';
 import type { Logger } from '@sallyport/core';
 import type { Store } from '@sallyport/store';
 import { type Installation, openConfiguredStore, openInstallation, openService, type Place, readConfig } from '../installation.ts';
@@ -29,11 +29,23 @@ export async function serve(options: ServeOptions): Promise<void> {
   // A gateway on its own must start while the database is away; a control plane cannot do anything without it.
   await using store = half === 'gateway' ? null : new OpenStore(await openConfiguredStore(config, logger));
   let current: Config = config;
-  const service = store === null ? null : openService(installation, store.store, () => current);
+  if (store !== null) await checkPepper(store.store.settings, installation.home.pepper, installation.home.created);
+  // What the admin API has acknowledged, the gateway of this process goes by.
+  let refresh = async (): Promise<void> => {};
+  const service =
+    store === null
+      ? null
+      : openService(
+          installation,
+          store.store,
+          () => current,
+          () => refresh(),
+        );
   const made = half === 'both' && service !== null ? await setUpOnce(service) : null;
   // At once: they exist from here on and cannot be had again, whether or not the ports can be bound.
   if (made !== null) tell(issued(made, process.stderr.isTTY));
   await using data = half === 'control' ? null : await startDataPlane(installation, store?.store ?? null);
+  if (data !== null) refresh = async () => void (await data.feed.refresh());
   await using admin = service === null || store === null ? null : await startControlPlane(installation, service, store.store, data);
   await installation.record(systemEntry(installation, 'process.start', { version: VERSION, half }));
 

@@ -1,6 +1,8 @@
-import { formatListen, openHome, resolveSecret } from '@sallyport/control';
+import http from 'node:http';
+import https, { type RequestOptions } from 'node:https';
+import { type Config, formatListen, openHome, resolveSecret } from '@sallyport/control';
 import { Command } from 'commander';
-import { openConfiguredStore, type ReadyConfig, readConfig } from '../installation.ts';
+import { hasHome, openConfiguredStore, type ReadyConfig, readConfig } from '../installation.ts';
 import { describeError, EXIT, result, table } from '../terminal.ts';
 import { type GlobalOptions, globalOptions } from './options.ts';
 
@@ -32,7 +34,13 @@ export function doctorCommand(): Command {
 
 async function examine(options: GlobalOptions): Promise<Check[]> {
   const checks: Check[] = [check('node', Number(process.versions.node.split('.')[0]) >= 24, `Node ${process.versions.node}`)];
-  checks.push(await attempt('home', async () => openHome(options.place.home).directory));
+  // Opening a home makes one, and opening a database makes that: doctor looks only.
+  const home = hasHome(options.place);
+  checks.push(
+    home
+      ? await attempt('home', async () => openHome(options.place.home).directory)
+      : { name: 'home', state: 'problem', message: `nothing is set up in ${options.place.home}: run sallyport init or sallyport serve` },
+  );
   let ready: ReadyConfig;
   try {
     ready = await readConfig(options.place, options.place.configFile === null);
@@ -46,9 +54,10 @@ async function examine(options: GlobalOptions): Promise<Check[]> {
     message: options.place.configFile ?? 'no file: defaults and what runs on this machine',
   });
   for (const { path, message, fix } of warnings) checks.push({ name: path, state: 'warning', message: `${message}: ${fix}` });
-  checks.push(
-    await attempt('storage', async () => `${config.storage.url.split(':', 1)[0]} at version ${await storeVersion(ready, options)}`),
-  );
+  if (home)
+    checks.push(
+      await attempt('storage', async () => `${config.storage.url.split(':', 1)[0]} at version ${await storeVersion(ready, options)}`),
+    );
   for (const upstream of config.upstreams) {
     if (upstream.credential !== null)
       checks.push(
@@ -58,10 +67,16 @@ async function examine(options: GlobalOptions): Promise<Check[]> {
         ),
       );
     if (upstream.kind !== 'demo' && upstream.socketPath === null)
-      checks.push(await attempt(`upstream ${upstream.name}`, () => reach(upstream.url)));
+      checks.push(
+        await attempt(`upstream ${upstream.name}`, () =>
+          reach(upstream.url, upstream.tls?.ca == null ? {} : { ca: resolveSecret(upstream.tls.ca).value }),
+        ),
+      );
   }
   const scheme = config.tls === null ? 'http' : 'https';
-  checks.push(await attempt('gateway', () => reach(`${scheme}://${formatListen(config.listen.gateway)}/health/ready`), 'warning'));
+  checks.push(
+    await attempt('gateway', () => reach(`${scheme}://${formatListen(config.listen.gateway)}/health/ready`, ownTls(config)), 'warning'),
+  );
   return checks;
 }
 
@@ -74,11 +89,24 @@ async function storeVersion({ config }: ReadyConfig, { logger }: GlobalOptions):
   }
 }
 
+/** The gateway's own certificate is trusted as it stands, for whatever names: only whether it answers is asked. */
+function ownTls({ tls }: Config): ReachOptions {
+  if (tls === null) return {};
+  return { ca: resolveSecret(tls.cert).value, allowPartialTrustChain: true, checkServerIdentity: () => undefined };
+}
+
+type ReachOptions = Pick<RequestOptions, 'ca' | 'allowPartialTrustChain' | 'checkServerIdentity'>;
+
 /** Any answer shows that something is there; what it says is not looked at. */
-async function reach(url: string): Promise<string> {
-  const answer = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT), redirect: 'manual' });
-  await answer.body?.cancel();
-  return `${url} answers ${answer.status}`;
+function reach(url: string, tls: ReachOptions): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const { request } = url.startsWith('https:') ? https : http;
+  const asked = request(url, { ...tls, agent: false, signal: AbortSignal.timeout(TIMEOUT) }, (answer) => {
+    answer.destroy();
+    resolve(`${url} answers ${answer.statusCode ?? 0}`);
+  });
+  asked.on('error', reject).end();
+  return promise;
 }
 
 function check(name: string, good: boolean, message: string): Check {
@@ -89,7 +117,7 @@ async function attempt(name: string, look: () => Promise<string>, bad: Check['st
   try {
     return { name, state: 'ok', message: await look() };
   } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error && 'code' in error.cause ? String(error.cause.code) : null;
-    return { name, state: bad, message: cause ?? describeError(error).text.split('\n', 1)[0] ?? 'failed' };
+    const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null;
+    return { name, state: bad, message: code ?? describeError(error).text.split('\n', 1)[0] ?? 'failed' };
   }
 }

@@ -10,8 +10,10 @@ export function initCommand(): Command {
     .option('--json', 'print one JSON object')
     .addHelpText('after', '\nExits with 1 where it was set up before.\n\nExample:\n  $ sallyport init --owner ada --json')
     .action(async (options: { owner: string; email?: string; json?: boolean }, command: Command) => {
-      const made = await withService(command, ({ service }) =>
-        service.init({ owner: options.owner, ...(options.email === undefined ? {} : { email: options.email }) }),
+      const made = await withService(
+        command,
+        ({ service }) => service.init({ owner: options.owner, ...(options.email === undefined ? {} : { email: options.email }) }),
+        { fresh: true },
       );
       const value = {
         installation: made.id,

@@ -1,8 +1,17 @@
 import { userInfo } from 'node:os';
-import { type Actor, type ControlService, localActor } from '@sallyport/control';
+import { type Actor, type ControlService, checkPepper, localActor } from '@sallyport/control';
 import type { Logger } from '@sallyport/core';
 import type { Command } from 'commander';
-import { findPlace, openConfiguredStore, openInstallation, openService, type Place, readConfig, systemRandom } from '../installation.ts';
+import {
+  findPlace,
+  hasHome,
+  openConfiguredStore,
+  openInstallation,
+  openService,
+  type Place,
+  readConfig,
+  systemRandom,
+} from '../installation.ts';
 import { createLogger, isLevel } from '../log.ts';
 import { UsageError } from '../terminal.ts';
 
@@ -24,18 +33,33 @@ export interface Hands {
   readonly actor: Actor;
 }
 
-/** Opens the installation, runs a verb on it, and closes it. Works beside a running server: the database and the ledger are shared. */
-export async function withService<T>(command: Command, act: (hands: Hands) => Promise<T>): Promise<T> {
+/**
+ * Opens the installation, runs a verb on it, and closes it. Works beside a running server: the database and the ledger are shared.
+ * Nothing is made where nothing was set up, except for `init` (`fresh`). Throws `UsageError`, `WrongPepper`.
+ */
+export async function withService<T>(
+  command: Command,
+  act: (hands: Hands) => Promise<T>,
+  { fresh }: { readonly fresh: boolean } = { fresh: false },
+): Promise<T> {
   const { place, logger } = globalOptions(command);
   const { config } = await readConfig(place, false);
+  if (!fresh && !hasHome(place)) throw notSetUp(place);
   await using installation = await openInstallation({ place, config, writer: 'cli', logger, patience: 10_000 });
   const store = await openConfiguredStore(config, logger);
   try {
+    const service = openService(installation, store, () => config);
+    if (!fresh && !(await service.initialised())) throw notSetUp(place);
+    if (!fresh) await checkPepper(store.settings, installation.home.pepper, installation.home.created);
     const actor = localActor(Buffer.from(systemRandom.bytes(12)).toString('base64url'), userInfo().username);
-    return await act({ service: openService(installation, store, () => config), actor });
+    return await act({ service, actor });
   } finally {
     await store.close();
   }
+}
+
+function notSetUp(place: Place): UsageError {
+  return new UsageError(`Nothing is set up in ${place.home}: run sallyport init, or name the home with SALLYPORT_HOME.`);
 }
 
 const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };

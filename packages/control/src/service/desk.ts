@@ -77,8 +77,9 @@ export class Desk {
   /** A write transaction whose ledger entries are taken back in words where it does not come to a commit. */
   async transaction<T>(run: (tables: Tables, journal: Journal) => Promise<T>): Promise<T> {
     let journal: Journal | null = null;
+    let result: T;
     try {
-      return await this.ports.store.write(async (tables) => {
+      result = await this.ports.store.write(async (tables) => {
         journal = new Journal(this, tables);
         return run(tables, journal);
       });
@@ -86,6 +87,8 @@ export class Desk {
       await this.#undone(journal);
       throw error;
     }
+    await this.ports.committed?.();
+    return result;
   }
 
   /** Takes an entry into the ledger or throws `not_ready`: what cannot be recorded is not done. */

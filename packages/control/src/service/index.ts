@@ -1,4 +1,5 @@
 export { narrowKey } from './effective.ts';
+export { checkPepper, WrongPepper } from './init.ts';
 export { type Actor, DEFAULT_TENANT, KEY_LIFETIME, type KeyLifetime, localActor, type RecordEntry, type ServicePorts } from './ports.ts';
 export { type ControlService, createControlService, type KeyVerbs, type PolicyVerbs, type RoleVerbs, type UserVerbs } from './service.ts';
 export * from './views.ts';

@@ -1,4 +1,6 @@
+import { createHmac, type KeyObject } from 'node:crypto';
 import { Fault } from '@sallyport/core';
+import type { SettingReader } from '@sallyport/store';
 import type { Alteration, Desk } from './desk.ts';
 import { checkLabel } from './fields.ts';
 import { composeKey, viewKey } from './keys.ts';
@@ -9,7 +11,37 @@ import type { Installation, NewInstallation } from './views.ts';
 
 export const INSTALLATION_SETTING = 'installation-id';
 
+/** What the pepper of the home that was set up makes of a fixed text: another pepper knows none of the keys. */
+const PEPPER_SETTING = 'pepper-check';
+
 const ID_BYTES = 16;
+
+/** The home's pepper is not the one that the database's keys were made with. */
+export class WrongPepper extends Error {
+  override readonly name: string = 'WrongPepper';
+
+  constructor() {
+    super(
+      'This home has another pepper than the installation in the database: no API key would be known here. ' +
+        'Copy the file `pepper` of the home that was set up (mode 0600), or name that home with SALLYPORT_HOME',
+    );
+  }
+}
+
+/**
+ * Passes where `pepper` is the installation's, or nothing is set up yet. `created`: the pepper is new, so it cannot be the one of an
+ * installation that exists (also of one that was made before there was a check value).
+ * @throws {WrongPepper} · `Fault('not_ready')` while the database is away
+ */
+export async function checkPepper(settings: SettingReader, pepper: KeyObject, created: boolean): Promise<void> {
+  if ((await settings.get(INSTALLATION_SETTING)) === null) return;
+  const expected = await settings.get(PEPPER_SETTING);
+  if (expected === null ? created : expected !== pepperCheck(pepper)) throw new WrongPepper();
+}
+
+function pepperCheck(pepper: KeyObject): string {
+  return createHmac('sha256', pepper).update('sallyport/pepper-check/v1').digest('base64url');
+}
 
 /**
  * The first start, all of it in one transaction: two that race make one installation, and the other gets `conflict`. No policy decides,
@@ -42,6 +74,7 @@ export function initialise(desk: Desk, given: NewInstallation): Promise<Installa
       creator: owner.id,
     });
     await tables.settings.set(INSTALLATION_SETTING, id);
+    await tables.settings.set(PEPPER_SETTING, pepperCheck(desk.ports.pepper));
     await tables.users.insert(owner);
     await tables.keys.insert(ownerKey);
     await tables.keys.insert(firstKey);

@@ -25,6 +25,8 @@ export interface ServicePorts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly record: RecordEntry;
+  /** Waited for after every committed change and before it is acknowledged: a gateway in this process takes it up. Must not reject. */
+  readonly committed?: () => Promise<void>;
   /** Roles of the configuration file, as of now. */
   readonly configuredRoles: () => readonly Role[];
   readonly environment: KeyEnvironment;
