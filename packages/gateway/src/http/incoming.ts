@@ -27,7 +27,10 @@ export interface Incoming {
 
 const EMPTY = Buffer.alloc(0);
 
-/** Collects a body of at most `maxBodyBytes` within `bodyTimeout`. A declared length over the bound is refused before a byte is read. */
+/** A whole body may take this many times the longest pause in it. */
+export const BODY_PAUSES = 10;
+
+/** Collects a body of at most `maxBodyBytes` that never pauses longer than `bodyTimeout`, nor takes `BODY_PAUSES` times that in all. A declared length over the bound is refused before a byte is read. */
 export function readBody(request: IncomingMessage | Http2ServerRequest, reply: Reply, settings: HttpSettings): Promise<Buffer> {
   const declared = request.headers['content-length'];
   if (declared !== undefined && Number(declared) > settings.maxBodyBytes) return Promise.reject(tooLarge(settings));
@@ -37,7 +40,8 @@ export function readBody(request: IncomingMessage | Http2ServerRequest, reply: R
   const chunks: Buffer[] = [];
   let size = 0;
   const stop = (settle: () => void): void => {
-    clearTimeout(timer);
+    clearTimeout(pause);
+    clearTimeout(whole);
     forget();
     request.removeListener('data', onData);
     request.removeListener('end', onEnd);
@@ -52,9 +56,12 @@ export function readBody(request: IncomingMessage | Http2ServerRequest, reply: R
       return;
     }
     chunks.push(chunk);
+    pause.refresh();
   };
   const onEnd = (): void => stop(() => resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, size)));
-  const timer = setTimeout(() => fail(new Fault('request_timeout', 'The request body did not arrive in time.')), settings.bodyTimeout);
+  const late = (): void => fail(new Fault('request_timeout', 'The request body did not arrive in time.'));
+  const pause = setTimeout(late, settings.bodyTimeout);
+  const whole = setTimeout(late, settings.bodyTimeout * BODY_PAUSES);
   const forget = reply.onGone(() => fail(new Fault('client_closed_request', 'The request was cancelled.')));
   request.on('data', onData);
   request.on('end', onEnd);

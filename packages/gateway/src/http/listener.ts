@@ -11,6 +11,7 @@ import { createSecureContext, type TLSSocket } from 'node:tls';
 import { Fault, type FaultCode, type HttpSettings, type Logger } from '@sallyport/core';
 import { renderFault } from '@sallyport/wire';
 import { MAX_HEADERS, SECURITY_HEADERS } from './headers.ts';
+import { BODY_PAUSES } from './incoming.ts';
 import { Http1Writer, Http2Writer, type Writer } from './writer.ts';
 
 /** Server certificate and trust for client certificates, as PEM. */
@@ -190,7 +191,7 @@ export class Listener {
     const http = this.#options.http;
     return {
       headersTimeout: http.headersTimeout,
-      requestTimeout: http.headersTimeout + http.bodyTimeout,
+      requestTimeout: http.headersTimeout + http.bodyTimeout * BODY_PAUSES,
       keepAliveTimeout: http.keepAliveTimeout,
       // One more than is allowed: what is beyond it Node drops in silence, and `receive` must see that there was more.
       maxHeadersCount: MAX_HEADERS + 1,
