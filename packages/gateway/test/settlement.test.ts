@@ -144,6 +144,14 @@ describe('what an exchange is charged', () => {
     assert.equal(await spent(), 0);
   });
 
+  it('tells a client that is refused how its limits stand', async () => {
+    const answer = await ask('/v1/chat/completions', chatBody({ max_tokens: AMOUNT }));
+    assert.equal(answer.status, 429);
+    assert.equal(answer.headers.get('x-ratelimit-limit-tokens'), String(AMOUNT));
+    assert.equal(answer.headers.get('x-ratelimit-remaining-tokens'), String(AMOUNT));
+    await answer.arrayBuffer();
+  });
+
   it('charges nothing for a request the guard blocks', async () => {
     harness.publish({ guard: { ...GUARD, maxTextLength: 10 } });
     const answer = await ask('/v1/chat/completions', chatBody({ max_tokens: 5000, messages: [{ role: 'user', content: 'a'.repeat(50) }] }));

@@ -17,6 +17,8 @@ export interface LimitRequest {
   readonly upstream: string | null;
   readonly address: string;
   readonly estimate: LimitEstimate;
+  /** Told the `x-ratelimit-*` headers where a limit refuses: those of the rules up to that one. */
+  readonly onRefused?: (headers: readonly string[]) => void;
 }
 
 /** Held until disposed. What was not settled by then stays counted as reserved: nobody gains by breaking off. */
@@ -84,8 +86,13 @@ export class Limiter {
       if (rule.models !== null && (request.model === null || !this.#modelsOf(rule, rule.models).has(request.model))) continue;
       for (const value of valuesOf(rule, request)) {
         const bucket = this.#bucket(rule, value, now);
-        holds.push(this.#check(rule, bucket, request.estimate, now));
         if (bucket.window !== null) standings.push({ rule, window: bucket.window });
+        try {
+          holds.push(this.#check(rule, bucket, request.estimate, now));
+        } catch (error) {
+          request.onRefused?.(rateLimitHeaders(standings, now));
+          throw error;
+        }
       }
     }
     // Every rule has room: only now is anything counted.

@@ -19,6 +19,7 @@ export function admit(permitted: Permitted): Admitted {
       upstream: permitted.destinations[0]?.upstream.name ?? null,
       address: permitted.incoming.source.ip,
       estimate: estimated,
+      onRefused: (headers) => permitted.incoming.reply.addHeaders(headers),
     });
     permitted.incoming.reply.addHeaders(reservation.headers);
     return { ...permitted, charge: new Charge(reservation, estimated) };
