@@ -48,7 +48,7 @@ describe('a running installation', () => {
     t.diagnostic(`refused ${Math.round(took ?? 0)} ms after the command had ended`);
   });
 
-  it('refuses a key at once when the admin API of the same process revokes it', async () => {
+  it('goes by what the admin API of the same process has acknowledged: a new key at once, an ended one no more', async () => {
     const admin = (path: string, body: object): Promise<Response> =>
       fetch(`${serving.controlUrl}/admin/v1/${path}`, {
         method: 'POST',
@@ -58,9 +58,9 @@ describe('a running installation', () => {
     const made = await admin('keys', { name: 'short', roles: ['inference-only'] });
     assert.equal(made.status, 201, await made.clone().text());
     const { key, secret } = (await made.json()) as { key: { id: string }; secret: string };
-    assert.notEqual(await until(async () => (await statusOf(secret, 'chat')) === 200, 5_000), null);
+    assert.equal(await statusOf(secret, 'chat'), 200, 'a key that was handed out counts');
     assert.equal((await admin(`keys/${key.id}/revoke`, { reason: 'test' })).status, 200);
-    assert.notEqual(await until(async () => (await statusOf(secret, 'chat')) === 401, 2_000), null);
+    assert.equal(await statusOf(secret, 'chat'), 401, 'a key whose end was acknowledged does not');
   });
 
   it('takes up a changed configuration on SIGHUP without dropping a stream, and keeps the old one where the new is broken', async () => {

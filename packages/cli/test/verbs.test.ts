@@ -117,6 +117,13 @@ describe('the command line', () => {
     const denied = await sallyport.run(['policy', 'explain', '--role', 'inference-only', '--action', 'model.manage', '--model', 'llama']);
     assert.equal(denied.code, 1);
     assert.match(denied.stdout, /^deny by default-deny/);
+    const checked = await sallyport.run(['policy', 'check', '--role', 'inference-only', '--action', 'model.manage', '--json']);
+    assert.equal(checked.code, 1, checked.stderr);
+    assert.equal((JSON.parse(checked.stdout) as { effect: string }).effect, 'deny');
+    assert.equal(
+      (await sallyport.run(['policy', 'check', '--role', 'user', '--action', 'model.infer'])).stdout,
+      'permit by role:user/model.infer\n',
+    );
     const permitted = await sallyport.run(['policy', 'explain', '--role', 'user', '--action', 'model.infer', '--model', 'llama', '--json']);
     assert.equal(permitted.code, 0, permitted.stderr);
     assert.equal((JSON.parse(permitted.stdout) as { decision: { rule: string } }).decision.rule, 'role:user/model.infer');

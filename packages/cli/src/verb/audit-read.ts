@@ -56,6 +56,7 @@ export function addReading(audit: Command): void {
     .description('a proof that one entry is in the ledger, which anybody can check with the public key')
     .argument('<log>', 'the log the entry is in, as `audit query --json` and `audit verify` name it')
     .argument('<seq>', 'its sequence number')
+    .option('--json', 'as without it: a proof is one JSON object')
     .addHelpText('after', '\nExample:\n  $ sallyport audit prove serve 1042 > proof.json')
     .action(async (log: string, seq: string, _options: unknown, command: Command) => {
       if (!/^\d{1,15}$/.test(seq)) throw new UsageError(`seq: expected a whole number, got ${seq}`);

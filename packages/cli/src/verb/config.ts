@@ -32,28 +32,36 @@ export function configCommand(): Command {
   config
     .command('print')
     .description('the effective configuration with every default; secrets stay references')
+    .option('--json', 'print {"yaml"} as one JSON object')
     .addHelpText('after', '\nExample:\n  $ sallyport config print > effective.yaml')
-    .action(async (_options: unknown, command: Command) => {
+    .action(async (options: { json?: boolean }, command: Command) => {
       const { place } = globalOptions(command);
       const { config: effective } = await readConfig(place, place.configFile === null);
-      process.stdout.write(printConfig(effective));
+      const yaml = printConfig(effective);
+      if (options.json === true) print(JSON.stringify({ yaml }));
+      else process.stdout.write(yaml);
     });
   config
     .command('schema')
     .description('the JSON Schema of the file, for editors')
+    .option('--json', 'on one line')
     .addHelpText('after', '\nExample:\n  $ sallyport config schema > sallyport.schema.json')
-    .action(() => print(JSON.stringify(CONFIG_JSON_SCHEMA, null, 2)));
+    .action((options: { json?: boolean }) =>
+      result(options.json === true, CONFIG_JSON_SCHEMA, () => JSON.stringify(CONFIG_JSON_SCHEMA, null, 2)),
+    );
   const imports = config.command('import').description("make a configuration from another product's");
   imports
     .command('litellm')
     .description('from a LiteLLM config.yaml; what could not be carried over is listed')
     .argument('<file>', 'the LiteLLM configuration')
     .option('-o, --output <file>', 'write here instead of to stdout; never overwrites')
+    .option('--json', 'print {"yaml","carried","dropped"} as one JSON object')
     .addHelpText('after', '\nExample:\n  $ sallyport config import litellm config.yaml -o sallyport.yaml')
-    .action((file: string, options: { output?: string }) => {
+    .action((file: string, options: { output?: string; json?: boolean }) => {
       const imported = importLiteLlm(readFileSync(file, 'utf8'), { env: process.env });
-      if (options.output === undefined) process.stdout.write(imported.yaml);
-      else writeFileSync(options.output, imported.yaml, { flag: 'wx', mode: 0o600 });
+      if (options.output !== undefined) writeFileSync(options.output, imported.yaml, { flag: 'wx', mode: 0o600 });
+      if (options.json === true) print(JSON.stringify({ yaml: imported.yaml, carried: imported.carried, dropped: imported.dropped }));
+      else if (options.output === undefined) process.stdout.write(imported.yaml);
       tell(`Carried over: ${imported.carried.length}. Not carried over: ${imported.dropped.length}.`);
       for (const { path, note } of imported.dropped) tell(`  ${path}: ${note}`);
     });

@@ -15,18 +15,17 @@ interface ExplainOptions {
 }
 
 export function policyCommand(): Command {
-  const policy = new Command('policy').description('why a call is permitted or denied');
-  policy
-    .command('explain')
-    .description('which rule decides, and every rule that was looked at. Exits with 1 where the call is denied')
-    .option('--key <id>', 'as this key')
-    .option('--user <id>', 'as this user')
-    .option('--role <role>', 'as somebody with this role (again for more)', collect)
-    .requiredOption('--action <action>', 'what is asked for, for instance model.infer')
-    .option('--model <name>', 'of which model')
-    .option('--resource <kind:name>', 'or of what else, for instance key:4f7k2m9x1c3d')
-    .option('--address <ip>', 'from where')
-    .option('--json', 'print one JSON object')
+  const policy = new Command('policy').description('whether and why a call is permitted or denied');
+  withQuestion(policy.command('check').description('whether a call is permitted: one line. Exits with 1 where it is denied'))
+    .addHelpText('after', '\nExample:\n  $ sallyport policy check --key 4f7k2m9x1c3d --action model.infer --model llama3.2')
+    .action(async (options: ExplainOptions, command: Command) => {
+      const { decision } = await withService(command, ({ service, actor }) => service.policy.explain(actor, question(options)));
+      process.exitCode = decision.effect === 'permit' ? EXIT.done : EXIT.refused;
+      result(options.json === true, decision, () => `${decision.effect} by ${decision.rule}`);
+    });
+  withQuestion(
+    policy.command('explain').description('which rule decides, and every rule that was looked at. Exits with 1 where the call is denied'),
+  )
     .addHelpText('after', '\nExample:\n  $ sallyport policy explain --role inference-only --action model.manage --model llama3.2')
     .action(async (options: ExplainOptions, command: Command) => {
       const explanation = await withService(command, ({ service, actor }) => service.policy.explain(actor, question(options)));
@@ -46,9 +45,21 @@ export function policyCommand(): Command {
   return policy;
 }
 
+function withQuestion(command: Command): Command {
+  return command
+    .option('--key <id>', 'as this key')
+    .option('--user <id>', 'as this user')
+    .option('--role <role>', 'as somebody with this role (again for more)', collect)
+    .requiredOption('--action <action>', 'what is asked for, for instance model.infer')
+    .option('--model <name>', 'of which model')
+    .option('--resource <kind:name>', 'or of what else, for instance key:4f7k2m9x1c3d')
+    .option('--address <ip>', 'from where')
+    .option('--json', 'print one JSON object');
+}
+
 function question(options: ExplainOptions): Question {
   const subjects = [options.key, options.user, options.role].filter((subject) => subject !== undefined);
-  if (subjects.length !== 1) throw new UsageError('policy explain: give exactly one of --key, --user and --role');
+  if (subjects.length !== 1) throw new UsageError('give exactly one of --key, --user and --role');
   const [kind = 'model', name = options.model ?? '*'] = options.resource?.split(':', 2) ?? [];
   return {
     ...(options.key === undefined ? {} : { key: options.key }),
