@@ -61,7 +61,6 @@ export function readSources(folder: string): Sources {
   sources.requests.push(...fields(jsonList(file('presidio-research', 'generated_large.json')), 'full_text'));
   sources.requests.push(...firstTurns(file('hh-rlhf-harmless', 'test.jsonl.gz')));
   sources.instructions.push(...csvRows(file('harmful-behaviours', 'advbench_behaviors.csv')).map((row) => row['Behavior'] ?? ''));
-  sources.instructions.push(...readFileSync(file('harmful-behaviours', 'malicious_instruct.txt'), 'utf8').split('\n').filter(Boolean));
   return sources;
 }
 

@@ -1,6 +1,6 @@
 import type { Provenance } from '@sallyport/core';
 import type { Action, Detector, FoldableDetector, FoldableScanner, Scanner } from '../detect/detector.ts';
-import { PatternDetector, type PatternRule } from '../detect/pattern-detector.ts';
+import { PatternDetector } from '../detect/pattern-detector.ts';
 import type { TextContext } from '../guard.ts';
 import type { Tape } from '../window/tape.ts';
 import { ClassifierDetector } from './classifier.ts';
@@ -39,21 +39,28 @@ export function ruleDetector(action: Action | null, maxHold: number): FoldableDe
 }
 
 class RuleDetector implements FoldableDetector {
-  readonly #by: Readonly<Record<Trust, PatternDetector>>;
+  readonly #acting: PatternDetector;
+  readonly #maxHold: number;
+  /** Made when first needed: many never see a text of these kinds. */
+  readonly #reporting = new Map<Trust, PatternDetector>();
 
   constructor(action: Action | null, maxHold: number) {
     const { block, flag } = actionsOf(action);
-    const make = (rules: readonly PatternRule[]): PatternDetector => new PatternDetector('injection', rules, maxHold);
-    const reported = injectionRules('flag', 'flag');
-    this.#by = {
-      none: make(injectionRules(block, flag)),
-      echo: make(reported),
-      application: make(reported.filter(({ category }) => category === 'role-token')),
-    };
+    this.#acting = new PatternDetector('injection', injectionRules(block, flag), maxHold);
+    this.#maxHold = maxHold;
   }
 
   open(tape: Tape, context: TextContext): FoldableScanner {
-    return this.#by[TRUST[context.provenance]].open(tape, context);
+    const trust = TRUST[context.provenance];
+    if (trust === 'none') return this.#acting.open(tape, context);
+    const detector = this.#reporting.get(trust) ?? this.#makeReporting(trust);
+    this.#reporting.set(trust, detector);
+    return detector.open(tape, context);
+  }
+
+  #makeReporting(trust: Trust): PatternDetector {
+    const rules = injectionRules('flag', 'flag').filter(({ category }) => trust === 'echo' || category === 'role-token');
+    return new PatternDetector('injection', rules, this.#maxHold);
   }
 }
 
