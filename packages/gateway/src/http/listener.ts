@@ -53,6 +53,8 @@ const CIPHERS = [
 const CONNECTION_CHECK = 1_000;
 /** Answers that may wait for another on an HTTP/1.1 connection: Node hands over whatever a client pipelines, at once. */
 const MAX_PIPELINED = 32;
+/** Connections held at a time; beyond it new ones are closed, which keeps a flood of idle ones from taking every file descriptor. */
+const MAX_CONNECTIONS = 10_000;
 /** HTTP/2 streams one connection may have open. */
 const MAX_STREAMS = 100;
 
