@@ -264,7 +264,8 @@ function closeWhenIdle(session: ServerHttp2Session, timeout: number): void {
   });
   // Whatever moves on the connection, the end of its last request too, starts the time anew.
   session.setTimeout(timeout, () => {
-    if (streams === 0) session.close();
+    // Not `close`, which waits for a request whose head has begun, for ever if need be.
+    if (streams === 0) session.destroy();
   });
 }
 
