@@ -77,6 +77,7 @@ export class Listener {
     this.#options = options;
     this.#clientCa = options.tls?.clientCa ?? null;
     this.#server = options.tls === null ? this.#plain() : this.#secure(options.tls);
+    this.#server.maxConnections = MAX_CONNECTIONS;
     const secure = options.tls !== null;
     this.#server.on('connection', (socket: Socket) => this.#track(socket, !secure));
     // A second object for the same connection, once its handshake is done.
