@@ -231,7 +231,12 @@ export const RULES = {
     verdict: 'suspicious',
     explanation: 'Python code beside a model that runs commands, code or reaches the network.',
   },
-  'json-broken': { severity: 'low', verdict: 'malformed', explanation: 'Looks like JSON and is not, or names a key twice.' },
+  'json-broken': { severity: 'info', verdict: 'clean', explanation: 'Looks like JSON and is not; it was read as text.' },
+  'json-duplicate': {
+    severity: 'medium',
+    verdict: 'malformed',
+    explanation: 'A key stands twice in one object: parsers differ in which of them they take.',
+  },
   'json-depth': { severity: 'medium', verdict: 'malformed', explanation: 'JSON nested deeper than any real document.' },
 
   'keras-lambda': {

@@ -1,5 +1,4 @@
 import { once } from 'node:events';
-import { setImmediate } from 'node:timers/promises';
 import * as zlib from 'node:zlib';
 import { type ByteSource, sliceSource } from '../source.ts';
 import { Damaged, type Output } from './output.ts';
@@ -41,16 +40,17 @@ export async function decodeZlib(kind: ZlibKind, source: ByteSource, output: Out
       failure = error instanceof Error ? error : new Error(String(error));
     }
   });
+  const closed = once(stream, 'close').catch(() => undefined); // an error is kept in `failure`
   const broken = (): Error | null => failure;
   const over = (): boolean => ended;
   try {
     for (let offset = 0; offset < source.size && broken() === null && !over(); offset += CHUNK) {
-      if (!stream.write(Buffer.from(source.read(offset, CHUNK)))) await Promise.race([once(stream, 'drain'), once(stream, 'close')]);
-      await setImmediate();
+      const chunk = Buffer.from(source.read(offset, CHUNK));
+      await Promise.race([closed, new Promise<void>((resolve) => stream.write(chunk, () => resolve()))]);
     }
     if (broken() === null && !over()) {
       stream.end();
-      while (broken() === null && !over() && !stream.closed) await setImmediate();
+      await closed;
     }
   } catch (error) {
     failure ??= error instanceof Error ? error : new Error(String(error));

@@ -7,9 +7,27 @@ import { at, type Json, JsonError, type JsonMap, objects, parseJson } from './js
 import { inspectKeras, isKerasConfig } from './keras.ts';
 import { inspectPython } from './python.ts';
 import { inspectSkops, isSkopsSchema } from './skops.ts';
+import { scanText } from './text.ts';
 
 /** Shards that hold nothing but tensors. */
 const SAFE_SHARD = /\.(safetensors|gguf)$/i;
+
+/** Keys that loaders act on; which of two a parser takes matters for these. */
+const SENSITIVE: ReadonlySet<string> = new Set([
+  'chat_template',
+  'template',
+  'auto_map',
+  'weight_map',
+  'class_name',
+  'module',
+  'config',
+  'function',
+  '_target_',
+  '__loader__',
+  '__module__',
+  '__class__',
+  'trust_remote_code',
+]);
 
 /** A JSON document: configuration of a model or tokenizer, index of shards, notebook, Keras or skops schema. By what it says, not by name. */
 export async function scanJson(piece: Piece): Promise<void> {
@@ -21,15 +39,40 @@ export async function scanJson(piece: Piece): Promise<void> {
     .read(0, piece.source.size)
     .toString('utf8')
     .replace(/^\ufeff/, '');
-  let document: Json;
   try {
-    document = parseJson(text, { lenient: true });
+    await inspectDocument(piece, parse(piece, text));
   } catch (error) {
     if (!(error instanceof JsonError)) throw error;
-    piece.report(error.kind === 'depth' ? 'json-depth' : 'json-broken', `the JSON is not sound: ${error.message}`, error.at);
-    return;
+    if (error.kind === 'depth') piece.report('json-depth', `the JSON is ${error.message}`, error.at);
+    else if (!(await inspectLines(piece, text))) {
+      // No loader of JSON gets past the fault; what else the text may be is looked at as text.
+      piece.report('json-broken', `not sound JSON: ${error.message}`, error.at);
+      scanText(piece);
+    }
   }
-  await inspectDocument(piece, document);
+}
+
+function parse(piece: Piece, text: string): Json {
+  return parseJson(text, {
+    lenient: true,
+    onDuplicate: (key) => SENSITIVE.has(key) && piece.report('json-duplicate', `the key ${quote(key)} stands twice`),
+  });
+}
+
+/** JSON Lines: one document a line. False where the first line is none. */
+async function inspectLines(piece: Piece, text: string): Promise<boolean> {
+  const lines = text.split('\n').filter((line) => line.trim() !== '');
+  if (lines.length < 2) return false;
+  try {
+    for (const line of lines) {
+      piece.run.checkTime();
+      await inspectDocument(piece, parse(piece, line));
+    }
+    return true;
+  } catch (error) {
+    if (error instanceof JsonError) return false;
+    throw error;
+  }
 }
 
 async function inspectDocument(piece: Piece, document: Json): Promise<void> {

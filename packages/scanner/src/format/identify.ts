@@ -93,7 +93,8 @@ function isZip(piece: Piece, head: Buffer): boolean {
 }
 
 function isSafetensors(piece: Piece, head: Buffer): boolean {
-  if (head.length < 10) return false;
+  // Text has letters where the length of the header would be; no header is that long.
+  if (head.length < 10 || head.subarray(0, 8).every((byte) => byte >= 0x20 && byte < 0x7f)) return false;
   return head[8] === 0x7b && (head[9] === 0x22 || head[9] === 0x7d || head[9] === 0x20 || head[9] === 0x0a) && piece.source.size >= 10;
 }
 

@@ -21,7 +21,7 @@ const SPACE = /[ \t\n\r]*/y;
 
 export interface JsonOptions {
   /** Called for a key that stands twice in one object; by default that is an error. */
-  readonly onDuplicate?: (key: string) => void;
+  readonly onDuplicate?: (key: string) => unknown;
   /** Accept NaN and Infinity, which Python writes (default false). */
   readonly lenient?: boolean;
 }

@@ -15,15 +15,12 @@ const DANGEROUS: readonly (readonly [string, RegExp])[] = [
 const TORCHSCRIPT = /\b(?:torch|aten)(?:\.|::)(?:from_file|save)\b/;
 const STATEMENT =
   /^(?:from\s+[\w.]+\s+import\s|import\s+[A-Za-z_][\w.]*\s*(?:$|,|as\s|#|;)|def\s+\w+\s*\(.*|class\s+\w+\s*[(:]|async\s+def\s)/m;
-const PROSE = /^(?:---\r?\n|#{1,6} |```|<!DOCTYPE|<html)/m;
+/** What stands first in a module, once comments are past: an import, a definition, a docstring, an assignment. */
+const FIRST = /^(?:\s*(?:#[^\n]*)?\n)*\s*(?:from\s|import\s|def\s|class\s|async\s|@\w|[rub]?"""|'''|if\s|try:|[A-Za-z_][\w.]*\s*(?:=|\())/;
 
-/** True for Python source: it has a statement that begins a module, and is not a page about one. */
+/** True for Python source: it begins as a module does and has a statement of one. A page about code begins otherwise or has fences. */
 export function isPython(text: string): boolean {
-  return (
-    STATEMENT.test(text) &&
-    (!/^```/m.test(text) || text.startsWith('#!')) &&
-    !(PROSE.test(text.slice(0, 4096)) && /^#{1,6} .*\n\n/m.test(text))
-  );
+  return STATEMENT.test(text) && FIRST.test(text.slice(0, 16_384)) && !/^```/m.test(text);
 }
 
 /** Code that a loader imports when told to trust it. Only what does harm by itself is reported; the file is read, never compiled. */

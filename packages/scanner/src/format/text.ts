@@ -8,7 +8,11 @@ const SAMPLE = 65_536;
 const TARGET = /^[ \t-]*["']?_target_["']?[ \t]*:[ \t]*["']?([\w.]+)["']?[ \t]*(?:#.*)?$/gm;
 const PYTHON_TAG = /!!python\/(?:object|name|module)[\w/]*:\s*([\w.]*)/g;
 const FLOW_TARGET = /[{,]\s*["']?_target_["']?\s*:\s*["']?([\w.]+)/g;
-const TEMPLATE = /\{%[-+]?\s*(?:for|if|set|macro)\b|\{\{[-+]?.*\}\}/s;
+/** A text that is a template, not one that speaks of templates or writes BibTeX. */
+const TEMPLATE = /^\s*(?:\{[%#{]|<[^>]{0,40}>\s*\{[%{])/;
+const BLOCK = /\{%[-+]?\s*(?:for|if|set|macro|include|import|extends)\b|\{\{/;
+/** A page: front matter, headings, fenced code. What it says about templates is no template. */
+const PROSE = /^(?:---\r?\n|#{1,6} |```)/m;
 const SCRIPT = /^#![^\n]*\b(sh|bash|zsh|dash|perl|ruby|node|php|pwsh)\b/;
 
 /** Valid UTF-8 (or ASCII) without control characters, as far as a sample from each end shows. */
@@ -36,5 +40,6 @@ export function scanText(piece: Piece): void {
   for (const match of text.matchAll(PYTHON_TAG))
     piece.report('config-target', `YAML builds the Python object ${quote(match[1] ?? '')}`, match.index);
   if (isPython(text)) inspectPython(piece, text);
-  else if (TEMPLATE.test(text)) inspectTemplate(piece, text, 'the template');
+  else if (BLOCK.test(text) && (TEMPLATE.test(text) || !PROSE.test(text)))
+    inspectTemplate(piece, text, 'the template', 0, TEMPLATE.test(text));
 }

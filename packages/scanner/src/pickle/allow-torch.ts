@@ -55,6 +55,15 @@ torch.optim.sparse_adam SparseAdam
 torch.optim.lr_scheduler ChainedScheduler ConstantLR CosineAnnealingLR CosineAnnealingWarmRestarts CyclicLR ExponentialLR LambdaLR LinearLR MultiStepLR MultiplicativeLR OneCycleLR PolynomialLR ReduceLROnPlateau SequentialLR StepLR
 torch.distributions.normal Normal
 torch.distributions.categorical Categorical
+torch.jit._pickle build_boollist build_doublelist build_intlist build_tensor_from_id build_tensorlist restore_type_tag
+transformers.training_args OptimizerNames ParallelMode TrainingArguments
+transformers.training_args_seq2seq Seq2SeqTrainingArguments
+transformers.trainer_utils EvaluationStrategy HubStrategy IntervalStrategy SaveStrategy SchedulerType ShardedDDPOption FSDPOption
+transformers.trainer_pt_utils AcceleratorConfig
+transformers.debug_utils DebugOption
+transformers.integrations.deepspeed HfDeepSpeedConfig HfTrainerDeepSpeedConfig
+accelerate.state AcceleratorState PartialState
+accelerate.utils.dataclasses DeepSpeedPlugin DistributedType DynamoBackend
 torchvision.models.resnet BasicBlock Bottleneck ResNet
 torchvision.models.vgg VGG
 torchvision.models.densenet DenseNet _DenseBlock _DenseLayer _Transition

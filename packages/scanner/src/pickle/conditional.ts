@@ -40,3 +40,46 @@ function isOwn(value: Value): boolean {
   if (typeof global !== 'object' || global.kind !== 'global') return false;
   return BOUND.has(global.module.split('.', 1)[0] ?? '') && judge(global.module, global.name).kind === 'allowed';
 }
+
+/** Allowed functions that call, or keep in order to call, the first thing they are given. */
+const HIGHER_ORDER: ReadonlySet<string> = new Set([
+  'functools partial',
+  'numpy vectorize',
+  'numpy.lib.function_base vectorize',
+  'numpy.lib._function_base_impl vectorize',
+  'collections defaultdict',
+  '_collections defaultdict',
+  'torch._tensor _rebuild_from_type',
+  'torch._tensor _rebuild_from_type_v2',
+  'torch.tensor _rebuild_from_type',
+  'torch.tensor _rebuild_from_type_v2',
+]);
+
+/** What a call passes on to be called, where that is anything but a plain imported name: a computed value, or a conditional function. */
+export function passedOn(call: Call): Value | null {
+  const { callee, args } = call;
+  if (typeof callee !== 'object' || callee.kind !== 'global' || !HIGHER_ORDER.has(`${callee.module} ${callee.name}`)) return null;
+  const first = typeof args === 'object' && args.kind === 'container' ? args.items?.[0] : undefined;
+  if (typeof first !== 'object' || first.kind === 'container') return null;
+  return first.kind === 'call' || isConditional(first) ? first : null;
+}
+
+const SIZED: ReadonlySet<string> = new Set(['bytes', 'bytearray', 'list', 'tuple', 'set', 'frozenset', 'sorted']);
+const LARGE = 1e9;
+
+/** `bytearray(10**12)`, `list(range(10**12))`: a call that allocates without bound. */
+export function isBomb(source: ByteSource, { callee, args }: Call): boolean {
+  if (typeof callee !== 'object' || callee.kind !== 'global' || !/^(__)?builtins?(__)?$/.test(callee.module) || !SIZED.has(callee.name))
+    return false;
+  const first = typeof args === 'object' && args.kind === 'container' ? args.items?.[0] : undefined;
+  if (typeof first === 'number') return isLarge(source, first);
+  if (typeof first !== 'object' || first.kind !== 'call' || typeof first.callee !== 'object' || first.callee.kind !== 'global')
+    return false;
+  const bounds = typeof first.args === 'object' && first.args.kind === 'container' ? (first.args.items ?? []) : [];
+  return /^x?range$/.test(first.callee.name) && bounds.some((bound) => typeof bound === 'number' && isLarge(source, bound));
+}
+
+function isLarge(source: ByteSource, value: number): boolean {
+  const literal = readLiteral(source, value);
+  return literal.type === 'number' && literal.value > LARGE;
+}

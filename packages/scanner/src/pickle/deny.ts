@@ -125,6 +125,7 @@ export const EXCEPT: string = `
 uuid UUID SafeUUID
 http HTTPStatus HTTPMethod
 torch.distributed.fsdp.api StateDictType
+torch.jit._pickle build_boollist build_doublelist build_intlist build_tensor_from_id build_tensorlist restore_type_tag
 urllib.parse ParseResult SplitResult
 socket AddressFamily SocketKind
 signal Signals

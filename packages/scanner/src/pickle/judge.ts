@@ -1,12 +1,12 @@
 import type { Piece } from '../piece.ts';
 import type { RuleId } from '../rules.ts';
 import { type ByteSource, bufferSource } from '../source.ts';
-import { isConditional, isHarmless, isUnpickler } from './conditional.ts';
+import { isBomb, isConditional, isHarmless, isUnpickler, passedOn } from './conditional.ts';
 import { describe, list } from './describe.ts';
 import { entry, inlineArray } from './joblib.ts';
 import { readLiteral } from './literal.ts';
 import { type Anomaly, type Listener, Machine, type StreamEnd } from './machine.ts';
-import { judge } from './policy.ts';
+import { type Judgement, judge } from './policy.ts';
 import type { Call, Container, Global, Value } from './value.ts';
 
 /** Where findings of a walk go. A search in raw bytes collects only what is certain. */
@@ -19,6 +19,7 @@ export interface WalkOptions {
 }
 
 const NESTED_DEPTH = 6;
+const TORCHSCRIPT = /^__torch__(\.|$)/;
 const FRAME_READINGS = 16;
 /** What an array's bytes can look like by chance. */
 const CHANCE: ReadonlySet<RuleId> = new Set(['pickle-broken', 'pickle-leftover', 'pickle-protocol']);
@@ -83,7 +84,7 @@ class Judge implements Listener {
       return;
     }
     const name = describe(this.#source, global);
-    const judgement = judge(global.module, global.name);
+    const judgement = this.#judge(global);
     switch (judgement.kind) {
       case 'denied':
         this.#sink('pickle-dangerous-import', `imports ${name}, which ${judgement.capability}`, global.offset);
@@ -100,6 +101,12 @@ class Judge implements Listener {
       case 'allowed':
         break;
     }
+  }
+
+  /** In a TorchScript archive `__torch__` holds the classes that the archive defines itself, in its `code` directory. */
+  #judge({ module, name }: Global): Judgement {
+    if (this.#options.torch && TORCHSCRIPT.test(module) && !name.includes('.')) return { kind: 'allowed' };
+    return judge(module, name);
   }
 
   called(call: Call): void {
@@ -129,7 +136,11 @@ class Judge implements Listener {
       this.#load(call);
       return;
     }
-    const judgement = judge(callee.module, callee.name);
+    const judgement = this.#judge(callee);
+    const passed = passedOn(call);
+    if (passed !== null)
+      this.#sink('pickle-computed-call', `has ${describe(this.#source, callee)} call ${describe(this.#source, passed)}`, offset);
+    if (isBomb(this.#source, call)) this.#sink('pickle-expansion', `calls ${describe(this.#source, call)}`, offset);
     if (judgement.kind === 'allowed') return;
     const what = `${describe(this.#source, callee)}(${list(this.#source, call.args)})`;
     if (judgement.kind === 'denied') this.#sink('pickle-dangerous-call', `calls ${what}, which ${judgement.capability}`, offset);

@@ -38,6 +38,7 @@ const BUILTINS: ReadonlySet<string> = new Set([
   'dir',
   'import_module',
 ]);
+const TAG = /\{[{%][\s\S]*?[%}]\}/g;
 const LARGE = 1_000_000;
 const FORMAT_FIELD = /\{[^{}]*[.[][^{}]*\}/;
 const PLAIN_WORDS = /^[\p{L}\p{N} .,'!?-]{3,}$/u;
@@ -45,21 +46,23 @@ const SENTENCE_WORDS = 4;
 
 /**
  * Judges a chat template by its syntax tree: reaching for the interpreter, loops that would not end, text added depending on what was
- * said, characters that are not seen. It is parsed, never rendered.
+ * said, characters that are not seen. It is parsed, never rendered. Where it is not `certain` to be a template, one that cannot be parsed
+ * is prose.
  */
-export function inspectTemplate(piece: Piece, text: string, what: string, offset: number = 0): void {
+export function inspectTemplate(piece: Piece, text: string, what: string, offset: number = 0, certain: boolean = true): void {
   const report = (rule: RuleId, message: string): void => piece.report(rule, `${what} ${message}`, offset);
   if (text.length > TEXT_LIMIT) {
     piece.report('limit-document', `${what} has ${text.length} characters`, offset);
     return;
   }
   const hidden = HIDDEN.exec(text);
-  if (hidden !== null) report('template-hidden-text', `holds the invisible character ${quote(hidden[0])}`);
+  if (hidden !== null && certain) report('template-hidden-text', `holds the invisible character ${quote(hidden[0])}`);
   if (FETCHES.test(text)) report('template-injection', 'includes or imports another template');
   const program = parseTemplate(text);
   if (program === null) {
-    if (LEXICAL.test(text)) report('template-injection', 'uses a double-underscore attribute or the attr filter');
-    report('template-unparsed', 'cannot be parsed');
+    if ((text.match(TAG) ?? []).some((tag) => LEXICAL.test(tag)))
+      report('template-injection', 'uses a double-underscore attribute or the attr filter');
+    if (certain) report('template-unparsed', 'cannot be parsed');
     return;
   }
   new Inspection(report).inspect(program);
