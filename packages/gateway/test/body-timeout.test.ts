@@ -30,11 +30,11 @@ async function drip(harness: Harness, count: number, pause: number): Promise<num
 describe('a body that comes slowly', () => {
   it('is taken as long as no pause is too long and the whole does not take ten of them', async () => {
     await using engine = await ScriptedUpstream.start({ behaviour: answerJson(chatReply('Hi', 'chat')) });
-    await using harness = await startHarness({ upstreams: [upstream(engine.url)], snapshot: { http: { ...HTTP, bodyTimeout: 200 } } });
+    await using harness = await startHarness({ upstreams: [upstream(engine.url)], snapshot: { http: { ...HTTP, bodyTimeout: 800 } } });
     // Longer than one pause in all.
-    assert.equal(await drip(harness, 6, 60), 200);
-    assert.equal(await drip(harness, 2, 1_000), 408);
+    assert.equal(await drip(harness, 6, 180), 200);
+    assert.equal(await drip(harness, 2, 3_000), 408);
     // No pause is too long, but there are too many: over 60 pieces.
-    assert.equal(await drip(harness, 60, 60), 408);
+    assert.equal(await drip(harness, 60, 180), 408);
   });
 });
