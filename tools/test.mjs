@@ -34,7 +34,7 @@ ensureInstalled({ dev: true });
 const bin = (name) => join(ROOT, 'node_modules', '.bin', name);
 const sound = [
   step('Types', bin('tsc'), ['-p', ROOT]),
-  step('Lint and format', bin('biome'), ['ci', '--log-level=warn', ROOT]),
+  step('Lint and format', bin('biome'), ['ci', '--log-level=warn', '--colors=off', ROOT]),
   step('Layers', findNode(), [join(ROOT, 'tools', 'layers.ts')]),
 ].every(Boolean);
 
