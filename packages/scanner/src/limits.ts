@@ -14,6 +14,10 @@ export interface Limits {
   readonly time: number;
   /** Bytes of one header or text that is read whole: safetensors header, JSON, XML, a chat template. */
   readonly document: number;
+  /** Values a pickle may have at once on its stack, and objects in its memo. */
+  readonly values: number;
+  /** Bytes by which the JavaScript heap may grow while a pickle is walked. */
+  readonly heap: number;
   /** Findings kept for one file; the verdict counts those beyond too. */
   readonly findings: number;
 }
@@ -26,14 +30,16 @@ export const DEFAULT_LIMITS: Limits = {
   expanded: 64 * 2 ** 30,
   memory: 64 * 2 ** 20,
   time: 300_000,
-  document: 100_000_000,
+  document: 64 * 2 ** 20,
+  values: 4_000_000,
+  heap: 512 * 2 ** 20,
   findings: 200,
 };
 
 /** Stops a scan at a limit; `rule` becomes the finding. Thrown inside the scanner only. */
 export class LimitReached extends Error {
   override readonly name: string = 'LimitReached';
-  readonly rule: 'limit-ratio' | 'limit-expanded' | 'limit-time' | 'limit-entries' | 'limit-document';
+  readonly rule: 'limit-ratio' | 'limit-expanded' | 'limit-time' | 'limit-entries' | 'limit-document' | 'limit-values';
   constructor(rule: LimitReached['rule'], message: string) {
     super(message);
     this.rule = rule;

@@ -10,6 +10,7 @@ export class Scan {
   readonly findings: ScanFinding[] = [];
   verdict: FileVerdict = 'clean';
   readonly #deadline: number;
+  readonly #heap: number = process.memoryUsage().heapUsed;
   readonly #seen = new Set<string>();
   #expanded: number = 0;
 
@@ -31,6 +32,12 @@ export class Scan {
   /** Call in every loop that a file's content can prolong. Throws `LimitReached`. */
   checkTime(): void {
     if (performance.now() > this.#deadline) throw new LimitReached('limit-time', 'the time allowed for one file ran out');
+  }
+
+  /** Call where a file's content decides how much is held at once. Throws `LimitReached`; other work in the process counts too. */
+  checkMemory(): void {
+    if (process.memoryUsage().heapUsed - this.#heap > this.limits.heap)
+      throw new LimitReached('limit-values', 'takes more memory than is allowed for one file');
   }
 
   /** Accounts for decompressed bytes. Throws `LimitReached`. */
@@ -94,14 +101,16 @@ export class Piece {
       this.report('limit-depth', `containers nest deeper than ${this.limits.depth} levels`);
       return 'unknown';
     }
-    const format = formatOf(this);
+    let name = 'unknown';
     try {
       this.run.checkTime();
+      const format = formatOf(this);
+      name = format.name;
       await format.scan(this);
     } catch (error) {
       if (!(error instanceof LimitReached)) throw error;
       this.report(error.rule, error.message);
     }
-    return this.format === '' ? format.name : this.format;
+    return this.format === '' ? name : this.format;
   }
 }

@@ -153,7 +153,8 @@ export const RULES = {
   'limit-ratio': { severity: 'high', verdict: 'malformed', explanation: 'Decompresses to far more than any model does: a bomb.' },
   'limit-expanded': { severity: 'high', verdict: 'inconclusive', explanation: 'Decompresses to more than is looked at.' },
   'limit-time': { severity: 'medium', verdict: 'inconclusive', explanation: 'The time allowed for one file ran out.' },
-  'limit-document': { severity: 'high', verdict: 'malformed', explanation: 'A header or document is larger than any real one.' },
+  'limit-document': { severity: 'medium', verdict: 'inconclusive', explanation: 'A document is larger than is read.' },
+  'limit-values': { severity: 'medium', verdict: 'inconclusive', explanation: 'A pickle holds more values at once than are followed.' },
   'source-unreadable': { severity: 'medium', verdict: 'inconclusive', explanation: 'The file could not be read.' },
   'format-unsupported': { severity: 'low', verdict: 'not-scanned', explanation: 'A known format that this scanner does not read.' },
   'format-opaque': {

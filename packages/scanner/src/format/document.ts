@@ -136,7 +136,9 @@ function inspectNotebook(piece: Piece, notebook: JsonMap): void {
     const source = at(cell, 'source');
     const text = Array.isArray(source) ? source.filter((line) => typeof line === 'string').join('') : String(source ?? '');
     inspectPython(piece, text, 'a notebook cell');
-    const command = /^\s*[!%](?!matplotlib|load_ext|autoreload|time|pip install|config|env\b|cd\b|%time|%capture)\s*(\S.*)$/m.exec(text);
+    const command = /^[ \t]*[!%](?!matplotlib|load_ext|autoreload|time|pip install|config|env\b|cd\b|%time|%capture)[ \t]*(\S.*)$/m.exec(
+      text,
+    );
     if (command?.[0].trimStart().startsWith('!') === true)
       piece.report('python-dangerous', `a notebook cell runs a command: ${quote(command[1] ?? '')}`);
   }

@@ -38,7 +38,7 @@ export function scanObjectHeaders(piece: Piece, external: External): void {
     piece.run.checkTime();
     readObject(reader, next);
   }
-  scanHeaps(piece, external);
+  scanHeaps(piece, reader);
 }
 
 function rootAddress(source: ByteSource): number | null {
@@ -170,17 +170,19 @@ function readGroup(reader: Reader, tree: bigint): void {
 const HEAP = Buffer.from('FHDB', 'latin1');
 const WINDOW = 2 ** 20;
 const HEAP_SAMPLE = 65_536;
+const LINK_LIMIT = 2048;
 
-/** Direct blocks of fractal heaps hold link messages one after another; an external one has its type, name and target in the clear. */
-function scanHeaps(piece: Piece, external: External): void {
+/** Direct blocks of fractal heaps hold link messages one after another: every place in one that reads as an external link is tried. */
+function scanHeaps(piece: Piece, reader: Reader): void {
   for (let base = 0; base < piece.source.size; base += WINDOW) {
     piece.run.checkTime();
     const window = piece.source.read(base, WINDOW + HEAP_SAMPLE);
-    for (let at = window.indexOf(HEAP); at >= 0 && at < WINDOW; at = window.indexOf(HEAP, at + 4)) {
-      const block = window.toString('latin1', at, at + HEAP_SAMPLE);
-      // Version 1, a type flag, type 64, …, the name, then length, flags 0, file name, NUL, object path, NUL.
-      const match = /\x01[\x08-\x1f]\x40[\s\S]{0,10}?[\x20-\x7e]{1,64}[\s\S]\0\0([\x20-\x7e]{1,255})\0(\/[\x20-\x7e]{0,255})\0/.exec(block);
-      if (match !== null) external('link', `${match[1]} ${match[2]}`);
+    // Blocks closer to one another than half of what is read are read together.
+    for (let at = window.indexOf(HEAP); at >= 0 && at < WINDOW; at = window.indexOf(HEAP, at + HEAP_SAMPLE / 2)) {
+      const block = window.subarray(at, at + HEAP_SAMPLE);
+      for (let start = block.indexOf(EXTERNAL_LINK); start >= 2; start = block.indexOf(EXTERNAL_LINK, start + 1))
+        if (block[start - 2] === 1 && ((block[start - 1] ?? 0) & 0xe8) === 8)
+          readLink(reader, block.subarray(start - 2, start + LINK_LIMIT));
     }
   }
 }

@@ -49,13 +49,18 @@ function findModel(piece: Piece): number | null {
   return null;
 }
 
-const LIBRARY_PATH = /[\w./\\-]*[\w-]+\.(?:so(?:\.\d+)*|dll|dylib)\b|\bdlopen\b/;
+/** The end of a library's name; where it begins is looked for from there, so that a long run of letters costs nothing. */
+const LIBRARY_END = /\.(?:so|dll|dylib)\b|\bdlopen\b/;
+const PATH_START = /[\w./\\-]{0,200}$/;
 const SAMPLE = 16 * 2 ** 20;
 
 /** A TensorRT engine is compiled code for one device: nothing in it can be checked, and a plugin is a library beside it. */
 export function scanEngine(piece: Piece): void {
   const text = piece.source.read(0, Math.min(SAMPLE, piece.source.size)).toString('latin1');
-  const library = LIBRARY_PATH.exec(text);
-  if (library !== null) piece.report('native-code', `the engine names the library ${quote(library[0])}`, library.index);
+  const library = LIBRARY_END.exec(text);
+  if (library !== null) {
+    const before = PATH_START.exec(text.slice(Math.max(0, library.index - 200), library.index))?.[0] ?? '';
+    piece.report('native-code', `the engine names the library ${quote(before + library[0])}`, library.index - before.length);
+  }
   piece.report('format-unsupported', 'a TensorRT engine is native code, which cannot be judged by reading it');
 }

@@ -16,7 +16,8 @@ const TORCHSCRIPT = /\b(?:torch|aten)(?:\.|::)(?:from_file|save)\b/;
 const STATEMENT =
   /^(?:from\s+[\w.]+\s+import\s|import\s+[A-Za-z_][\w.]*\s*(?:$|,|as\s|#|;)|def\s+\w+\s*\(.*|class\s+\w+\s*[(:]|async\s+def\s)/m;
 /** What stands first in a module, once comments are past: an import, a definition, a docstring, an assignment. */
-const FIRST = /^(?:\s*(?:#[^\n]*)?\n)*\s*(?:from\s|import\s|def\s|class\s|async\s|@\w|[rub]?"""|'''|if\s|try:|[A-Za-z_][\w.]*\s*(?:=|\())/;
+const FIRST =
+  /^(?:[ \t]*(?:#[^\n]*)?\n)*[ \t]*(?:from\s|import\s|def\s|class\s|async\s|@\w|[rub]?"""|'''|if\s|try:|[A-Za-z_][\w.]*\s*(?:=|\())/;
 
 /** True for Python source: it begins as a module does and has a statement of one. A page about code begins otherwise or has fences. */
 export function isPython(text: string): boolean {

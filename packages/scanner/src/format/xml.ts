@@ -2,8 +2,9 @@ import type { Piece } from '../piece.ts';
 import { quote } from '../report.ts';
 
 const DOCTYPE = /<!DOCTYPE\s/i;
-const EXTERNAL = /<!(?:ENTITY|DOCTYPE)\s[^>[]*?\b(?:SYSTEM|PUBLIC)\s+(?:"([^"]*)"|'([^']*)')/gi;
-const ENTITY = /<!ENTITY\s+(%\s+)?([\w.:-]+)\s+(?:"([^"]*)"|'([^']*)')\s*>/gi;
+/** On one declaration, cut at its end: nothing here can run over what follows. */
+const EXTERNAL = /^<!(?:ENTITY|DOCTYPE)\s[^"'[]{0,512}?\b(?:SYSTEM|PUBLIC)\s{1,64}(["'])(.*?)\1/is;
+const ENTITY = /^<!ENTITY\s{1,64}(%\s{1,64})?([\w.:-]{1,256})\s{1,64}(["'])(.*)\3\s{0,64}$/is;
 const REFERENCE = /[&%]([\w.:-]+);/g;
 const LIBRARY = /\blibrary\s*=\s*["']([^"']*)["']/gi;
 const PLAIN: ReadonlySet<string> = new Set(['amp', 'lt', 'gt', 'quot', 'apos']);
@@ -22,16 +23,16 @@ export function scanXml(piece: Piece): void {
   const text = decode(source.read(0, source.size));
   const head = text.slice(0, DECLARATIONS);
   if (DOCTYPE.test(head)) {
-    for (const match of head.matchAll(EXTERNAL)) {
-      const where = match[1] ?? match[2] ?? '';
-      if (!HARMLESS.test(where)) piece.report('xml-external', `an entity of ${quote(where)}`, match.index);
+    for (const { text: declaration, start } of declarations(head)) {
+      const where = EXTERNAL.exec(declaration)?.[2];
+      if (where !== undefined && !HARMLESS.test(where)) piece.report('xml-external', `an entity of ${quote(where)}`, start);
     }
     checkExpansion(piece, head);
   }
   for (const match of text.matchAll(LIBRARY))
     if (/[\\/]|\.(so|dll|dylib)\b/i.test(match[1] ?? ''))
       piece.report('xml-library', `names the library ${quote(match[1] ?? '')}`, match.index);
-  if (/^[^<]*(?:<\?xml[^>]*\?>)?\s*(?:<!--.*?-->\s*)*<net\b/s.test(head) && /\bversion\s*=\s*["']extension["']/.test(text))
+  if (/<net\b/.test(head.slice(0, 4096)) && /\bversion\s?=\s?["']extension["']/.test(text))
     piece.report('xml-library', 'a layer of an extension library');
 }
 
@@ -47,8 +48,10 @@ function decode(bytes: Buffer): string {
 /** The size each entity would expand to, from what it refers to; cycles and growth are bombs. */
 function checkExpansion(piece: Piece, text: string): void {
   const sizes = new Map<string, number>();
-  for (const match of text.matchAll(ENTITY)) {
-    const value = match[3] ?? match[4] ?? '';
+  for (const { text: declaration, start } of declarations(text)) {
+    const match = ENTITY.exec(declaration);
+    if (match === null) continue;
+    const value = match[4] ?? '';
     let size = value.length;
     let nested = false;
     for (const reference of value.matchAll(REFERENCE)) {
@@ -59,8 +62,24 @@ function checkExpansion(piece: Piece, text: string): void {
     }
     sizes.set(match[2] ?? '', size);
     if (nested && size > BOMB * Math.max(1, value.length / 10)) {
-      piece.report('xml-expansion', `the entity ${quote(match[2] ?? '')} expands to ${size} characters`, match.index);
+      piece.report('xml-expansion', `the entity ${quote(match[2] ?? '')} expands to ${size} characters`, start);
       return;
     }
+  }
+}
+
+/** Each `<!ENTITY …` and `<!DOCTYPE …`, up to the bracket that ends or opens it outside quotes; read once from front to back. */
+function* declarations(text: string): Generator<{ readonly text: string; readonly start: number }> {
+  const begin = /<!(?:ENTITY|DOCTYPE)\s/gi;
+  for (let match = begin.exec(text); match !== null; match = begin.exec(text)) {
+    let at = begin.lastIndex;
+    for (let quoted = ''; at < text.length; at += 1) {
+      const character = text[at] ?? '';
+      if (quoted !== '') quoted = character === quoted ? '' : quoted;
+      else if (character === '"' || character === "'") quoted = character;
+      else if (character === '>' || character === '[') break;
+    }
+    yield { text: text.slice(match.index, at), start: match.index };
+    begin.lastIndex = at;
   }
 }

@@ -1,3 +1,4 @@
+import { LimitReached } from '../limits.ts';
 import type { Piece } from '../piece.ts';
 import type { RuleId } from '../rules.ts';
 import { type ByteSource, bufferSource } from '../source.ts';
@@ -234,8 +235,11 @@ class Judge implements Listener {
     return offset + padding + array.bytes;
   }
 
-  tick(): void {
+  tick(held: number): void {
     this.#piece.run.checkTime();
+    this.#piece.run.checkMemory();
+    const { values } = this.#piece.limits;
+    if (held > values) throw new LimitReached('limit-values', `a pickle holds more than ${values} values at once`);
   }
 }
 

@@ -25,8 +25,8 @@ export interface Listener {
   anomaly(kind: Anomaly, message: string, offset: number): void;
   /** After BUILD: bytes that the loader reads off the stream itself (joblib). Gives where the walk goes on. */
   skip(built: Value, offset: number): number;
-  /** For every mebibyte walked. May throw. */
-  tick(): void;
+  /** For every mebibyte walked, with the number of values held. May throw. */
+  tick(held: number): void;
 }
 
 const WINDOW = 2 ** 20;
@@ -38,6 +38,8 @@ const MEMO_GAP = 1_000_000;
 /** Nodes an object may unfold to before walking it is an attack; real models stay below a thousandth of it. */
 const EXPANSION = 1e10;
 const EXPANSION_RATIO = 1e6;
+/** Picklers recurse, and end far below this. */
+const DEPTH = 10_000;
 
 const BEYOND = 'an argument reaches beyond the end';
 
@@ -63,6 +65,8 @@ export class Machine {
   #floor: number = 0;
   readonly #memo: Value[] = [];
   readonly #farMemo = new Map<number, Value>();
+  /** Entries of the memo that cost memory: objects, and those under far indexes. */
+  #kept: number = 0;
   #window: Buffer;
   #base: number;
 
@@ -88,7 +92,7 @@ export class Machine {
     try {
       for (;;) {
         if (position + MARGIN > windowEnd && windowEnd < limit) {
-          this.#listener.tick();
+          this.#listener.tick(Math.max(stack.length, this.#marks.length, this.#kept));
           bytes = this.#source.read(position, WINDOW);
           base = position;
           windowEnd = base + bytes.length;
@@ -181,30 +185,30 @@ export class Machine {
             stack.push(new Container());
             break;
           case OP.TUPLE1:
-            this.#gather(this.#height(1));
+            this.#gather(this.#height(1), position);
             break;
           case OP.TUPLE2:
-            this.#gather(this.#height(2));
+            this.#gather(this.#height(2), position);
             break;
           case OP.TUPLE3:
-            this.#gather(this.#height(3));
+            this.#gather(this.#height(3), position);
             break;
           case OP.TUPLE:
           case OP.LIST:
           case OP.DICT:
           case OP.FROZENSET:
-            this.#gather(this.#mark());
+            this.#gather(this.#mark(), position);
             break;
           case OP.APPEND:
-            this.#addTo(this.#height(1));
+            this.#addTo(this.#height(1), position);
             break;
           case OP.SETITEM:
-            this.#addTo(this.#height(2));
+            this.#addTo(this.#height(2), position);
             break;
           case OP.APPENDS:
           case OP.SETITEMS:
           case OP.ADDITEMS:
-            this.#addTo(this.#mark());
+            this.#addTo(this.#mark(), position);
             break;
           case OP.POP:
             if (stack.length === this.#floor && this.#marks.length > 0) this.#mark();
@@ -217,8 +221,11 @@ export class Machine {
             stack.push(this.#top());
             break;
           case OP.MEMOIZE:
-            if (this.#farMemo.size === 0) this.#memo.push(this.#top());
-            else this.#remember(this.#memo.length + this.#farMemo.size, this.#top(), instructions, position);
+            if (this.#farMemo.size === 0) {
+              const kept = this.#top();
+              if (typeof kept === 'object') this.#kept += 1;
+              this.#memo.push(kept);
+            } else this.#remember(this.#memo.length + this.#farMemo.size, this.#top(), instructions, position);
             break;
           case OP.BINPUT:
             next = this.#within(position + 2);
@@ -448,29 +455,31 @@ export class Machine {
     return container;
   }
 
-  #gather(height: number): void {
+  #gather(height: number, position: number): void {
     const container = this.#collect(height);
-    this.#checkWeight(container.weight, height);
+    this.#checkShape(container, position);
     this.#stack.push(container);
   }
 
-  #addTo(height: number): void {
+  #addTo(height: number, position: number): void {
     const target = height > this.#floor ? this.#stack[height - 1] : undefined;
     if (target === undefined) throw new Broken('nothing to add to');
     if (typeof target === 'object' && target.kind === 'container') {
       const stack = this.#stack;
       target.absorb(stack, height);
-      this.#checkWeight(target.weight, height);
+      this.#checkShape(target, position);
     }
     cut(this.#stack, height);
   }
 
-  #checkWeight(weight: number, offset: number): void {
+  #checkShape({ weight, depth }: Value & object, position: number): void {
+    if (depth > DEPTH) throw new Broken(`objects nest deeper than ${DEPTH} levels`);
     if (weight > EXPANSION && weight > EXPANSION_RATIO * this.#limit)
-      this.#listener.anomaly('expansion', 'shared parts unfold to more than 10 billion objects', offset);
+      this.#listener.anomaly('expansion', 'shared parts unfold to more than 10 billion objects', position);
   }
 
   #remember(index: number, value: Value, instructions: number, position: number): void {
+    if (typeof value === 'object' || index > this.#memo.length) this.#kept += 1;
     if (index <= this.#memo.length) this.#memo[index] = value;
     else {
       this.#farMemo.set(index, value);
@@ -506,6 +515,7 @@ export class Machine {
 
   #call(how: CallKind, callee: Value, args: Value, position: number): void {
     const call = new Call(how, callee, args, position);
+    if (call.depth > DEPTH) throw new Broken(`objects nest deeper than ${DEPTH} levels`);
     this.#stack.push(call);
     this.#listener.called(call);
   }

@@ -7,10 +7,11 @@ export type Value = number | Container | Global | Call | Opaque;
 /** Elements kept of a container, enough for the arguments of any call and the state of an array wrapper. */
 export const KEPT = 64;
 
-/** A tuple, list, set or dict. `weight` is the number of nodes it unfolds to when walked without memory of what was seen. */
+/** A tuple, list, set or dict. `depth` is how deep it nests. `weight` is the number of nodes it unfolds to when walked without memory of what was seen. */
 export class Container {
   readonly kind = 'container';
   weight: number = 1;
+  depth: number = 1;
   count: number = 0;
   items: Value[] | null = null;
 
@@ -18,9 +19,13 @@ export class Container {
   absorb(values: readonly Value[], start: number): void {
     const { length } = values;
     let weight = 0;
+    let { depth } = this;
     for (let index = start; index < length; index += 1) {
       const value = values[index];
-      weight += typeof value === 'object' ? value.weight : 1;
+      if (typeof value === 'object') {
+        weight += value.weight;
+        if (value.depth >= depth) depth = value.depth + 1;
+      } else weight += 1;
     }
     const room = KEPT - (this.items === null ? 0 : this.items.length);
     if (room > 0 && length > start) {
@@ -28,12 +33,14 @@ export class Container {
       if (this.items === null) this.items = kept;
       else this.items.push(...kept);
     }
+    this.depth = depth;
     this.weight += weight;
     this.count += length - start;
   }
 
   add(value: Value): void {
     this.weight += typeof value === 'number' ? 1 : value.weight;
+    if (typeof value === 'object' && value.depth >= this.depth) this.depth = value.depth + 1;
     this.count += 1;
     if (this.items === null) this.items = [value];
     else if (this.count <= KEPT) this.items.push(value);
@@ -44,6 +51,7 @@ export class Container {
 export class Global {
   readonly kind = 'global';
   readonly weight = 1;
+  readonly depth = 1;
   readonly module: string;
   readonly name: string;
   readonly computed: boolean;
@@ -62,6 +70,7 @@ export type CallKind = 'reduce' | 'object' | 'new' | 'build' | 'persistent' | 'e
 export class Call {
   readonly kind = 'call';
   weight: number = 1;
+  depth: number = 1;
   readonly how: CallKind;
   readonly callee: Value;
   readonly args: Value;
@@ -73,6 +82,7 @@ export class Call {
     this.args = args;
     this.offset = offset;
     this.weight = typeof args === 'number' ? 1 : args.weight + 1;
+    this.depth = 1 + Math.max(typeof args === 'number' ? 0 : args.depth, typeof callee === 'number' ? 0 : callee.depth);
   }
 }
 
@@ -80,6 +90,7 @@ export class Call {
 export class Opaque {
   readonly kind = 'opaque';
   readonly weight = 1;
+  readonly depth = 1;
 }
 
 export const OPAQUE: Opaque = new Opaque();

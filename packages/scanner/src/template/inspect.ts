@@ -3,7 +3,10 @@ import { quote } from '../report.ts';
 import type { RuleId } from '../rules.ts';
 import { child, children, descend, get, isNode, parseTemplate, type TemplateNode } from './syntax.ts';
 
-const TEXT_LIMIT = 4 * 2 ** 20;
+/** The longest published templates have a tenth of this. */
+const TEXT_LIMIT = 2 ** 19;
+/** The parser looks for the end of each of these blocks from front to back. */
+const GENERATIONS = 64;
 /** Attributes no chat template has a use for: all that begin with an underscore, and the ways on from there. */
 const FORBIDDEN = /^_|^(mro|subclasses|popen|func_globals|gi_frame|gi_code|cr_frame|tb_frame|f_globals|f_builtins|im_func|im_self)$/;
 /** Filters whose argument names an attribute. */
@@ -38,9 +41,8 @@ const BUILTINS: ReadonlySet<string> = new Set([
   'dir',
   'import_module',
 ]);
-const TAG = /\{[{%][\s\S]*?[%}]\}/g;
 const LARGE = 1_000_000;
-const FORMAT_FIELD = /\{[^{}]*[.[][^{}]*\}/;
+const FORMAT_FIELD = /\{[^{}.[]{0,256}[.[][^{}]{0,256}\}/;
 const PLAIN_WORDS = /^[\p{L}\p{N} .,'!?-]{3,}$/u;
 const SENTENCE_WORDS = 4;
 
@@ -58,10 +60,9 @@ export function inspectTemplate(piece: Piece, text: string, what: string, offset
   const hidden = HIDDEN.exec(text);
   if (hidden !== null && certain) report('template-hidden-text', `holds the invisible character ${quote(hidden[0])}`);
   if (FETCHES.test(text)) report('template-injection', 'includes or imports another template');
-  const program = parseTemplate(text);
+  const program = text.split('generation').length > GENERATIONS ? null : parseTemplate(text);
   if (program === null) {
-    if ((text.match(TAG) ?? []).some((tag) => LEXICAL.test(tag)))
-      report('template-injection', 'uses a double-underscore attribute or the attr filter');
+    if (tags(text).some((tag) => LEXICAL.test(tag))) report('template-injection', 'uses a double-underscore attribute or the attr filter');
     if (certain) report('template-unparsed', 'cannot be parsed');
     return;
   }
@@ -298,4 +299,22 @@ function writtenText(node: TemplateNode): string[] {
 
 function isStatement(text: string): boolean {
   return /https?:\/\//.test(text) || (text.match(/\p{L}{2,}/gu) ?? []).length >= SENTENCE_WORDS;
+}
+
+/** What stands between the brackets of a template that could not be parsed. */
+function tags(text: string): string[] {
+  const found: string[] = [];
+  for (let start = nextTag(text, 0); start >= 0; ) {
+    const end = text.indexOf('}', start);
+    if (end < 0) return [...found, text.slice(start)];
+    found.push(text.slice(start, end));
+    start = nextTag(text, end);
+  }
+  return found;
+}
+
+function nextTag(text: string, from: number): number {
+  const tag = /\{[{%]/g;
+  tag.lastIndex = from;
+  return tag.exec(text)?.index ?? -1;
 }
