@@ -1,3 +1,4 @@
+import { LimitReached } from '../limits.ts';
 import type { Piece } from '../piece.ts';
 import { sliceSource } from '../source.ts';
 import { type Inner, walk } from './judge.ts';
@@ -5,6 +6,9 @@ import { judge } from './policy.ts';
 
 const WINDOW = 2 ** 20;
 const OVERLAP = 256;
+/** Instructions that all attempts may take together: chance ends each within a few, and only a file made for it comes near. */
+const BUDGET_BASE = 1_000_000;
+const BUDGET_RATIO = 20;
 const NAME = /^[A-Za-z_][\w.]{0,99}$/;
 
 /**
@@ -17,8 +21,11 @@ export function carvePickles(piece: Piece, start: number, end: number, what: str
   const searched = sliceSource(source, 0, end);
   let found = false;
   let done = start;
+  // What a walk passed as instructions need not be started from again: that would see the same from there on.
+  const passed = new Set<number>();
+  let budget = BUDGET_BASE + BUDGET_RATIO * (end - start);
   const attempt = (offset: number): void => {
-    if (offset < done) return;
+    if (offset < done || passed.delete(offset)) return;
     const inner: Inner[] = [];
     const calls: { readonly message: string; readonly at: number }[] = [];
     const result = walk(
@@ -27,10 +34,14 @@ export function carvePickles(piece: Piece, start: number, end: number, what: str
       offset,
       { torch: true, depth: 1 },
       (rule, message, at) => {
+        if (rule === 'pickle-protocol' || rule === 'pickle-dangerous-import') passed.add(at);
         if (rule === 'pickle-dangerous-call' || rule === 'pickle-build-on-global') calls.push({ message, at });
       },
       inner,
     );
+    passed.delete(offset);
+    budget -= result.instructions;
+    if (budget < 0) throw new LimitReached('limit-time', 'the search for hidden pickles takes too long');
     for (const { message, at } of calls) piece.report('pickle-hidden', `${what} hold a pickle that ${message}`, at);
     if (calls.length > 0) {
       found = true;

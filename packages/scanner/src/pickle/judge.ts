@@ -22,6 +22,7 @@ export interface WalkOptions {
 const NESTED_DEPTH = 6;
 const TORCHSCRIPT = /^__torch__(\.|$)/;
 const FRAME_READINGS = 16;
+const MAX_CROSSINGS = 4;
 /** What an array's bytes can look like by chance. */
 const CHANCE: ReadonlySet<RuleId> = new Set(['pickle-broken', 'pickle-leftover', 'pickle-protocol']);
 /** Functions that unpickle the bytes they are given and are part of benign files; the bytes are scanned and the call is reported. */
@@ -58,6 +59,7 @@ class Judge implements Listener {
   readonly #inner: Inner[];
   #conditional: Global | null = null;
   #excused: boolean = false;
+  #crossings: number = 0;
 
   constructor(piece: Piece, source: ByteSource, options: WalkOptions, sink: Sink, inner: Inner[]) {
     this.#piece = piece;
@@ -212,9 +214,11 @@ class Judge implements Listener {
 
   anomaly(kind: Anomaly, message: string, offset: number): void {
     this.#sink(ANOMALY[kind], message, offset);
-    if (kind !== 'frame' || this.#options.depth >= NESTED_DEPTH) return;
+    // The file is not clean by now; a few crossings are followed up, so that thousands cost no more.
+    this.#crossings += kind === 'frame' ? 1 : 0;
+    if (kind !== 'frame' || this.#crossings > MAX_CROSSINGS || this.#options.depth >= NESTED_DEPTH) return;
     // Loaders differ in how much of the instruction they take for read; any of the next bytes may be the next instruction.
-    const options = { ...this.#options, depth: this.#options.depth + 1 };
+    const options = { ...this.#options, depth: NESTED_DEPTH };
     const only: Sink = (rule, text, at) => {
       if (rule.startsWith('pickle-dangerous') || rule === 'pickle-computed-name') this.#sink(rule, text, at);
     };

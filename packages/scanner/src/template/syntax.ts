@@ -5,8 +5,22 @@ export interface TemplateNode {
   readonly type: string;
 }
 
+/** The parser takes quadratic time over white space; no template has that much in one place. */
+const SPACE_LIMIT = 2000;
+
+function longestSpace(text: string): number {
+  let longest = 0;
+  let run = 0;
+  for (let index = 0; index < text.length; index += 1) {
+    run = text.charCodeAt(index) <= 32 ? run + 1 : 0;
+    if (run > longest) longest = run;
+  }
+  return longest;
+}
+
 /** Parses a template. Never renders it. Gives null where the parser does not know what it sees, or it nests too deep for the parser. */
 export function parseTemplate(text: string): TemplateNode | null {
+  if (longestSpace(text) > SPACE_LIMIT) return null;
   try {
     return parse(tokenize(text, { lstrip_blocks: true, trim_blocks: true }));
   } catch (error) {
