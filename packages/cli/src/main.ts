@@ -1,6 +1,12 @@
 import { buildProgram } from './program.ts';
 import { describeError, EXIT, tell } from './terminal.ts';
 
+// A reader that has seen enough (`| head`) ends the command, as it ends any other.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit();
+  throw error;
+});
+
 /** The `sallyport` command. Exit status: 0 done, 1 a refusal or negative finding, 2 wrong use or could not run. */
 try {
   await buildProgram().parseAsync(process.argv);
