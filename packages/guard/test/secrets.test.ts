@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { crc32 } from 'node:zlib';
 import { compileGuard } from '../src/index.ts';
 import { cutAtRandom, INPUT, OUTPUT, readPieces, SETTINGS, seeded } from './streams.ts';
 
@@ -24,7 +25,7 @@ const TOKENS: readonly (readonly [category: string, token: string])[] = [
   ['anthropic-key', `sk-ant-api03-${alnum(93)}AA`],
   ['openai-key', `sk-proj-${alnum(74)}T3BlbkFJ${alnum(74)}`],
   ['openai-style-key', `sk-${alnum(20)}7${alnum(27)}`],
-  ['gcp-api-key', `AIza${alnum(35)}`],
+  ['gcp-api-key', `AIzaSy${alnum(33)}`],
   ['google-oauth-secret', `GOCSPX-${alnum(28)}`],
   ['huggingface-token', `hf_${of(UPPER + LOWER, 34)}`],
   ['slack-token', `xoxb-${of(DIGITS, 12)}-${of(DIGITS, 12)}-${alnum(24)}`],
@@ -71,6 +72,65 @@ describe('tokens known by their form', () => {
       }
     });
   }
+});
+
+describe('check digits and published values', () => {
+  const base62 = (value: number): string => {
+    let text = '';
+    for (let rest = value, n = 0; n < 6; n++, rest = Math.trunc(rest / 62)) text = (DIGITS + UPPER + LOWER).charAt(rest % 62) + text;
+    return text;
+  };
+
+  test('a token whose check digits fit was issued, however little entropy it has', () => {
+    // 30 units of which most are alike: what documentation would write, but for the check digits.
+    const body = `${'x'.repeat(24)}a1B2c3`;
+    const issued = `ghp_${body}${base62(crc32(body))}`;
+    assert.equal(guard.inspect(`use ${issued}`, INPUT).effect, 'redact');
+    const typo = issued.slice(0, -1) + (issued.endsWith('A') ? 'B' : 'A');
+    assert.equal(guard.inspect(`use ${typo}`, INPUT).effect, 'pass');
+    const own = `sp_live_${'a'.repeat(12)}_${'b'.repeat(43)}`;
+    assert.equal(guard.inspect(`${own}${base62(crc32(own))}`, INPUT).effect, 'redact');
+  });
+
+  test('a key that its vendor prints in the documentation is none', () => {
+    const printed = Buffer.from('c2tfdGVzdF80ZUMzOUhxTHlqV0Rhcmp0VDF6ZHA3ZGM=', 'base64').toString();
+    assert.deepEqual(guard.inspect(`key ${printed}`, INPUT), { effect: 'pass' });
+    assert.equal(guard.inspect(`key ${printed.slice(0, -2)}Qz`, INPUT).effect, 'redact');
+  });
+
+  const kinds = {
+    hex: () => hex(32),
+    letters: () => alnum(32),
+    lower: () => of(LOWER + DIGITS, 24),
+    base64: () => `${of(`${UPPER}${LOWER}${DIGITS}+/`, 43)}=`,
+    uuid: () => [8, 4, 4, 4, 12].map(hex).join('-'),
+  };
+  const written: readonly ((value: string) => string)[] = [
+    (v) => `contoso_token="${v}"`,
+    (v) => `contosoSecret = ${v}`,
+    (v) => `contoso-api-key: ${v}`,
+    (v) => `{"contoso_access_token": "${v}"}`,
+    (v) => `export CONTOSO_API_KEY=${v}`,
+    (v) => `var contosoToken string = "${v}"`,
+    (v) => `contosoToken := "${v}"`,
+    (v) => `let contoso_token: &str = "${v}";`,
+    (v) => `const contosoToken: string = "${v}"`,
+    (v) => `string contosoApiKey = @"${v}";`,
+    (v) => `'contoso_token' => '${v}',`,
+    (v) => `CONTOSO_TOKEN ?= "${v}"`,
+    (v) => `contoso_token <- "${v}"`,
+    (v) => `<contosoToken>${v}</contosoToken>`,
+    (v) => `the contoso API key is ${v}`,
+  ];
+  test('random values are found in the ways of many languages to write an assignment', () => {
+    for (const [kind, make] of Object.entries(kinds)) {
+      let found = 0;
+      for (const write of written) {
+        for (let round = 0; round < 4; round++) if (guard.inspect(write(make()), INPUT).effect === 'redact') found++;
+      }
+      assert.ok(found >= written.length * 4 * 0.97, `${kind}: ${found}`);
+    }
+  });
 });
 
 describe('secrets known by what stands around them', () => {

@@ -11,8 +11,9 @@ export interface AssignmentRule {
   readonly locate: (match: string, before: string) => readonly [number, number] | null;
 }
 
-/** What stands between a name and its value: `=`, `:`, `=>`, `:=`, `","` and quotes, brackets around the name. */
-const ASSIGN = '["\'\\]`]{0,2}[ \\t]{0,4}(?:=|:|=>|,|\\|\\||>|\\?=){1,4}[ \\t]{0,4}["\'`]{0,2}';
+/** What stands between a name and its value: `=`, `:`, `=>`, `:=`, `","`, quotes, brackets around the name, the type of a declaration, `is`. */
+const ASSIGN =
+  '["\'\\]`]{0,2}[ \\t]{0,4}(?::[ \\t]?)?(?:(?:&?str|string)[ \\t]{1,4})?(?:=|:|=>|<-|,|\\|\\||>|\\?=|is ){1,4}[ \\t]{0,4}@?["\'`]{0,2}';
 const VALUE = '[A-Za-z0-9_.=+/~|-]';
 
 /** Names of services whose keys have no mark of their own: UUIDs and plain strings. The test fits the value. */
@@ -37,8 +38,9 @@ const SERVICE_NAMES = SERVICES.map(([name]) => name).join('|');
 const SERVICE_TESTS = SERVICES.map(([name, value]) => [new RegExp(`^(?:${name})`, 'i'), value] as const);
 
 const SECRET_NAMES =
-  'passw(?:or)?d|passphrase|pwd|secret(?:s|[_.-]?(?:key|access[_.-]?key|token|value))?|(?:api|app|access|auth|private|encryption|signing|master|service|account)[_.-]?(?:key|token|secret|pass)|token|(?:user|client)[_.-]?(?:auth|secret|token)|credentials?|bearer';
+  'passw(?:or)?d|passphrase|pwd|secret(?:s|[_.-]?(?:key|access[_.-]?key|token|value))?|(?:api|app|access|auth|private|encryption|signing|master|service|account)[ _.-]?(?:key|token|secret|pass)|token|(?:user|client)[_.-]?(?:auth|secret|token)|credentials?|bearer';
 const SECRET_NAME = new RegExp(`^(?:${SECRET_NAMES})`, 'i');
+const WHOLE_NAME = new RegExp(`^(?:${SECRET_NAMES})[A-Za-z0-9_.-]*`, 'i');
 /** Continuations and beginnings of a name that make it something else than a secret. */
 const NOT_SECRET_AFTER =
   /^[_.-]?(?:id|ids|name|url|uri|file|path|type|len|length|size|count|version|ref|arn|field|param|header|env|var|manager|provider|store|format|policy|expir|ttl|limit|usage|s?to)/i;
@@ -108,6 +110,16 @@ export const ASSIGNMENTS: readonly AssignmentRule[] = [
     },
   },
   {
+    id: 'authorization-header',
+    pattern: `(?:-H|--header)[ =]{0,2}["'](?:x-)?[a-z-]{0,20}(?:token|secret|api-?key)[ \\t]{0,4}:[ \\t]{0,4}${VALUE}{8,}`,
+    ignoreCase: true,
+    locate: (match) => {
+      const start = valueStart(match);
+      const value = match.slice(start);
+      return !isStandIn(value) && entropy(value) >= 2.8 && /\d/.test(value) ? [start, match.length] : null;
+    },
+  },
+  {
     id: 'command-line-password',
     pattern: "(?:-u|--user)[ =]{1,2}[\"']?[^\\s:\"'`<>{}()]{0,60}:'?[^\\s\"'`<>{}\\[\\]()]{0,100}",
     ignoreCase: false,
@@ -168,17 +180,23 @@ function valueStart(match: string): number {
   return start + (/^[=|]*/.exec(match.slice(start))?.[0].length ?? 0);
 }
 
+/** Bits a unit that a random value of this alphabet and length has but for one in some hundred. */
+function leastEntropy(value: string): number {
+  if (value.length >= 16 && /^[0-9a-f-]+$/i.test(value)) return value.length >= 32 ? 3.1 : 2.7;
+  return value.length >= 16 && value.length < 20 ? 3.1 : 3.4;
+}
+
 function locateGeneric(match: string, before: string): readonly [number, number] | null {
-  const name = /^[A-Za-z0-9_.-]+/.exec(match)?.[0] ?? '';
+  const name = WHOLE_NAME.exec(match)?.[0] ?? '';
   const assigned = match.slice(name.length);
-  const gap = /^["'\]`]*[ \t]*[=:>,|]+[ \t]*["'`]*/.exec(assigned)?.[0].length;
+  const gap = /^["'\]`]*[ \t]*(?::[ \t]?)?(?:(?:&?str|string)[ \t]+)?(?:[=:>,|?]|<-|is )+[ \t]*@?["'`]*/i.exec(assigned)?.[0].length;
   if (gap === undefined || name.length > 60) return null;
   const start = name.length + gap;
   const value = match.slice(start);
   const rest = name.replace(SECRET_NAME, '');
   if (NOT_SECRET_AFTER.test(rest.replace(/^s/, '')) || NOT_SECRET_BEFORE.test(before)) return null;
   if (value.length < 10 || value.length > 200 || isStandIn(value) || NOT_SECRET_VALUE.test(value)) return null;
-  if (!/\d/.test(value) || !/[A-Za-z]/.test(value) || entropy(value) < 3.5) return null;
+  if (!/\d/.test(value) || !/[A-Za-z]/.test(value) || entropy(value) < leastEntropy(value)) return null;
   if (/=[^=]/.test(value)) return null;
   // Words joined by separators are names, not secrets.
   if (value.split(/[_.\-/|]/).every((part) => /^(?:[A-Za-z]{0,14}\d{0,3}|\d+)$/.test(part))) return null;

@@ -8,7 +8,7 @@ export function entropy(text: string): number {
 }
 
 const STAND_IN =
-  /(.)\1{5}|example|placeholder|redact|dummy|changeme|change[_-]me|your[_-]?|insert[_-]|replace[_-]?me|xxxx|\.\.|<|>|\$\{|\$\(|\{\{|%[a-z]|abcdefghijklm|0123456789|1234567890|sk-1234|foobar|my[_-]?(?:secret|token|password|api)|todo/i;
+  /(.)\1{5}|\b([A-Za-z0-9]{4,})-\2-\2\b|example|placeholder|redact|dummy|changeme|change[_-]me|your[_-]?|insert[_-]|replace[_-]?me|xxxx|\.\.|<|>|\$\{|\$\(|\{\{|%[a-z]|abcdefghijklm|0123456789|1234567890|sk-1234|foobar|my[_-]?(?:secret|token|password|api)|todo/i;
 
 /** Whether a value is what documentation writes in place of a secret. */
 export function isStandIn(value: string): boolean {

@@ -1,12 +1,13 @@
 import type { Action, FoldableDetector } from '../detect/detector.ts';
 import { type Part, PatternDetector, type PatternRule } from '../detect/pattern-detector.ts';
 import { ASSIGNMENTS } from './assignments.ts';
+import { isPublished } from './published.ts';
 import { locateToken, TOKENS } from './tokens.ts';
 
 const REPLACEMENT = '[SECRET]';
 
-function partOf(span: readonly [start: number, end: number] | null): readonly Part[] {
-  return span === null ? [] : [{ start: span[0], end: span[1] }];
+function partOf(match: string, span: readonly [start: number, end: number] | null): readonly Part[] {
+  return span === null || isPublished(match.slice(...span)) ? [] : [{ start: span[0], end: span[1] }];
 }
 
 const compiled = new Map<string, FoldableDetector>();
@@ -28,7 +29,7 @@ function compileSecrets(action: Action, maxHold: number): FoldableDetector {
       severity: 'high',
       action,
       replacement: REPLACEMENT,
-      locate: (match, before) => partOf(locateToken(rule, match, before)),
+      locate: (match, before) => partOf(match, locateToken(rule, match, before)),
     }),
   );
   const assignments = ASSIGNMENTS.map(
@@ -38,7 +39,7 @@ function compileSecrets(action: Action, maxHold: number): FoldableDetector {
       severity: 'high',
       action,
       replacement: REPLACEMENT,
-      locate: (match, before) => partOf(locate(match, before)),
+      locate: (match, before) => partOf(match, locate(match, before)),
     }),
   );
   return new PatternDetector('secrets', [...tokens, ...assignments], maxHold);

@@ -1,3 +1,4 @@
+import { fitsCrc32 } from './checksum.ts';
 import { entropy, isStandIn } from './entropy.ts';
 
 /**
@@ -14,6 +15,11 @@ export interface TokenRule {
   readonly notAfter?: RegExp;
   /** False where the form is so particular that a value like `111111` is no sign of documentation. */
   readonly standIns?: false;
+  /**
+   * Whether the check digits inside the token fit. Such a token was issued, not made up: it needs no entropy. One that does not fit is
+   * judged as if it had none, since a token is often cut or mistyped.
+   */
+  readonly checksum?: (token: string) => boolean;
 }
 
 const WORD = '[A-Za-z0-9_-]';
@@ -21,7 +27,7 @@ const ALNUM = '[A-Za-z0-9]';
 const BASE64 = '[A-Za-z0-9+/]';
 
 export const TOKENS: readonly TokenRule[] = [
-  { id: 'sallyport-key', pattern: `\\bsp_(?:live|test)_${ALNUM}{4,}_${WORD}{20,}` },
+  { id: 'sallyport-key', pattern: `\\bsp_(?:live|test)_${ALNUM}{4,}_${WORD}{20,}`, checksum: (token) => fitsCrc32(token, 0) },
   { id: '1password-service-account', pattern: `\\bops_eyJ${BASE64}{200,}={0,3}`, bits: 4 },
   { id: '1password-secret-key', pattern: '\\bA3-[A-Z0-9]{6}-(?:[A-Z0-9]{11}|[A-Z0-9]{6}-[A-Z0-9]{4,5})(?:-[A-Z0-9]{5}){3}\\b', bits: 3.3 },
   { id: 'age-secret-key', pattern: '\\bAGE-SECRET-KEY-1[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58}' },
@@ -53,8 +59,14 @@ export const TOKENS: readonly TokenRule[] = [
   { id: 'figma-token', pattern: `\\bfig[dour]_${WORD}{40,}`, bits: 3.5 },
   { id: 'fly-token', pattern: `\\bfo1_${WORD}+`, exact: /^fo1_[\w-]{43}$/, bits: 4 },
   { id: 'fly-token', pattern: `\\bfm[12][ar]?_${BASE64}{100,}={0,3}`, bits: 4 },
-  { id: 'gcp-api-key', pattern: `\\bAIza${WORD}+`, exact: /^AIza[\w-]{35}$/, bits: 3.9 },
-  { id: 'github-token', pattern: `\\bgh[pousr]_${ALNUM}+`, exact: /^gh[pousr]_[A-Za-z0-9]{36,255}$/, bits: 3.5 },
+  { id: 'gcp-api-key', pattern: `\\bAIzaSy${WORD}+`, exact: /^AIzaSy[\w-]{33}$/, bits: 3.9 },
+  {
+    id: 'github-token',
+    pattern: `\\bgh[pousr]_${ALNUM}+`,
+    exact: /^gh[pousr]_[A-Za-z0-9]{36,255}$/,
+    bits: 3.5,
+    checksum: (token) => fitsCrc32(token, 4),
+  },
   { id: 'github-fine-grained-token', pattern: '\\bgithub_pat_[A-Za-z0-9_]+', exact: /^github_pat_[A-Za-z0-9_]{70,100}$/, bits: 3.5 },
   { id: 'gitlab-token', pattern: `\\bgl(?:pat|dt|rt|cbt|ffct|imt|ft|agent|oas|soat|ptt)-[A-Za-z0-9_.-]{20,}`, bits: 3 },
   { id: 'gitlab-runner-token', pattern: `\\bGR1348941${WORD}{20}`, bits: 3 },
@@ -73,7 +85,7 @@ export const TOKENS: readonly TokenRule[] = [
   { id: 'mailgun-key', pattern: '\\bkey-[a-f0-9]{32}\\b', bits: 3 },
   { id: 'newrelic-key', pattern: '\\bNRAK-[A-Z0-9]{27}\\b', bits: 3 },
   { id: 'notion-token', pattern: `\\bntn_${ALNUM}+`, exact: /^ntn_\d{11}[A-Za-z0-9]{35}$/, bits: 4 },
-  { id: 'npm-token', pattern: `\\bnpm_${ALNUM}+`, exact: /^npm_[A-Za-z0-9]{36}$/, bits: 3.5 },
+  { id: 'npm-token', pattern: `\\bnpm_${ALNUM}+`, exact: /^npm_[A-Za-z0-9]{36}$/, bits: 3.5, checksum: (token) => fitsCrc32(token, 4) },
   { id: 'octopus-key', pattern: '\\bAPI-[A-Z0-9]+\\b', exact: /^API-[A-Z0-9]{26}$/, bits: 3 },
   { id: 'openai-key', pattern: `\\bsk-(?:(?:proj|svcacct|admin|None)-)?${WORD}{20,}T3BlbkFJ${WORD}{20,}`, bits: 3.5 },
   { id: 'openai-key', pattern: `\\bsk-(?:proj|svcacct|admin|or-v1|lf)-${WORD}{36,}`, bits: 4 },
@@ -124,7 +136,7 @@ export const TOKENS: readonly TokenRule[] = [
 
 /** Where in a candidate the token is, or null where it is none. */
 export function locateToken(
-  { exact, bits, notAfter, standIns }: TokenRule,
+  { exact, bits, notAfter, standIns, checksum }: TokenRule,
   match: string,
   before: string,
 ): readonly [number, number] | null {
@@ -132,6 +144,7 @@ export function locateToken(
   const token = match.slice(start);
   if (exact !== undefined && !exact.test(token)) return null;
   if (notAfter?.test(before) === true) return null;
+  if (checksum?.(token) === true) return [start, match.length];
   if (bits !== undefined && (entropy(token) < bits || (standIns !== false && isStandIn(token)))) return null;
   return [start, match.length];
 }
