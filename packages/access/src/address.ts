@@ -41,6 +41,16 @@ export function parseCidr(text: string): Cidr | null {
   return prefix >= 96 ? { address, prefix: prefix - 96, family: 'ipv4' } : null;
 }
 
+/** IPv6 addresses count by their /64: whoever has one address there has all of them. */
+export function networkOf(address: string): string {
+  if (!address.includes(':')) return address;
+  const [head = '', tail = ''] = address.split('::', 2);
+  const left = head === '' ? [] : head.split(':');
+  const right = tail === '' ? [] : tail.split(':');
+  const zeros = address.includes('::') ? new Array<string>(Math.max(0, 8 - left.length - right.length)).fill('0') : [];
+  return `${[...left, ...zeros, ...right].slice(0, 4).join(':')}::/64`;
+}
+
 /** A set of address blocks. An entry that is no CIDR block matches nothing, so a mistake never lets anybody in. */
 export class AddressList {
   // One list for each family: a single BlockList also holds IPv4 addresses against IPv6 blocks, so `::/0` would cover them all.

@@ -170,6 +170,8 @@ export interface HttpSettings {
   readonly corsOrigins: readonly string[];
   /** CIDR blocks of proxies whose `x-forwarded-for` is believed. */
   readonly trustedProxies: readonly string[];
+  /** Connections one source address (IPv6: one /64) may hold open; trusted proxies are exempt. */
+  readonly maxConnectionsPerAddress: number;
   readonly maxBodyBytes: number;
   readonly maxHeaderBytes: number;
   readonly headersTimeout: number;

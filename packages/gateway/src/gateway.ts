@@ -16,6 +16,7 @@ import { Reply } from './http/reply.ts';
 import type { Writer } from './http/writer.ts';
 import { exchange } from './pipeline.ts';
 import type { LedgerPort } from './ports.ts';
+import type { ExchangeRecord } from './record.ts';
 import { RequestIds } from './request-id.ts';
 import { Strangers } from './strangers.ts';
 import { UpstreamRegistry } from './upstream/registry.ts';
@@ -66,6 +67,7 @@ export class Gateway implements AsyncDisposable {
   readonly #jwks: JwksCache;
   readonly #limiter: Limiter;
   readonly #ids: RequestIds;
+  readonly #running = new Set<ExchangeRecord>();
   #listener: Listener | null = null;
   #compiled: Compiled | null = null;
   #unsubscribe: () => void = () => undefined;
@@ -84,7 +86,7 @@ export class Gateway implements AsyncDisposable {
     this.#jwks = new JwksCache(options.jwks, clock);
     this.#limiter = new Limiter(clock);
     this.#ids = new RequestIds(random);
-    const recorder = { ledger, strangers: this.#strangers, meter, clock };
+    const recorder = { ledger, strangers: this.#strangers, meter, clock, running: this.#running };
     this.#door = { upstreams: this.#upstreams, ledger, recorder, clock, random, logger, keyUsed: options.keyUsed ?? (() => undefined) };
   }
 
@@ -100,6 +102,7 @@ export class Gateway implements AsyncDisposable {
       tls: this.#options.tls,
       logger: this.#options.logger,
       handler: (request, writer, socket) => this.#handle(request, writer, socket),
+      connectionsOf: (address) => this.#connectionsOf(address),
     });
     if (this.#options.probeInterval !== 0) void this.#upstreams.probeAll();
     return await this.#listener.listen();
@@ -156,6 +159,7 @@ export class Gateway implements AsyncDisposable {
       const { pepper, meter, clock, logger } = this.#options;
       this.#compiled = compile(snapshot, { pepper, jwks: this.#jwks, limiter: this.#limiter, meter, clock });
       this.#upstreams.update(snapshot);
+      for (const record of this.#running) record.review(this.#compiled.policy);
       logger.info('snapshot.taken', { version: snapshot.version });
     } catch (error) {
       this.#options.logger.error('snapshot.refused', {
@@ -207,6 +211,12 @@ export class Gateway implements AsyncDisposable {
     void exchange(this.#door, compiled, incoming).catch((error: unknown) => this.#lost(id, reply, error));
   }
 
+  /** Whoever is believed about addresses brings many clients over one. */
+  #connectionsOf(address: string): number {
+    const proxies = this.#compiled?.trustedProxies;
+    return proxies?.has(address) === true ? Number.POSITIVE_INFINITY : (this.#compiled?.snapshot ?? DEFAULTS).http.maxConnectionsPerAddress;
+  }
+
   #answerHealth(method: string, path: string, reply: Reply): boolean {
     if (path !== '/health/live' && path !== '/health/ready') return false;
     if (method !== 'GET' && method !== 'HEAD') return false;
@@ -230,6 +240,7 @@ const DEFAULTS: Pick<Snapshot, 'http'> = {
   http: {
     corsOrigins: [],
     trustedProxies: [],
+    maxConnectionsPerAddress: 1_000,
     maxBodyBytes: 10_485_760,
     maxHeaderBytes: 16_384,
     headersTimeout: 10_000,

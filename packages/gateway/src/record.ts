@@ -1,4 +1,6 @@
+import type { Policy } from '@sallyport/access';
 import {
+  type Action,
   type Clock,
   type Decision,
   type EntryFacts,
@@ -25,6 +27,8 @@ export interface RecorderPorts {
   readonly strangers: Strangers;
   readonly meter: Meter;
   readonly clock: Clock;
+  /** Exchanges of known callers that have not ended. */
+  readonly running: Set<ExchangeRecord>;
 }
 
 /**
@@ -35,7 +39,8 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
   readonly #ports: RecorderPorts;
   readonly #incoming: Incoming;
   readonly #verdicts = new Map<string, { detector: string; action: string; category: string; count: number }>();
-  #action = 'unknown';
+  readonly #startedAt: number;
+  #action: Action | 'unknown' = 'unknown';
   #endpoint = '-';
   #principal: Principal | null = null;
   #decision: Decision | null = null;
@@ -55,16 +60,31 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
   constructor(incoming: Incoming, ports: RecorderPorts) {
     this.#incoming = incoming;
     this.#ports = ports;
+    this.#startedAt = ports.clock.now();
     ports.meter.inFlight(1);
   }
 
-  endpoint(id: string, action: string): void {
+  endpoint(id: string, action: Action): void {
     this.#endpoint = id;
     this.#action = action;
   }
 
   identified(principal: Principal): void {
     this.#principal = principal;
+    this.#ports.running.add(this);
+  }
+
+  /**
+   * Stops the exchange where a policy newer than the one it began under no longer permits it: a revoked key, a role taken away. That a
+   * credential has run out since the exchange began is no change of policy.
+   */
+  review(policy: Policy): void {
+    if (this.#principal === null || this.#action === 'unknown') return;
+    const context = { now: this.#startedAt, ip: this.#incoming.source.ip };
+    const decision = policy.decide(this.#principal, this.#action, { kind: 'model', name: this.#model ?? '*' }, context);
+    // Before it was decided on, its model is not known: only the credential can be judged.
+    const counts = this.#decision !== null || decision.rule.startsWith('credential:');
+    if (decision.effect === 'deny' && counts) this.#incoming.reply.stop(withdrawn(decision));
   }
 
   asked({ model, request, snapshot }: Asked): void {
@@ -149,6 +169,7 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
 
   /** Only for an exchange that ended in a way nobody foresaw: every known path has concluded. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#ports.running.delete(this);
     if (this.#concluded) return;
     await this.conclude('failed', new Fault('internal_error', 'The exchange ended without a conclusion.'), null);
   }
@@ -191,6 +212,11 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
       detail: { endpoint: this.#endpoint, attempts: this.#attempts, reason: fault?.detail?.slice(0, 512) ?? null },
     };
   }
+}
+
+/** One message whatever was withdrawn; the rule that says so is for the operator. */
+function withdrawn({ rule }: Extract<Decision, { effect: 'deny' }>): Fault {
+  return new Fault('invalid_api_key', 'The permission for this request was withdrawn while it ran.', { detail: `withdrawn: ${rule}` });
 }
 
 /** Milliseconds with three decimals. */

@@ -59,6 +59,7 @@ export class MemoryLedger implements LedgerPort {
 export const HTTP: HttpSettings = {
   corsOrigins: [],
   trustedProxies: [],
+  maxConnectionsPerAddress: 10_000,
   maxBodyBytes: 1_048_576,
   maxHeaderBytes: 16_384,
   headersTimeout: 2_000,

@@ -1,4 +1,5 @@
 import { type Clock, Fault, type LimitQuantity, type LimitRule, type Principal, type Usage } from '@sallyport/core';
+import { networkOf } from '../address.ts';
 import { ModelSet } from '../policy-glob.ts';
 import { rateLimitHeaders, type Standing } from './headers.ts';
 import { SlidingWindow } from './window.ts';
@@ -211,16 +212,6 @@ function valuesOf(rule: LimitRule, { principal, model, upstream, address }: Limi
     case 'global':
       return [''];
   }
-}
-
-/** IPv6 addresses count by their /64: whoever has one address there has all of them. */
-function networkOf(address: string): string {
-  if (!address.includes(':')) return address;
-  const [head = '', tail = ''] = address.split('::', 2);
-  const left = head === '' ? [] : head.split(':');
-  const right = tail === '' ? [] : tail.split(':');
-  const zeros = address.includes('::') ? new Array<string>(Math.max(0, 8 - left.length - right.length)).fill('0') : [];
-  return `${[...left, ...zeros, ...right].slice(0, 4).join(':')}::/64`;
 }
 
 function amountOf(quantity: LimitQuantity, estimate: LimitEstimate, room: number): number {

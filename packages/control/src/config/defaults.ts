@@ -7,6 +7,7 @@ export const DEFAULT_LISTEN = { gateway: '127.0.0.1:7070', control: '127.0.0.1:7
 export const DEFAULT_HTTP: HttpSettings = {
   corsOrigins: [],
   trustedProxies: [],
+  maxConnectionsPerAddress: 1_000,
   maxBodyBytes: 16_777_216,
   maxHeaderBytes: 16_384,
   headersTimeout: 10_000,

@@ -27,6 +27,7 @@ export interface TlsDocument {
 export interface HttpDocument {
   corsOrigins?: string[];
   trustedProxies?: string[];
+  maxConnectionsPerAddress?: number;
   maxBodyBytes?: number;
   maxHeaderBytes?: number;
   timeouts?: { headers?: string; body?: string; keepAlive?: string; drain?: string };

@@ -42,6 +42,7 @@ function toDocument(config: Config): ConfigDocument {
     http: {
       corsOrigins: [...http.corsOrigins],
       trustedProxies: [...http.trustedProxies],
+      maxConnectionsPerAddress: http.maxConnectionsPerAddress,
       maxBodyBytes: http.maxBodyBytes,
       maxHeaderBytes: http.maxHeaderBytes,
       timeouts: {

@@ -95,6 +95,7 @@ export function readHttp(value: unknown, reading: Reading): HttpSettings {
   return {
     corsOrigins: readOrigins(section.corsOrigins ?? [], reading),
     trustedProxies: readProxies(section.trustedProxies ?? [], reading),
+    maxConnectionsPerAddress: section.maxConnectionsPerAddress ?? DEFAULT_HTTP.maxConnectionsPerAddress,
     maxBodyBytes: section.maxBodyBytes ?? DEFAULT_HTTP.maxBodyBytes,
     maxHeaderBytes: section.maxHeaderBytes ?? DEFAULT_HTTP.maxHeaderBytes,
     headersTimeout: time('headers', DEFAULT_HTTP.headersTimeout),

@@ -90,6 +90,13 @@ const HttpSection = Type.Object(
         description: 'Proxies whose x-forwarded-for is believed.',
       }),
     ),
+    maxConnectionsPerAddress: Type.Optional(
+      Type.Integer({
+        ...Count(1, 10_000),
+        default: 1_000,
+        description: 'Connections one address may hold open; trusted proxies are exempt.',
+      }),
+    ),
     maxBodyBytes: Type.Optional(
       Type.Integer({ ...Count(1_024, 1_073_741_824), default: 16_777_216, description: 'Largest request body.' }),
     ),

@@ -62,7 +62,7 @@ export function readBody(request: IncomingMessage | Http2ServerRequest, reply: R
   const late = (): void => fail(new Fault('request_timeout', 'The request body did not arrive in time.'));
   const pause = setTimeout(late, settings.bodyTimeout);
   const whole = setTimeout(late, settings.bodyTimeout * BODY_PAUSES);
-  const forget = reply.onGone(() => fail(new Fault('client_closed_request', 'The request was cancelled.')));
+  const forget = reply.onGone(fail);
   request.on('data', onData);
   request.on('end', onEnd);
   return promise;

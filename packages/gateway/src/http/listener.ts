@@ -10,6 +10,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { createSecureContext, type TLSSocket } from 'node:tls';
 import { Fault, type FaultCode, type HttpSettings, type Logger } from '@sallyport/core';
 import { renderFault } from '@sallyport/wire';
+import { Crowds } from './crowds.ts';
 import { MAX_HEADERS, SECURITY_HEADERS } from './headers.ts';
 import { BODY_PAUSES } from './incoming.ts';
 import { Http1Writer, Http2Writer, type Writer } from './writer.ts';
@@ -33,6 +34,8 @@ export interface ListenerOptions {
   readonly http: HttpSettings;
   readonly tls: TlsMaterial | null;
   readonly handler: Handler;
+  /** Connections an address may hold open, `Infinity` for one that is not bounded. Asked once a connection. */
+  readonly connectionsOf: (address: string) => number;
   readonly logger: Logger;
 }
 
@@ -69,17 +72,21 @@ export class Listener {
   readonly #answers = new WeakMap<Socket, ServerResponse>();
   /** How many answers wait for another on their HTTP/1.1 connection; only for connections that ever had some. */
   readonly #pipelined = new WeakMap<Socket, number>();
+  readonly #crowds: Crowds;
   readonly #options: ListenerOptions;
   #clientCa: string | null;
   #draining = false;
 
   constructor(options: ListenerOptions) {
     this.#options = options;
+    this.#crowds = new Crowds(options.connectionsOf, options.logger);
     this.#clientCa = options.tls?.clientCa ?? null;
     this.#server = options.tls === null ? this.#plain() : this.#secure(options.tls);
     this.#server.maxConnections = MAX_CONNECTIONS;
     const secure = options.tls !== null;
-    this.#server.on('connection', (socket: Socket) => this.#track(socket, !secure));
+    this.#server.on('connection', (socket: Socket) => {
+      if (this.#crowds.admit(socket)) this.#track(socket, !secure);
+    });
     // A second object for the same connection, once its handshake is done.
     if (secure) this.#server.on('secureConnection', (socket: TLSSocket) => this.#track(socket, socket.alpnProtocol !== 'h2'));
     this.#server.on('clientError', (error: Error, socket: Socket) => this.#onParseError(error, socket));

@@ -8,12 +8,16 @@ import type { Writer } from './writer.ts';
  */
 const SLICE = 64 * 1024;
 
+/** Told why the exchange has to end before its answer is whole. */
+export type EndListener = (why: Fault) => void;
+
 /** The answer to one request. Counts nothing and decides nothing: it writes, waits for the client, and knows when the client has left. */
 export class Reply {
   readonly #writer: Writer;
   readonly #secure: boolean;
   readonly #writeTimeout: number;
-  #listeners: Set<() => void> | null = null;
+  #listeners: Set<EndListener> | null = null;
+  #stopped: Fault | null = null;
   #state: 'open' | 'headed' | 'finished' | 'gone' = 'open';
   #closing = false;
   /** Further headers every answer to this request carries (CORS, limits), flat. */
@@ -40,11 +44,27 @@ export class Reply {
     return this.#state === 'finished';
   }
 
-  /** Calls `listener` when the client leaves before the answer is finished. Returns the unsubscription. */
-  onGone(listener: () => void): () => void {
+  /** Why the exchange has to end before its answer is whole: its client left, or it was stopped. Null as long as it may go on. */
+  get ended(): Fault | null {
+    if (this.#stopped !== null) return this.#stopped;
+    return this.#state === 'gone' ? cancelled() : null;
+  }
+
+  /**
+   * Ends an exchange that has an answer under way: everything that waits for it is told `why`. The client is still there, so its dialect's
+   * error can be sent. Of several reasons the first stands; a finished answer stays as it is.
+   */
+  stop(why: Fault): void {
+    if (this.#stopped !== null || this.#state === 'finished' || this.#state === 'gone') return;
+    this.#stopped = why;
+    this.#tell(why);
+  }
+
+  /** Calls `listener` when the client leaves before the answer is finished, or the exchange is stopped. Returns the unsubscription. */
+  onGone(listener: EndListener): () => void {
     if (this.#state === 'gone') {
       // Later, as for one who leaves: the subscriber has its unsubscription before it is called.
-      queueMicrotask(listener);
+      queueMicrotask(() => listener(cancelled()));
       return () => undefined;
     }
     this.#listeners ??= new Set();
@@ -135,7 +155,7 @@ export class Reply {
       settle(() => reject(new Fault('client_closed_request', 'The reply was not read in time.', { detail: 'slow reader' })));
       this.cut();
     }, this.#writeTimeout);
-    const forget = this.onGone(() => settle(() => reject(cancelled())));
+    const forget = this.onGone((why) => settle(() => reject(why)));
     const ignore = this.#writer.onDrain(() => settle(resolve));
     return promise;
   }
@@ -143,9 +163,13 @@ export class Reply {
   #closed(): void {
     if (this.#state === 'finished') return;
     this.#state = 'gone';
+    if (this.#listeners !== null) this.#tell(cancelled());
+  }
+
+  #tell(why: Fault): void {
     const listeners = this.#listeners;
     this.#listeners = null;
-    for (const listener of listeners ?? []) listener();
+    for (const listener of listeners ?? []) listener(why);
   }
 }
 

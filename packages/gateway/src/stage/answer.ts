@@ -85,6 +85,7 @@ async function answerStream(
     for (;;) {
       const chunk = call.take() ?? (await nextOf(call, stream, record));
       if (chunk === null) break;
+      if (incoming.reply.ended !== null) throw incoming.reply.ended;
       record.firstByte();
       const events = stream.push(chunk);
       const out = relay.push(events);

@@ -28,7 +28,7 @@ export async function forward(cleared: Cleared, door: Door, record: ExchangeReco
     try {
       return await ask(cleared, destination, door, record);
     } catch (error) {
-      if (!(error instanceof Fault) || error.code === 'client_closed_request') throw error;
+      if (!(error instanceof Fault) || cleared.incoming.reply.ended !== null) throw error;
       if (anotherMayHelp(error)) last = error;
       // A fallback that does not take the request is one less; the client did not ask for it.
       else if (last === null) throw error;
@@ -142,9 +142,10 @@ function anthropicVersion(value: string | string[] | undefined): string {
 async function attempt(cleared: Cleared, upstream: ConnectedUpstream, request: UpstreamRequest, record: ExchangeRecord): Promise<HttpCall> {
   const { reply } = cleared.incoming;
   for (let left = upstream.settings.retries; ; left -= 1) {
-    if (reply.gone) throw new Fault('client_closed_request', 'The request was cancelled.');
+    const { ended } = reply;
+    if (ended !== null) throw ended;
     const call = upstream.call(request);
-    reply.onGone(() => call.abort());
+    reply.onGone((why) => call.abort(why));
     try {
       await call.head;
       return call;

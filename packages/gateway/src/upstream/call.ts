@@ -22,8 +22,8 @@ export interface UpstreamCall extends Disposable {
   next(): Promise<Buffer | null>;
   /** Where the answer was translated: tokens as the upstream counted them, which the client's dialect cannot always say. */
   readonly usage?: Usage | null;
-  /** Ends the call now. Idempotent. */
-  abort(): void;
+  /** Ends the call now, for `why` where it is not that nobody waits for it any more. Idempotent. */
+  abort(why?: Fault): void;
 }
 
 /** Reads the rest of an answer, up to `limit` bytes. Throws `Fault('upstream_error')` beyond it. */

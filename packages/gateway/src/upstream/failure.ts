@@ -46,7 +46,7 @@ const RULES: ReadonlyMap<string, Rule> = new Map([
 
 /** Turns what a socket, TLS or undici threw into a `Failure`. The original error goes to the log by its code, never to the client. */
 export function describeFailure(error: Error, answered: boolean): Failure {
-  if (error instanceof Fault) return { fault: error, retriable: false, unhealthy: error.code !== 'client_closed_request' };
+  if (error instanceof Fault) return { fault: error, retriable: false, unhealthy: error.code === 'upstream_timeout' };
   const code = errorCode(error);
   const rule = RULES.get(code) ?? (isTlsCode(code) ? UNTRUSTED : BROKEN);
   const fault = new Fault(rule.code, answered && rule === UNREACHABLE ? 'The model server broke off its answer.' : rule.message, {

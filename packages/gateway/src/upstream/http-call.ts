@@ -56,10 +56,10 @@ export class HttpCall implements UpstreamCall, Dispatcher.DispatchHandler {
     return this.#waiting.promise;
   }
 
-  abort(): void {
+  abort(why?: Fault): void {
     // Every call is aborted when its exchange is over; most have ended by then, and a fault costs a stack trace.
     if (this.#state === 'ended' || this.#state === 'failed') return;
-    this.#fail(new Fault('client_closed_request', 'The request was cancelled.'));
+    this.#fail(why ?? new Fault('client_closed_request', 'The request was cancelled.'));
   }
 
   [Symbol.dispose](): void {

@@ -1,4 +1,8 @@
 import { Fault } from '@sallyport/core';
+import type { EndListener } from '../http/reply.ts';
+
+/** Subscribes to the end of whoever waits; returns the unsubscription. */
+export type OnGone = (listener: EndListener) => () => void;
 
 /** How many requests may wait for a slot, for each slot there is. */
 const WAITING_PER_SLOT = 32;
@@ -22,7 +26,7 @@ export class Slots {
   }
 
   /** Null where there was a slot, which is now taken; else resolves once one is. Rejects with `concurrency_exceeded`. `onGone` subscribes to the client leaving. */
-  take(onGone: (listener: () => void) => () => void): Promise<void> | null {
+  take(onGone: OnGone): Promise<void> | null {
     if (this.#busy >= this.#limit) return this.#turn(onGone);
     this.#busy += 1;
     return null;
@@ -49,7 +53,7 @@ export class Slots {
     }
   }
 
-  #turn(onGone: (listener: () => void) => () => void): Promise<void> {
+  #turn(onGone: OnGone): Promise<void> {
     if (this.#queue.size >= this.#limit * WAITING_PER_SLOT) return Promise.reject(busy());
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const settle = (act: () => void): void => {
@@ -60,7 +64,7 @@ export class Slots {
     };
     const waiter: Waiter = { granted: () => settle(resolve), refused: (fault) => settle(() => reject(fault)) };
     const timer = setTimeout(() => waiter.refused(busy()), this.#wait);
-    const forget = onGone(() => waiter.refused(new Fault('client_closed_request', 'The request was cancelled.')));
+    const forget = onGone((why) => waiter.refused(why));
     this.#queue.add(waiter);
     return promise;
   }

@@ -1,4 +1,4 @@
-import type { UpstreamKind, Usage } from '@sallyport/core';
+import type { Fault, UpstreamKind, Usage } from '@sallyport/core';
 import type { Extension, ReplyTranslator } from '@sallyport/wire';
 import { readAll, type UpstreamCall, type UpstreamHead } from './call.ts';
 
@@ -72,8 +72,8 @@ export class TranslatedCall implements UpstreamCall {
     }
   }
 
-  abort(): void {
-    this.#inner.abort();
+  abort(why?: Fault): void {
+    this.#inner.abort(why);
   }
 
   [Symbol.dispose](): void {

@@ -5,7 +5,7 @@ import { HttpCall } from './http-call.ts';
 import { joinWrites } from './one-write.ts';
 import { tlsOptions } from './pinning.ts';
 import type { UpstreamSecrets } from './secrets.ts';
-import { Slots } from './slots.ts';
+import { type OnGone, Slots } from './slots.ts';
 
 /** What is sent to an upstream: a path of our own table and headers of our own making, never a client's. */
 export interface UpstreamRequest {
@@ -71,7 +71,7 @@ export class ConnectedUpstream implements AsyncDisposable {
   }
 
   /** Takes a concurrency slot, or waits for one. Rejects with `concurrency_exceeded`. */
-  acquire(onGone: (listener: () => void) => () => void): Slot | Promise<Slot> {
+  acquire(onGone: OnGone): Slot | Promise<Slot> {
     this.#users += 1;
     const waiting = this.#slots.take(onGone);
     if (waiting === null) return new Slot(() => this.#release());
