@@ -1,10 +1,10 @@
 import { type DenyPattern, type GuardSettings, PASS, type Verdict } from '@sallyport/core';
-import type { Action, Detector } from './detect/detector.ts';
+import type { Action, Reader, Scanner } from './detect/detector.ts';
 import { PatternDetector, type PatternRule } from './detect/pattern-detector.ts';
-import { type DetectorEntry, ENTRIES, GUARD_DETECTORS, type Made, type Side } from './detectors.ts';
+import { type DetectorEntry, ENTRIES, GUARD_DETECTORS, type Side } from './detectors.ts';
 import { GuardConfigError, type GuardConfigIssue } from './error.ts';
 import type { Guard, Stage, TextContext, TextWindow } from './guard.ts';
-import { FoldedDetector } from './normalise/folded-detector.ts';
+import { FoldedScanner } from './normalise/folded-scanner.ts';
 import { PatternError } from './pattern/parse.ts';
 import { DEFAULT_MAX_MATCH, PatternSet } from './pattern/pattern-set.ts';
 import { ScanWindow } from './window/scan-window.ts';
@@ -19,7 +19,9 @@ export interface GuardOptions {
 const ACTION_WORDS: Readonly<Record<string, Action>> = { block: 'block', redact: 'redact', mask: 'redact', flag: 'flag' };
 
 interface Pack {
-  readonly detectors: readonly Detector[];
+  readonly original: readonly Reader[];
+  /** Those that read the text in plain letters, alone or too. */
+  readonly folded: readonly Reader[];
   readonly mayBlock: boolean;
 }
 
@@ -41,7 +43,7 @@ export function compileGuard(settings: GuardSettings, options: GuardOptions = {}
 
 function compilePack(side: Side, settings: GuardSettings, maxHold: number, issues: GuardConfigIssue[]): Pack {
   const observe = settings.mode === 'observe';
-  const made: Made[] = [];
+  const made: Reader[] = [];
   const seen = new Set<string>();
   settings[side].forEach((item, index) => {
     const path = `guards.${side}[${index}]`;
@@ -71,11 +73,11 @@ function compilePack(side: Side, settings: GuardSettings, maxHold: number, issue
   const deny = settings.deny.filter(({ stages }) => stages.includes(side));
   if (deny.length > 0 && deny.every((pattern) => patternProblem(pattern) === null)) {
     const rules = deny.map((pattern) => denyRule(pattern, observe));
-    made.push({ foldable: true, detector: new PatternDetector('deny', rules, maxHold) });
+    made.push({ reads: 'both', detector: new PatternDetector('deny', rules, maxHold) });
   }
   const fold = seen.has('normalise');
-  const detectors = made.map(({ foldable, detector }) => (foldable && fold ? new FoldedDetector(detector) : detector));
-  return { detectors, mayBlock: !observe };
+  const isFolded = ({ reads }: Reader): boolean => reads === 'folded' || (reads === 'both' && fold);
+  return { original: made.filter((reader) => !isFolded(reader)), folded: made.filter(isFolded), mayBlock: !observe };
 }
 
 function denyRule({ name, pattern, ignoreCase, action }: DenyPattern, observe: boolean): PatternRule {
@@ -122,6 +124,7 @@ const SIDE: Readonly<Record<Stage, Side>> = { input: 'input', document: 'input',
 class PackGuard implements Guard {
   readonly #packs: Readonly<Record<Side, Pack>>;
   readonly #withhold: boolean;
+  readonly #windows = new Map<string, ScanWindow>();
 
   constructor(packs: Readonly<Record<Side, Pack>>, withhold: boolean) {
     this.#packs = packs;
@@ -133,16 +136,35 @@ class PackGuard implements Guard {
   }
 
   #open(context: TextContext): ScanWindow {
-    const { detectors, mayBlock } = this.#packs[SIDE[context.stage]];
+    const { original, folded, mayBlock } = this.#packs[SIDE[context.stage]];
     const tape = new Tape();
-    const scanners = detectors.map((detector) => detector.open(tape, context));
+    const scanners: Scanner[] = original.map(({ detector }) => detector.open(tape, context));
+    if (folded.length > 0) scanners.push(new FoldedScanner(folded, tape, context));
     return new ScanWindow(scanners, tape, mayBlock, this.#withhold);
   }
 
   inspect(text: string, context: TextContext): Verdict {
-    const { effect, findings, edits } = this.#open(context).whole(text);
+    const { effect, findings, edits } = this.#windowFor(context).whole(text);
     if (findings.length === 0) return PASS;
     if (effect === 'block') return { effect, findings };
     return edits.length > 0 ? { effect: 'redact', findings, edits } : { effect: 'flag', findings };
   }
+
+  /** A window that was used for a whole text of the same context before, made as new: opening one costs more than a short text. */
+  #windowFor(context: TextContext): ScanWindow {
+    const { stage, provenance, kind } = context;
+    const key = `${stage} ${provenance} ${kind}`;
+    let window = this.#windows.get(key);
+    if (window !== undefined) {
+      window.reset();
+      return window;
+    }
+    window = this.#open(context);
+    // Kinds may be names that a client chose.
+    if (this.#windows.size < MAX_WINDOWS) this.#windows.set(key, window);
+    return window;
+  }
 }
+
+/** Windows kept for whole texts. */
+const MAX_WINDOWS = 32;

@@ -1,6 +1,6 @@
 import type { GuardSettings } from '@sallyport/core';
 import { CharacterDetector } from './detect/characters.ts';
-import type { Action, Detector, FoldableDetector } from './detect/detector.ts';
+import type { Action, Reader } from './detect/detector.ts';
 import { LengthDetector } from './detect/length.ts';
 import { classifierDetector, ruleDetector } from './injection/injection.ts';
 import { personalDetector } from './personal/personal.ts';
@@ -22,13 +22,8 @@ export interface DetectorInfo {
 
 export interface DetectorEntry extends DetectorInfo {
   /** `action` is null where the configuration leaves it to the default. */
-  make(action: Action | null, side: Side, settings: GuardSettings, maxHold: number): readonly Made[];
+  make(action: Action | null, side: Side, settings: GuardSettings, maxHold: number): readonly Reader[];
 }
-
-/** A compiled detector, and whether `normalise` applies to it. */
-export type Made =
-  | { readonly foldable: false; readonly detector: Detector }
-  | { readonly foldable: true; readonly detector: FoldableDetector };
 
 export const ENTRIES: readonly DetectorEntry[] = [
   {
@@ -39,7 +34,7 @@ export const ENTRIES: readonly DetectorEntry[] = [
     defaults: { input: 'block hidden text, redact stray characters', output: 'redact' },
     make: (action, side) => [
       {
-        foldable: false,
+        reads: 'original',
         detector: new CharacterDetector({ payload: action ?? (side === 'input' ? 'block' : 'redact'), stray: action ?? 'redact' }),
       },
     ],
@@ -53,7 +48,7 @@ export const ENTRIES: readonly DetectorEntry[] = [
     make: (action, side, settings) => {
       // A table or a text pasted many times repeats itself too: that alone is no attack.
       const actions = { tooLong: action ?? (side === 'input' ? 'block' : 'flag'), repetition: action ?? 'flag' };
-      return [{ foldable: false, detector: new LengthDetector(actions, settings.maxTextLength) }];
+      return [{ reads: 'original', detector: new LengthDetector(actions, settings.maxTextLength) }];
     },
   },
   {
@@ -62,7 +57,7 @@ export const ENTRIES: readonly DetectorEntry[] = [
     sides: ['input', 'output'],
     actions: ['block', 'redact', 'flag'],
     defaults: { input: 'redact', output: 'redact' },
-    make: (action, _side, _settings, maxHold) => [{ foldable: true, detector: secretsDetector(action ?? 'redact', maxHold) }],
+    make: (action, _side, _settings, maxHold) => [{ reads: 'both', detector: secretsDetector(action ?? 'redact', maxHold) }],
   },
   {
     name: 'pii',
@@ -71,7 +66,7 @@ export const ENTRIES: readonly DetectorEntry[] = [
     sides: ['input', 'output'],
     actions: ['block', 'redact', 'flag'],
     defaults: { input: 'redact', output: 'redact, flag in tool arguments' },
-    make: (action, _side, _settings, maxHold) => [{ foldable: true, detector: personalDetector(action, maxHold) }],
+    make: (action, _side, _settings, maxHold) => [{ reads: 'both', detector: personalDetector(action, maxHold) }],
   },
   {
     name: 'injection',
@@ -80,8 +75,8 @@ export const ENTRIES: readonly DetectorEntry[] = [
     actions: ['block', 'flag'],
     defaults: { input: 'block what is certain, flag what is suspicious', output: '' },
     make: (action, _side, _settings, maxHold) => [
-      { foldable: true, detector: ruleDetector(action, maxHold) },
-      { foldable: false, detector: classifierDetector(action) },
+      { reads: 'both', detector: ruleDetector(action, maxHold) },
+      { reads: 'folded', detector: classifierDetector(action) },
     ],
   },
 ];

@@ -8,6 +8,7 @@ import { BUCKETS } from '../src/injection/features.ts';
 import { decodeHead, lengthClass, scoreOf } from '../src/injection/model.ts';
 import { HEADS } from '../src/injection/weights.ts';
 import { WindowScores } from '../src/injection/window-scores.ts';
+import { pieceOf } from '../src/window/piece.ts';
 import { learn, quantise } from '../train/learn.ts';
 import { cutAtRandom, INPUT, readPieces, SETTINGS, seeded } from './streams.ts';
 
@@ -168,7 +169,7 @@ describe('injection: the model', () => {
     const windowsOf = (pieces: readonly string[]): (readonly number[])[] => {
       const windows: (readonly number[])[] = [];
       const scores = new WindowScores(weights);
-      for (const piece of pieces) scores.push(piece, (...window) => windows.push(window));
+      for (const piece of pieces) scores.push(pieceOf(piece).units, piece.length, (...window) => windows.push(window));
       scores.end((...window) => windows.push(window));
       return windows;
     };
@@ -197,7 +198,7 @@ describe('injection: the model', () => {
     const score = (text: string): number => {
       let result = 0;
       const fresh = new WindowScores(bytes);
-      fresh.push(text, () => undefined);
+      fresh.push(pieceOf(text).units, text.length, () => undefined);
       fresh.end((_start, _end, sum, count) => {
         result = scoreOf({ scale, bias: learned.bias }, sum, count);
       });

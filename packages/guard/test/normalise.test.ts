@@ -4,6 +4,7 @@ import type { DenyPattern } from '@sallyport/core';
 import fc from 'fast-check';
 import { compileGuard } from '../src/index.ts';
 import { Folder } from '../src/normalise/folder.ts';
+import { pieceOf } from '../src/window/piece.ts';
 import { cutAtRandom, cutByMask, INPUT, OUTPUT, readPieces, SETTINGS, seeded } from './streams.ts';
 
 function guardOf(action: DenyPattern['action'], ...patterns: readonly string[]) {
@@ -113,17 +114,17 @@ describe('folding', () => {
     fc.assert(
       fc.property(fc.string({ unit, maxLength: 12 }), fc.nat(), (text, mask) => {
         const whole = new Folder();
-        const folded = whole.push(text);
+        const folded = whole.push(pieceOf(text)).text;
         const cut = new Folder();
         const pieces = cutByMask(text, mask & 0xfff).filter((piece) => piece.isWellFormed() || piece === text);
         fc.pre(pieces.join('') === text);
-        assert.equal(pieces.map((piece) => cut.push(piece)).join(''), folded);
+        assert.equal(pieces.map((piece) => cut.push(pieceOf(piece)).text).join(''), folded);
         let last = 0;
         for (let at = 0; at < folded.length; at++) {
           const start = whole.startOf(at);
           const end = whole.endOf(at + 1);
           assert.ok(start >= last && end > start && end <= text.length);
-          assert.equal(new Folder().push(text.slice(start, end)).includes(folded.charAt(at)), true);
+          assert.equal(new Folder().push(pieceOf(text.slice(start, end))).text.includes(folded.charAt(at)), true);
           assert.deepEqual([cut.startOf(at), cut.endOf(at + 1)], [start, end]);
           last = start;
         }
@@ -133,7 +134,8 @@ describe('folding', () => {
   });
 
   test('spelling of other scripts is kept', () => {
-    for (const text of ['한국어', 'がぎぐ', 'हिन्दी', 'ไทย', 'العربية', 'עברית', '漢字']) assert.equal(new Folder().push(text), text);
+    for (const text of ['한국어', 'がぎぐ', 'हिन्दी', 'ไทย', 'العربية', 'עברית', '漢字'])
+      assert.equal(new Folder().push(pieceOf(text)).text, text);
   });
 
   test('verdicts do not depend on the cut', () => {

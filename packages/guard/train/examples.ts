@@ -1,4 +1,5 @@
 import { Folder } from '../src/normalise/folder.ts';
+import { pieceOf } from '../src/window/piece.ts';
 import { writeAttack, writeBenign } from './phrases.ts';
 import type { Random } from './random.ts';
 import type { Sources } from './sources.ts';
@@ -15,7 +16,7 @@ const LONGEST = 1024;
 
 /** A text as the classifier sees it. */
 export function fold(text: string): string {
-  return new Folder().push(text.toWellFormed());
+  return new Folder().push(pieceOf(text.toWellFormed())).text;
 }
 
 /** What a user says: attacks against requests of all kinds, and documents that are pasted. */

@@ -17,10 +17,12 @@ export function learn(examples: readonly Example[], epochs: number): Learned {
   const longest = examples.reduce((most, { text }) => Math.max(most, text.length), 0);
   const features = new Int32Array((longest + 1) * FEATURES_PER_UNIT);
   let bias = -2;
+  const units = new Uint16Array(longest);
   for (let epoch = 0; epoch < epochs; epoch++) {
     for (const { text, attack, weight } of examples) {
       const reader = new FeatureReader();
-      let count = reader.read(text, 0, text.length, features);
+      for (let index = 0; index < text.length; index++) units[index] = text.charCodeAt(index);
+      let count = reader.read(units, 0, text.length, features);
       count += reader.end(features.subarray(count));
       if (count === 0) continue;
       const norm = 1 / Math.sqrt(count);

@@ -1,6 +1,7 @@
 import { contextOf, type Row } from '../eval/sets.ts';
 import { type Head, type HeadName, LENGTH_CLASSES, lengthClass, scoreOf, type Thresholds } from '../src/injection/model.ts';
 import { WindowScores } from '../src/injection/window-scores.ts';
+import { pieceOf } from '../src/window/piece.ts';
 import { fold, sentences } from './examples.ts';
 
 /** The largest share of ordinary texts that may reach a threshold, over all and in every set of some size. */
@@ -45,7 +46,8 @@ function highestScores(head: Omit<Head, 'thresholds'>, text: string): number[] {
     const lengths = lengthClass(end - start);
     highest[lengths] = Math.max(highest[lengths] ?? 0, scoreOf(head, sum, count));
   };
-  scores.push(fold(text), sink);
+  const { units, length } = pieceOf(fold(text));
+  scores.push(units, length, sink);
   scores.end(sink);
   return highest;
 }

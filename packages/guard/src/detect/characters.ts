@@ -1,6 +1,7 @@
 import type { Severity } from '@sallyport/core';
 import type { TextContext } from '../guard.ts';
-import { isHighSurrogate, isLowSurrogate, type Tape } from '../window/tape.ts';
+import type { Piece } from '../window/piece.ts';
+import { codePointAt, isHighSurrogate, isLowSurrogate, pair, type Tape } from '../window/tape.ts';
 import {
   BIDI,
   BIDI_OVERRIDE,
@@ -78,16 +79,20 @@ interface Mark {
   readonly length: number;
   readonly run: Run | null;
   readonly runLength: number;
-  readonly tail: string;
+  readonly last: number;
+  readonly beforeLast: number;
 }
+
+const START: Mark = { length: 0, run: null, runLength: 0, last: 0, beforeLast: 0 };
 
 class CharacterScanner implements Scanner {
   readonly #actions: CharacterActions;
   #length = 0;
   #run: Run | null = null;
-  /** The last units read, enough for one code point. */
-  #tail = '';
-  #mark: Mark = { length: 0, run: null, runLength: 0, tail: '' };
+  /** The last two units read, enough for one code point; 0 where there is none. */
+  #last = 0;
+  #beforeLast = 0;
+  #mark: Mark = START;
 
   constructor(actions: CharacterActions) {
     this.#actions = actions;
@@ -97,45 +102,58 @@ class CharacterScanner implements Scanner {
     return this.#run === null ? this.#length : this.#run.start;
   }
 
+  reset(): void {
+    this.#mark = START;
+    this.rewind();
+  }
+
   mark(): void {
-    this.#mark = { length: this.#length, run: this.#run, runLength: this.#run?.codePoints.length ?? 0, tail: this.#tail };
+    const runLength = this.#run?.codePoints.length ?? 0;
+    this.#mark = { length: this.#length, run: this.#run, runLength, last: this.#last, beforeLast: this.#beforeLast };
   }
 
   rewind(): void {
-    const { length, run, runLength, tail } = this.#mark;
+    const { length, run, runLength, last, beforeLast } = this.#mark;
     if (run !== null) run.codePoints.length = runLength;
     this.#length = length;
     this.#run = run;
-    this.#tail = tail;
+    this.#last = last;
+    this.#beforeLast = beforeLast;
   }
 
-  push(piece: string, hits: Hit[]): void {
+  push({ units, length, plain }: Piece, hits: Hit[]): void {
     const origin = this.#length;
-    let index = 0;
-    while (index < piece.length) {
-      if (this.#run === null) {
-        while (index < piece.length && UNIT_KIND[piece.charCodeAt(index)] === ORDINARY) index++;
-        if (index === piece.length) break;
-      }
-      const codePoint = piece.codePointAt(index) ?? 0;
-      const width = codePoint > 0xffff ? 2 : 1;
-      const kind = UNIT_KIND[piece.charCodeAt(index)] === ORDINARY ? ORDINARY : kindOf(codePoint);
-      if (kind !== ORDINARY) this.#extend(codePoint, origin + index, piece, index, hits);
-      else if (this.#run !== null) this.#close(codePoint, origin + index, origin + index + 1, hits);
-      index += width;
+    if (!plain || this.#run !== null) this.#read(units, length, origin, hits);
+    this.#length = origin + length;
+    if (length > 0) {
+      this.#beforeLast = length > 1 ? (units[length - 2] ?? 0) : this.#last;
+      this.#last = units[length - 1] ?? 0;
     }
-    this.#length = origin + piece.length;
-    this.#tail = piece.length > 1 ? piece.slice(-2) : (this.#tail + piece).slice(-2);
+  }
+
+  #read(units: Uint16Array, length: number, origin: number, hits: Hit[]): void {
+    let index = 0;
+    while (index < length) {
+      if (this.#run === null) {
+        while (index < length && UNIT_KIND[units[index] ?? 0] === ORDINARY) index++;
+        if (index === length) return;
+      }
+      const codePoint = codePointAt(units, index, length);
+      const kind = UNIT_KIND[units[index] ?? 0] === ORDINARY ? ORDINARY : kindOf(codePoint);
+      if (kind !== ORDINARY) this.#extend(codePoint, origin + index, units, index, hits);
+      else if (this.#run !== null) this.#close(codePoint, origin + index, origin + index + 1, hits);
+      index += codePoint > 0xffff ? 2 : 1;
+    }
   }
 
   end(hits: Hit[]): void {
     if (this.#run !== null) this.#close(0, this.#length, this.#length + 1, hits);
   }
 
-  #extend(codePoint: number, offset: number, piece: string, index: number, hits: Hit[]): void {
+  #extend(codePoint: number, offset: number, units: Uint16Array, index: number, hits: Hit[]): void {
     const run = this.#run;
     if (run === null) {
-      this.#run = { start: offset, before: this.#before(piece, index), codePoints: [codePoint], continues: null };
+      this.#run = { start: offset, before: this.#before(units, index), codePoints: [codePoint], continues: null };
       return;
     }
     if (run.codePoints.length < MAX_RUN) {
@@ -151,10 +169,11 @@ class CharacterScanner implements Scanner {
     this.#run = null;
   }
 
-  #before(piece: string, index: number): number {
-    const text = index > 1 ? piece.slice(index - 2, index) : (this.#tail + piece.slice(0, index)).slice(-2);
-    const last = text.charCodeAt(text.length - 1);
-    return isLowSurrogate(last) && isHighSurrogate(text.charCodeAt(0)) ? (text.codePointAt(0) ?? 0) : last || 0;
+  /** The code point before a place in the piece; 0 at the start of the text. */
+  #before(units: Uint16Array, index: number): number {
+    const last = index > 0 ? (units[index - 1] ?? 0) : this.#last;
+    const beforeLast = index > 1 ? (units[index - 2] ?? 0) : index === 1 ? this.#last : this.#beforeLast;
+    return isLowSurrogate(last) && isHighSurrogate(beforeLast) ? pair(beforeLast, last) : last;
   }
 
   /** Reports a run; returns its category where it is a payload. */

@@ -1,5 +1,6 @@
 import type { Severity } from '@sallyport/core';
 import type { TextContext } from '../guard.ts';
+import type { Piece } from '../window/piece.ts';
 import type { Tape } from '../window/tape.ts';
 
 /** What is done about a match, strongest first. */
@@ -32,8 +33,10 @@ export interface Hit {
 export interface Scanner {
   /** The smallest offset at which a hit could start that is not reported yet. */
   readonly pending: number;
-  push(piece: string, hits: Hit[]): void;
+  push(piece: Piece, hits: Hit[]): void;
   end(hits: Hit[]): void;
+  /** Begins anew with another text: scanners are used again. */
+  reset(): void;
   /** Remembers this moment for `rewind`. */
   mark(): void;
   /** Goes back to the moment of the last `mark`. */
@@ -56,3 +59,12 @@ export interface Detector {
 export interface FoldableDetector extends Detector {
   open(tape: Tape, context: TextContext): FoldableScanner;
 }
+
+/**
+ * A detector, and what it is shown. `original`: the text as it is · `both`: with `normalise` also the text in plain letters, as soon as
+ * that is another · `folded`: the text in plain letters only. Folding is done once for all of them; what a scanner reports in
+ * folded text is brought back to the original.
+ */
+export type Reader =
+  | { readonly reads: 'original' | 'folded'; readonly detector: Detector }
+  | { readonly reads: 'both'; readonly detector: FoldableDetector };

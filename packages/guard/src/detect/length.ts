@@ -1,3 +1,4 @@
+import type { Piece } from '../window/piece.ts';
 import type { Tape } from '../window/tape.ts';
 import type { Action, Detector, Hit, Scanner } from './detector.ts';
 
@@ -40,10 +41,12 @@ interface Progress {
   readonly streak: number;
 }
 
+const START: Progress = { length: 0, block: '', rest: '', period: 0, streak: 0 };
+
 class LengthScanner implements Scanner {
   readonly #actions: LengthActions;
   readonly #maxLength: number;
-  #progress: Progress = { length: 0, block: '', rest: '', period: 0, streak: 0 };
+  #progress: Progress = START;
   #marked: Progress = this.#progress;
 
   constructor(actions: LengthActions, maxLength: number) {
@@ -57,7 +60,7 @@ class LengthScanner implements Scanner {
     return this.#actions.repetition === 'block' && streak > 0 && streak < TOO_MANY ? this.#matchStart() : length;
   }
 
-  push(piece: string, hits: Hit[]): void {
+  push({ text: piece }: Piece, hits: Hit[]): void {
     const { length } = this.#progress;
     let { block, rest, period, streak } = this.#progress;
     let blocksEnd = length - rest.length;
@@ -82,6 +85,10 @@ class LengthScanner implements Scanner {
 
   end(_hits: Hit[]): void {
     this.#progress = { ...this.#progress, streak: 0 };
+  }
+
+  reset(): void {
+    this.#progress = START;
   }
 
   mark(): void {

@@ -2,6 +2,7 @@ import type { Severity } from '@sallyport/core';
 import type { TextContext } from '../guard.ts';
 import type { Matcher } from '../pattern/matcher.ts';
 import { type Pattern, type PatternMatch, PatternSet } from '../pattern/pattern-set.ts';
+import type { Piece } from '../window/piece.ts';
 import { LOOK_BEHIND, type Tape } from '../window/tape.ts';
 import type { Action, FoldableDetector, FoldableScanner, Hit, Label, Scanner } from './detector.ts';
 
@@ -65,6 +66,8 @@ class PatternScanner implements FoldableScanner {
   readonly #rules: readonly PatternRule[];
   readonly #tape: Tape;
   readonly #flagOnly: boolean;
+  /** Empty between calls. */
+  readonly #matches: PatternMatch[] = [];
 
   constructor(matcher: Matcher, detector: string, rules: readonly PatternRule[], tape: Tape, flagOnly: boolean) {
     this.#flagOnly = flagOnly;
@@ -78,12 +81,19 @@ class PatternScanner implements FoldableScanner {
     return this.#matcher.pending;
   }
 
-  push(piece: string, hits: Hit[]): void {
-    for (const match of this.#matcher.push(piece)) this.#report(match, hits);
+  push({ units, length }: Piece, hits: Hit[]): void {
+    this.#matcher.read(units, length, this.#matches);
+    this.#reportAll(hits);
   }
 
   end(hits: Hit[]): void {
-    for (const match of this.#matcher.end()) this.#report(match, hits);
+    this.#matcher.finish(this.#matches);
+    this.#reportAll(hits);
+  }
+
+  reset(): void {
+    this.#matcher.reset();
+    this.#matches.length = 0;
   }
 
   fork(tape: Tape): Scanner {
@@ -96,6 +106,13 @@ class PatternScanner implements FoldableScanner {
 
   rewind(): void {
     this.#matcher.rewind();
+  }
+
+  #reportAll(hits: Hit[]): void {
+    const matches = this.#matches;
+    if (matches.length === 0) return;
+    for (const match of matches) this.#report(match, hits);
+    matches.length = 0;
   }
 
   #report({ pattern, start, end, at }: PatternMatch, hits: Hit[]): void {

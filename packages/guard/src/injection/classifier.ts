@@ -1,7 +1,7 @@
 import type { Severity } from '@sallyport/core';
 import type { Action, Detector, Hit, Scanner } from '../detect/detector.ts';
 import type { TextContext } from '../guard.ts';
-import { Folder } from '../normalise/folder.ts';
+import type { Piece } from '../window/piece.ts';
 import type { Tape } from '../window/tape.ts';
 import { decodeHead, type Head, type HeadName, lengthClass, scoreOf } from './model.ts';
 import { HEADS } from './weights.ts';
@@ -25,7 +25,7 @@ export interface ClassifierActions {
 /**
  * The trained classifier: windows of a text that read like an attempt to take over a model. What a user says and what comes from
  * elsewhere (documents, tool results) are judged by different weights: an instruction is a user's right, in a document it is a guest.
- * Always reads the text in plain letters.
+ * Made for text in plain letters.
  */
 export class ClassifierDetector implements Detector {
   readonly #actions: ClassifierActions;
@@ -40,61 +40,54 @@ export class ClassifierDetector implements Detector {
   }
 }
 
-/** What has been read. Offsets in units of the folded text. */
-interface Progress {
-  readonly scores: WindowScores;
-  readonly length: number;
-  /** End of the last finding: windows that overlap it say nothing new. */
-  readonly flagged: number;
-}
-
 class ClassifierScanner implements Scanner {
   readonly #head: Head;
   readonly #name: HeadName;
   readonly #actions: ClassifierActions;
-  readonly #folder = new Folder();
-  #scores: WindowScores;
+  readonly #scores: WindowScores;
   #length = 0;
+  /** End of the last finding: windows that overlap it say nothing new. */
   #flagged = 0;
   #blocked = false;
-  #mark: Progress & { readonly blocked: boolean };
+  #marked = { length: 0, flagged: 0, blocked: false };
 
   constructor(head: Head, name: HeadName, actions: ClassifierActions) {
     this.#head = head;
     this.#name = name;
     this.#actions = actions;
     this.#scores = new WindowScores(head.weights);
-    this.#mark = { scores: this.#scores, length: 0, flagged: 0, blocked: false };
   }
 
   get pending(): number {
-    const { pending } = this.#scores;
-    return pending >= this.#length ? this.#folder.original : this.#folder.startOf(pending);
+    return Math.min(this.#scores.pending, this.#length);
   }
 
-  push(piece: string, hits: Hit[]): void {
-    const text = this.#folder.push(piece);
-    this.#length += text.length;
-    this.#scores.push(text, (start, end, sum, count) => this.#judge(start, end, sum, count, this.#folder.endOf(end), hits));
+  push({ units, length }: Piece, hits: Hit[]): void {
+    this.#length += length;
+    this.#scores.push(units, length, (start, end, sum, count) => this.#judge(start, end, sum, count, end, hits));
   }
 
   end(hits: Hit[]): void {
-    this.#scores.end((start, end, sum, count) => this.#judge(start, end, sum, count, this.#folder.original + 1, hits));
+    this.#scores.end((start, end, sum, count) => this.#judge(start, end, sum, count, this.#length + 1, hits));
+  }
+
+  reset(): void {
+    this.#scores.reset();
+    this.#length = 0;
+    this.#flagged = 0;
+    this.#blocked = false;
   }
 
   mark(): void {
-    this.#folder.discard(this.#scores.pending);
-    this.#folder.mark();
-    this.#mark = { scores: this.#scores.copy(), length: this.#length, flagged: this.#flagged, blocked: this.#blocked };
+    this.#scores.mark();
+    this.#marked = { length: this.#length, flagged: this.#flagged, blocked: this.#blocked };
   }
 
   rewind(): void {
-    const { scores, length, flagged, blocked } = this.#mark;
-    this.#folder.rewind();
-    this.#scores = scores.copy();
-    this.#length = length;
-    this.#flagged = flagged;
-    this.#blocked = blocked;
+    this.#scores.rewind();
+    this.#length = this.#marked.length;
+    this.#flagged = this.#marked.flagged;
+    this.#blocked = this.#marked.blocked;
   }
 
   #judge(start: number, end: number, sum: number, count: number, at: number, hits: Hit[]): void {
@@ -106,7 +99,7 @@ class ClassifierScanner implements Scanner {
     if (start < this.#flagged && (this.#blocked || !certain)) return;
     this.#flagged = end;
     this.#blocked = certain;
-    hits.push(this.#hit(this.#folder.startOf(start), this.#folder.endOf(end), at, score, certain));
+    hits.push(this.#hit(start, end, at, score, certain));
   }
 
   #hit(start: number, end: number, at: number, score: number, certain: boolean): Hit {

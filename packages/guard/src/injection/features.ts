@@ -13,24 +13,31 @@ const MIX = 0x85ebca6b | 0;
 const SALTS = { four: 0x1b873593, five: 0x2545f491, one: 0x5bd1e995, two: 0x27d4eb2f, triple: 0x165667b1 } as const;
 
 const SPACE = 0x20;
-/** What a unit is read as: lower case; every digit is 0, all white space one space. */
-const READ_AS: Uint16Array = Uint16Array.from({ length: 0x10000 }, (_, unit) => {
+const SEPARATOR = 0;
+const IN_WORD = 1;
+/** Scripts written without spaces: each unit is a word. */
+const WORD = 2;
+
+/** What a unit is read as, lower case, every digit 0, all white space one space; in bits 16 and 17 whether it is part of a word. */
+const READ_AS: Uint32Array = Uint32Array.from({ length: 0x10000 }, (_, unit) => {
+  const read = readAs(unit);
+  return read | (kindOf(read) << 16);
+});
+
+function readAs(unit: number): number {
   if (unit >= 0x30 && unit <= 0x39) return 0x30;
   const character = String.fromCharCode(unit);
   if (/\s/.test(character)) return SPACE;
   const lower = character.toLowerCase();
   return lower.length === 1 ? lower.charCodeAt(0) : unit;
-});
+}
 
-const SEPARATOR = 0;
-const IN_WORD = 1;
-/** Scripts written without spaces: each unit is a word. */
-const WORD = 2;
-const KIND: Uint8Array = Uint8Array.from({ length: 0x10000 }, (_, unit) => {
-  if (unit >= 0x2e80 && unit <= 0x9fff) return /\p{L}/u.test(String.fromCharCode(unit)) ? WORD : SEPARATOR;
-  if (unit < 0x80) return /[A-Za-z0-9]/.test(String.fromCharCode(unit)) ? IN_WORD : SEPARATOR;
-  return unit >= 0xd800 && unit <= 0xdfff ? WORD : /[\p{L}\p{M}\p{N}]/u.test(String.fromCharCode(unit)) ? IN_WORD : SEPARATOR;
-});
+function kindOf(unit: number): number {
+  const character = String.fromCharCode(unit);
+  if (unit >= 0x2e80 && unit <= 0x9fff) return /\p{L}/u.test(character) ? WORD : SEPARATOR;
+  if (unit < 0x80) return /[A-Za-z0-9]/.test(character) ? IN_WORD : SEPARATOR;
+  return unit >= 0xd800 && unit <= 0xdfff ? WORD : /[\p{L}\p{M}\p{N}]/u.test(character) ? IN_WORD : SEPARATOR;
+}
 
 /**
  * Reads a text in pieces and yields its features as bucket numbers: word 1- to 3-grams, and 4- and 5-grams of characters over spaces.
@@ -49,8 +56,8 @@ export class FeatureReader {
   #lastWord = 0;
   #lastPair = 0;
 
-  /** Reads `[from, to)` of `text` and writes the features into `out` from 0 on. Returns how many. */
-  read(text: string, from: number, to: number, out: Int32Array): number {
+  /** Reads `[from, to)` of `units` and writes the features into `out` from 0 on. Returns how many. */
+  read(units: Uint16Array, from: number, to: number, out: Int32Array): number {
     let count = 0;
     let one = this.#one;
     let two = this.#two;
@@ -58,12 +65,14 @@ export class FeatureReader {
     let four = this.#four;
     let word = this.#word;
     let last = this.#last;
+    let run = this.#run;
     for (let index = from; index < to; index++) {
-      const unit = READ_AS[text.charCodeAt(index)] ?? 0;
+      const read = READ_AS[units[index] ?? 0] ?? 0;
+      const unit = read & 0xffff;
       if (unit === last) {
-        if (unit === SPACE || ++this.#run > 3) continue;
+        if (unit === SPACE || ++run > 3) continue;
       } else {
-        this.#run = 1;
+        run = 1;
         last = unit;
       }
       const five = (Math.imul(four, CHARACTER_PRIME) + unit) | 0;
@@ -74,7 +83,7 @@ export class FeatureReader {
       out[count] = Math.imul(four ^ SALTS.four, MIX) >>> SHIFT;
       out[count + 1] = Math.imul(five ^ SALTS.five, MIX) >>> SHIFT;
       count += 2;
-      const kind = KIND[unit];
+      const kind = read >> 16;
       if (kind === IN_WORD) {
         word = (Math.imul(word, CHARACTER_PRIME) + unit) | 0;
         continue;
@@ -89,6 +98,7 @@ export class FeatureReader {
     this.#four = four;
     this.#word = word;
     this.#last = last;
+    this.#run = run;
     return count;
   }
 
@@ -99,18 +109,17 @@ export class FeatureReader {
     return count;
   }
 
-  copy(): FeatureReader {
-    const other = new FeatureReader();
-    other.#one = this.#one;
-    other.#two = this.#two;
-    other.#three = this.#three;
-    other.#four = this.#four;
-    other.#last = this.#last;
-    other.#run = this.#run;
-    other.#word = this.#word;
-    other.#lastWord = this.#lastWord;
-    other.#lastPair = this.#lastPair;
-    return other;
+  /** Goes on where another reader is. */
+  follow(other: FeatureReader): void {
+    this.#one = other.#one;
+    this.#two = other.#two;
+    this.#three = other.#three;
+    this.#four = other.#four;
+    this.#last = other.#last;
+    this.#run = other.#run;
+    this.#word = other.#word;
+    this.#lastWord = other.#lastWord;
+    this.#lastPair = other.#lastPair;
   }
 
   #endWord(word: number, out: Int32Array, at: number): number {

@@ -69,6 +69,7 @@ const NOTHING: Scanner = {
   pending: Number.POSITIVE_INFINITY,
   push: () => undefined,
   end: () => undefined,
+  reset: () => undefined,
   mark: () => undefined,
   rewind: () => undefined,
 };

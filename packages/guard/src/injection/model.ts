@@ -42,6 +42,7 @@ export function scoreOf(head: Pick<Head, 'scale' | 'bias'>, sum: number, count: 
 }
 
 export function lengthClass(units: number): number {
-  const index = LENGTH_CLASSES.findIndex((edge) => units <= edge);
-  return index < 0 ? LENGTH_CLASSES.length - 1 : index;
+  let index = 0;
+  while (index < LENGTH_CLASSES.length - 1 && units > (LENGTH_CLASSES[index] ?? 0)) index++;
+  return index;
 }

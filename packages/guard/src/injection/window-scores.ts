@@ -1,6 +1,8 @@
 import { FEATURES_PER_UNIT, FeatureReader } from './features.ts';
 import { BLOCK, WINDOWS } from './model.ts';
 
+const AT_START = new FeatureReader();
+
 const LONGEST: number = WINDOWS.at(-1) ?? 1;
 
 /** Told of each window once it is complete: `[start, end)` in units read. */
@@ -12,7 +14,7 @@ export type WindowSink = (start: number, end: number, sum: number, count: number
  */
 export class WindowScores {
   readonly #weights: Int8Array | Float32Array;
-  #reader = new FeatureReader();
+  readonly #reader = new FeatureReader();
   /** Sums and feature counts of the last blocks, the one under way among them, at the block number modulo `LONGEST`. */
   readonly #sums = new Float64Array(LONGEST);
   readonly #counts = new Int32Array(LONGEST);
@@ -21,8 +23,45 @@ export class WindowScores {
   /** Units of the block under way. */
   #filled = 0;
 
+  /** What `rewind` goes back to. */
+  readonly #marked: { reader: FeatureReader; sums: Float64Array; counts: Int32Array; blocks: number; filled: number } = {
+    reader: new FeatureReader(),
+    sums: new Float64Array(LONGEST),
+    counts: new Int32Array(LONGEST),
+    blocks: 0,
+    filled: 0,
+  };
+
   constructor(weights: Int8Array | Float32Array) {
     this.#weights = weights;
+  }
+
+  /** Begins anew with another text. */
+  reset(): void {
+    this.#reader.follow(AT_START);
+    this.#sums.fill(0);
+    this.#counts.fill(0);
+    this.#blocks = 0;
+    this.#filled = 0;
+  }
+
+  /** Remembers this moment for `rewind`. */
+  mark(): void {
+    const marked = this.#marked;
+    marked.reader.follow(this.#reader);
+    marked.sums.set(this.#sums);
+    marked.counts.set(this.#counts);
+    marked.blocks = this.#blocks;
+    marked.filled = this.#filled;
+  }
+
+  rewind(): void {
+    const { reader, sums, counts, blocks, filled } = this.#marked;
+    this.#reader.follow(reader);
+    this.#sums.set(sums);
+    this.#counts.set(counts);
+    this.#blocks = blocks;
+    this.#filled = filled;
   }
 
   /** No window that is still to come starts before this offset. */
@@ -30,10 +69,11 @@ export class WindowScores {
     return Math.max(0, this.#blocks + 1 - LONGEST) * BLOCK;
   }
 
-  push(text: string, sink: WindowSink): void {
-    for (let from = 0; from < text.length; ) {
-      const to = Math.min(text.length, from + BLOCK - this.#filled);
-      this.#add(this.#reader.read(text, from, to, buffer));
+  /** Reads the first `length` of `units`. */
+  push(units: Uint16Array, length: number, sink: WindowSink): void {
+    for (let from = 0; from < length; ) {
+      const to = Math.min(length, from + BLOCK - this.#filled);
+      this.#add(this.#reader.read(units, from, to, buffer));
       this.#filled += to - from;
       from = to;
       if (this.#filled === BLOCK) this.#closeBlock(sink);
@@ -52,16 +92,6 @@ export class WindowScores {
       if (block === 0 || WINDOWS.includes(back + 1)) sink(block * BLOCK, end, sum, count);
       if (block === 0) break;
     }
-  }
-
-  copy(): WindowScores {
-    const other = new WindowScores(this.#weights);
-    other.#reader = this.#reader.copy();
-    other.#sums.set(this.#sums);
-    other.#counts.set(this.#counts);
-    other.#blocks = this.#blocks;
-    other.#filled = this.#filled;
-    return other;
   }
 
   #add(features: number): void {

@@ -1,7 +1,6 @@
+import { type MutablePiece, NO_UNITS, type Piece } from '../window/piece.ts';
+import { codePointAt } from '../window/tape.ts';
 import { DROPPED, foldPair, LONG_FOLDS, LOOK_UP, UNIT_FOLD } from './fold-table.ts';
-
-/** A unit other than those of ASCII that folding leaves alone. */
-const UNPLAIN = /[^\t\n\r -~]/;
 
 /**
  * Folds a text that arrives in pieces to what it looks like in plain letters, and keeps where every unit came from. Context-free, code point
@@ -11,55 +10,76 @@ const UNPLAIN = /[^\t\n\r -~]/;
  * next segment; but where `spread[i]` is above 0, all units of the segment come from the same `spread[i]` original units.
  */
 export class Folder {
-  #map = new SegmentMap();
+  readonly #map = new SegmentMap();
   #folded = 0;
   #original = 0;
-  #mark: { readonly map: SegmentMap; readonly folded: number; readonly original: number } = { map: this.#map, folded: 0, original: 0 };
+  #marked = { count: 1, folded: 0, original: 0 };
+  /** What a piece folds to, where that is another. Its units are made when first needed. */
+  readonly #piece: MutablePiece = { text: '', units: NO_UNITS, length: 0, plain: false };
 
   /** Units read. */
   get original(): number {
     return this.#original;
   }
 
-  push(piece: string): string {
-    // Most texts are plain throughout: asking for that first takes half the time of the loop.
-    let index = UNPLAIN.test(piece) ? this.#unchanged(piece, 0) : piece.length;
-    if (index === piece.length) {
-      this.#advance(index);
-      return piece;
-    }
-    // Text that folding changes is often changed throughout: units are collected in an array, which is faster than joining strings.
-    const units: number[] = [];
-    const chunks: string[] = [piece.slice(0, index)];
-    this.#advance(index);
-    while (index < piece.length) {
-      const until = this.#unchanged(piece, index);
-      if (until > index) {
-        this.#advance(until - index);
-        if (until - index < 64) for (; index < until; index++) units.push(piece.charCodeAt(index));
-        else {
-          chunks.push(String.fromCharCode(...units.splice(0)), piece.slice(index, until));
-          index = until;
-        }
-      } else {
-        const codePoint = piece.codePointAt(index) ?? 0;
-        const width = codePoint > 0xffff ? 2 : 1;
-        const folded = foldOne(codePoint);
-        if (codePoint === folded.codePointAt(0) && folded.length === width) this.#advance(width);
-        else this.#replace(folded.length, width);
-        for (let unit = 0; unit < folded.length; unit++) units.push(folded.charCodeAt(unit));
-        index += width;
-      }
-      if (units.length >= 4096) chunks.push(String.fromCharCode(...units.splice(0)));
-    }
-    chunks.push(String.fromCharCode(...units));
-    return chunks.join('');
+  /** Units given out. */
+  get folded(): number {
+    return this.#folded;
   }
 
-  #unchanged(piece: string, from: number): number {
-    let index = from;
-    while (index < piece.length && UNIT_FOLD[piece.charCodeAt(index)] === piece.charCodeAt(index)) index++;
-    return index;
+  reset(): void {
+    this.#map.reset();
+    this.#folded = 0;
+    this.#original = 0;
+  }
+
+  /** The piece itself where folding leaves it alone; otherwise one that lasts until the next call. */
+  push(piece: Piece): Piece {
+    const { units, length } = piece;
+    let index = piece.plain ? length : unchanged(units, 0, length);
+    this.#advance(index);
+    if (index === length) return piece;
+    this.#reserve(index + 64);
+    let out = this.#piece.units;
+    out.set(units.subarray(0, index));
+    let count = index;
+    while (index < length) {
+      const unit = units[index] ?? 0;
+      const one = UNIT_FOLD[unit] ?? unit;
+      if (count + LONGEST_FOLD > out.length) out = this.#reserve(count * 2);
+      if (one === unit && one !== DROPPED && one !== LOOK_UP) {
+        const until = Math.min(unchanged(units, index, length), index + out.length - count);
+        for (let from = index; from < until; from++) out[count++] = units[from] ?? 0;
+        this.#advance(until - index);
+        index = until;
+        continue;
+      }
+      const codePoint = codePointAt(units, index, length);
+      const width = codePoint > 0xffff ? 2 : 1;
+      if (one !== LOOK_UP) {
+        if (one !== DROPPED) out[count++] = one;
+        this.#replace(one === DROPPED ? 0 : 1, 1);
+      } else {
+        const folded = codePoint > 0xffff ? foldPair(codePoint) : (LONG_FOLDS.get(codePoint) ?? String.fromCharCode(codePoint));
+        if (codePoint === folded.codePointAt(0) && folded.length === width) this.#advance(width);
+        else this.#replace(folded.length, width);
+        for (let at = 0; at < folded.length; at++) out[count++] = folded.charCodeAt(at);
+      }
+      index += width;
+    }
+    this.#piece.length = count;
+    this.#piece.text = textOf(out, count);
+    return this.#piece;
+  }
+
+  /** Room for `count` units and the longest fold. Keeps what is there. */
+  #reserve(count: number): Uint16Array {
+    const old = this.#piece.units;
+    if (old.length < count + LONGEST_FOLD) {
+      this.#piece.units = new Uint16Array(2 * (count + LONGEST_FOLD));
+      this.#piece.units.set(old);
+    }
+    return this.#piece.units;
   }
 
   /** Original offset where the folded unit at `offset` begins. */
@@ -81,17 +101,19 @@ export class Folder {
   /** Forgets what only concerns folded text before `offset`. */
   discard(offset: number): void {
     const first = this.#segmentAt(offset);
-    if (first > 0) this.#map = this.#map.from(first);
+    if (first > 0) this.#map.drop(first);
   }
 
   mark(): void {
-    this.#mark = { map: this.#map.from(0), folded: this.#folded, original: this.#original };
+    this.#marked.count = this.#map.count;
+    this.#marked.folded = this.#folded;
+    this.#marked.original = this.#original;
   }
 
   rewind(): void {
-    this.#map = this.#mark.map.from(0);
-    this.#folded = this.#mark.folded;
-    this.#original = this.#mark.original;
+    this.#map.count = this.#marked.count;
+    this.#folded = this.#marked.folded;
+    this.#original = this.#marked.original;
   }
 
   #advance(count: number): void {
@@ -126,16 +148,12 @@ export class Folder {
 
 /** Segments in one growing array, three numbers each. */
 class SegmentMap {
-  #cells: Int32Array;
-  #count: number;
+  #cells: Int32Array = new Int32Array(6);
+  count = 1;
 
-  constructor(cells: Int32Array = Int32Array.of(0, 0, 0, 0, 0, 0), count = 1) {
-    this.#cells = cells;
-    this.#count = count;
-  }
-
-  get count(): number {
-    return this.#count;
+  reset(): void {
+    this.#cells.fill(0, 0, 3);
+    this.count = 1;
   }
 
   folded(segment: number): number {
@@ -151,7 +169,7 @@ class SegmentMap {
   }
 
   add(folded: number, original: number, spread: number): void {
-    const at = this.#count++ * 3;
+    const at = this.count++ * 3;
     if (at === this.#cells.length) {
       const larger = new Int32Array(at * 2);
       larger.set(this.#cells);
@@ -162,15 +180,28 @@ class SegmentMap {
     this.#cells[at + 2] = spread;
   }
 
-  from(segment: number): SegmentMap {
-    const count = this.#count - segment;
-    return new SegmentMap(this.#cells.slice(segment * 3, (segment + count) * 3), count);
+  /** Forgets the first segments. */
+  drop(segments: number): void {
+    this.#cells.copyWithin(0, segments * 3, this.count * 3);
+    this.count -= segments;
   }
 }
 
-function foldOne(codePoint: number): string {
-  if (codePoint > 0xffff) return foldPair(codePoint);
-  const unit = UNIT_FOLD[codePoint] ?? codePoint;
-  if (unit === DROPPED) return '';
-  return unit === LOOK_UP ? (LONG_FOLDS.get(codePoint) ?? String.fromCharCode(codePoint)) : String.fromCharCode(unit);
+/** More than the 18 units of U+FDFA, the longest compatibility decomposition of Unicode. */
+const LONGEST_FOLD = 24;
+
+/** Offset of the first unit from `from` on that folding may change. */
+function unchanged(units: Uint16Array, from: number, length: number): number {
+  let index = from;
+  for (; index < length; index++) {
+    const unit = units[index] ?? 0;
+    if (UNIT_FOLD[unit] !== unit || unit === DROPPED || unit === LOOK_UP) break;
+  }
+  return index;
+}
+
+function textOf(units: Uint16Array, count: number): string {
+  let text = '';
+  for (let from = 0; from < count; from += 4096) text += String.fromCharCode(...units.subarray(from, Math.min(count, from + 4096)));
+  return text;
 }

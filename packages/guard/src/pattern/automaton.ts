@@ -79,6 +79,7 @@ export class Automaton {
   readonly #young: number;
   #states: State[] = [];
   #byKey = new Map<string, State>();
+  #start: State | null = null;
   readonly #initial: Int32Array;
   /** Scratch marks, by instruction and by pattern; a value equal to `#mark` means marked in this computation. */
   readonly #seenBefore: Int32Array;
@@ -113,7 +114,8 @@ export class Automaton {
 
   /** The state before the first unit of a text. */
   start(): State {
-    return this.#intern([], 0, [], this.program.asserts ? KIND_EDGE : KIND_OTHER);
+    this.#start ??= this.#intern([], 0, [], this.program.asserts ? KIND_EDGE : KIND_OTHER);
+    return this.#start;
   }
 
   stateAt(base: number): State {
@@ -168,6 +170,7 @@ export class Automaton {
 
   #empty(): void {
     this.generation++;
+    this.#start = null;
     this.#states = [];
     this.steps = [];
     this.#byKey = new Map();

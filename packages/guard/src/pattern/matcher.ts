@@ -1,3 +1,4 @@
+import { pieceOf } from '../window/piece.ts';
 import type { State, Step } from './automaton.ts';
 import type { PatternMatch, PatternSet } from './pattern-set.ts';
 
@@ -22,7 +23,13 @@ export class Matcher {
   #tentative = new Map<number, PatternMatch[]>();
   readonly #stops: boolean;
   #stopped = false;
-  #mark: Mark;
+  /** What `rewind` goes back to. */
+  #markedState: State;
+  #markedGeneration: number;
+  #markedLength = 0;
+  #markedStarts: Int32Array = new Int32Array(0);
+  #markedOld = 0;
+  #markedTentative: ReadonlyMap<number, readonly PatternMatch[]> = NO_MATCHES;
 
   /** @param stops whether an urgent match ends the reading */
   constructor(set: PatternSet, stops = true) {
@@ -30,7 +37,8 @@ export class Matcher {
     this.#set = set;
     this.#state = set.automaton.start();
     this.#generation = set.automaton.generation;
-    this.#mark = { state: this.#state, generation: this.#generation, length: 0, starts: [], tentative: [] };
+    this.#markedState = this.#state;
+    this.#markedGeneration = this.#generation;
   }
 
   /** The smallest offset at which a match could start that is not reported yet; what lies before is decided. Never decreases. */
@@ -46,43 +54,65 @@ export class Matcher {
   /** Another reader, at the moment of the last `mark`, that waits for the final form of every match: it never stops at an urgent one. */
   fork(): Matcher {
     const other = new Matcher(this.#set, false);
-    other.#mark = this.#mark;
+    other.#markedState = this.#markedState;
+    other.#markedGeneration = this.#markedGeneration;
+    other.#markedLength = this.#markedLength;
+    other.#markedStarts = this.#markedStarts.slice();
+    other.#markedOld = this.#markedOld;
+    other.#markedTentative = this.#markedTentative;
     other.rewind();
     return other;
   }
 
+  /** Begins anew with another text. */
+  reset(): void {
+    this.#state = this.#set.automaton.start();
+    this.#generation = this.#set.automaton.generation;
+    this.#length = 0;
+    this.#old = 0;
+    if (this.#tentative.size > 0) this.#tentative.clear();
+    this.#stopped = false;
+  }
+
   /** Remembers this moment for `rewind`. */
   mark(): void {
-    this.#mark = {
-      state: this.#state,
-      generation: this.#generation,
-      length: this.#length,
-      starts: this.#old === 0 ? [] : [...this.#starts.subarray(0, this.#old)],
-      tentative: this.#tentative.size === 0 ? [] : [...this.#tentative].map(([pattern, list]) => [pattern, [...list]]),
-    };
+    this.#markedState = this.#state;
+    this.#markedGeneration = this.#generation;
+    this.#markedLength = this.#length;
+    this.#markedOld = this.#old;
+    if (this.#old > 0) {
+      if (this.#markedStarts.length < this.#old) this.#markedStarts = new Int32Array(this.#starts.length);
+      for (let register = 0; register < this.#old; register++) this.#markedStarts[register] = this.#starts[register] ?? 0;
+    }
+    this.#markedTentative = this.#tentative.size === 0 ? NO_MATCHES : copyOf(this.#tentative);
   }
 
   /** Goes back to the moment of the last `mark`. */
   rewind(): void {
-    const { state, generation, length, starts, tentative } = this.#mark;
-    this.#state = state;
-    this.#generation = generation;
-    this.#length = length;
-    this.#reserve(starts.length);
-    this.#starts.set(starts);
-    this.#old = starts.length;
-    this.#tentative = new Map(tentative.map(([pattern, list]) => [pattern, [...list]]));
+    this.#state = this.#markedState;
+    this.#generation = this.#markedGeneration;
+    this.#length = this.#markedLength;
+    this.#reserve(this.#markedOld);
+    this.#starts.set(this.#markedStarts.subarray(0, this.#markedOld));
+    this.#old = this.#markedOld;
+    this.#tentative = copyOf(this.#markedTentative);
     this.#stopped = false;
   }
 
   /** Reads the next piece. Returns the matches that became final, in the order in which they did. */
   push(piece: string): PatternMatch[] {
     const matches: PatternMatch[] = [];
-    if (this.#stopped) return matches;
+    const { units, length } = pieceOf(piece);
+    this.read(units, length, matches);
+    return matches;
+  }
+
+  /** As `push`, for the first `count` of `units`; adds to `matches`. */
+  read(units: Uint16Array, count: number, matches: PatternMatch[]): void {
+    if (this.#stopped) return;
     const { automaton, maxMatch } = this.#set;
     const { classOf } = automaton.program;
     const origin = this.#length;
-    const count = piece.length;
     let base = this.#current().base;
     let { table, steps } = automaton;
     let index = 0;
@@ -93,7 +123,7 @@ export class Matcher {
       let unitClass = 0;
       let cell = 1;
       while (index < limit) {
-        unitClass = classOf[piece.charCodeAt(index)] ?? 0;
+        unitClass = classOf[units[index] ?? 0] ?? 0;
         cell = table[base + unitClass] ?? 0;
         if (cell <= 0) break;
         base = cell - 1;
@@ -122,18 +152,22 @@ export class Matcher {
     this.#length = origin + index;
     this.#state = automaton.stateAt(base);
     this.#generation = automaton.generation;
-    return matches;
   }
 
   /** The text ends here. Returns the remaining matches. */
   end(): PatternMatch[] {
     const matches: PatternMatch[] = [];
-    if (this.#stopped) return matches;
+    this.finish(matches);
+    return matches;
+  }
+
+  /** As `end`; adds to `matches`. */
+  finish(matches: PatternMatch[]): void {
+    if (this.#stopped) return;
     this.#accept(this.#set.automaton.finish(this.#current()), this.#length, this.#length, this.#length + 1, matches);
     this.#settle(Number.POSITIVE_INFINITY, this.#length + 1, matches);
     this.#old = 0;
     this.#state = this.#set.automaton.start();
-    return matches;
   }
 
   /** The state, brought into the present generation if another reader's work emptied the cache. */
@@ -222,10 +256,10 @@ export class Matcher {
   }
 }
 
-interface Mark {
-  readonly state: State;
-  readonly generation: number;
-  readonly length: number;
-  readonly starts: readonly number[];
-  readonly tentative: readonly (readonly [number, PatternMatch[]])[];
+const NO_MATCHES: ReadonlyMap<number, readonly PatternMatch[]> = new Map();
+
+function copyOf(lists: ReadonlyMap<number, readonly PatternMatch[]>): Map<number, PatternMatch[]> {
+  const copy = new Map<number, PatternMatch[]>();
+  for (const [pattern, list] of lists) copy.set(pattern, [...list]);
+  return copy;
 }

@@ -1,6 +1,7 @@
 import type { Finding, TextEdit } from '@sallyport/core';
 import type { Hit, Scanner } from '../detect/detector.ts';
 import type { TextWindow, WindowStep } from '../guard.ts';
+import { giveUnits, MAX_PIECE, type MutablePiece, NO_UNITS, takeUnits } from './piece.ts';
 import { isHighSurrogate, isLowSurrogate, type Tape } from './tape.ts';
 
 const NOTHING: readonly never[] = [];
@@ -31,6 +32,7 @@ export class ScanWindow implements TextWindow {
   /** Numbers given to the values of each label. */
   readonly #labelled = new Map<string, Map<string, number>>();
   #closed: 'block' | 'end' | null = null;
+  readonly #piece: MutablePiece = { text: '', units: NO_UNITS, length: 0, plain: true };
 
   /**
    * @param mayBlock false where no scanner can report a block, which spares looking for one
@@ -51,7 +53,14 @@ export class ScanWindow implements TextWindow {
       this.#carry = piece.slice(-1);
       piece = piece.slice(0, -1);
     }
-    return this.#read(piece, false);
+    if (piece.length <= MAX_PIECE) return this.#read(piece, false);
+    const steps: WindowStep[] = [];
+    for (let from = 0; from < piece.length && this.#closed === null; ) {
+      const to = pieceEnd(piece, from);
+      steps.push(this.#read(piece.slice(from, to), false));
+      from = to;
+    }
+    return oneStep(steps);
   }
 
   end(): WindowStep {
@@ -63,19 +72,45 @@ export class ScanWindow implements TextWindow {
     return step;
   }
 
+  /** Begins anew with another text. */
+  reset(): void {
+    this.#tape.reset();
+    for (const scanner of this.#scanners) scanner.reset();
+    this.#carry = '';
+    this.#length = 0;
+    this.#released = 0;
+    this.#covered = 0;
+    if (this.#hits.length > 0) this.#hits = [];
+    if (this.#labelled.size > 0) this.#labelled.clear();
+    this.#closed = null;
+  }
+
   /** Reads and ends a whole text at once, in place of `push` and `end`. After a block nothing is released. */
   whole(text: string): WindowStep {
     this.#length = text.length;
     this.#tape.append(text);
-    for (const scanner of this.#scanners) {
-      scanner.mark();
-      scanner.push(text, this.#hits);
-      scanner.end(this.#hits);
+    for (let from = 0; from < text.length; ) {
+      const to = pieceEnd(text, from);
+      for (const scanner of this.#scanners) scanner.mark();
+      this.#show(from === 0 && to === text.length ? text : text.slice(from, to), this.#hits);
+      from = to;
     }
+    for (const scanner of this.#scanners) scanner.end(this.#hits);
     const block = this.#mayBlock ? firstBlock(this.#hits) : null;
     if (block === null) return this.#release(this.#length);
     const certain = this.#hits.filter((hit) => hit.at <= block.at).sort(byPlace);
     return { released: 0, edits: NOTHING, findings: toFindings(certain), effect: 'block' };
+  }
+
+  /** Gives a piece to every scanner. */
+  #show(text: string, hits: Hit[]): void {
+    const buffer = takeUnits();
+    const piece = this.#piece;
+    buffer.fill(piece, text);
+    for (const scanner of this.#scanners) scanner.push(piece, hits);
+    piece.units = NO_UNITS;
+    piece.text = '';
+    giveUnits(buffer);
   }
 
   #nothing(): WindowStep {
@@ -89,7 +124,7 @@ export class ScanWindow implements TextWindow {
     this.#tape.append(piece);
     for (const scanner of this.#scanners) scanner.mark();
     const hits = [...before];
-    for (const scanner of this.#scanners) scanner.push(piece, hits);
+    this.#show(piece, hits);
     if (last) for (const scanner of this.#scanners) scanner.end(hits);
     const block = this.#mayBlock ? firstBlock(hits) : null;
     if (block !== null) return this.#block(block, hits, before, piece.slice(0, block.at - 1 - origin));
@@ -103,10 +138,8 @@ export class ScanWindow implements TextWindow {
   #block(block: Hit, hits: readonly Hit[], before: readonly Hit[], harmless: string): WindowStep {
     this.#hits = [...before];
     this.#length = block.at - 1;
-    for (const scanner of this.#scanners) {
-      scanner.rewind();
-      scanner.push(harmless, this.#hits);
-    }
+    for (const scanner of this.#scanners) scanner.rewind();
+    this.#show(harmless, this.#hits);
     const decided = this.#decided();
     const { released, edits, findings } = this.#release(decided);
     const rest = hits.filter((hit) => hit.at <= block.at && hit.start >= decided).sort(byPlace);
@@ -161,6 +194,24 @@ export class ScanWindow implements TextWindow {
   #isPairInside(offset: number): boolean {
     return isHighSurrogate(this.#tape.unitAt(offset - 1)) && isLowSurrogate(this.#tape.unitAt(offset));
   }
+}
+
+/** Where the piece from `from` on ends: as long as a piece may be, but not between two surrogates. */
+function pieceEnd(text: string, from: number): number {
+  const end = from + MAX_PIECE;
+  if (end >= text.length) return text.length;
+  return isHighSurrogate(text.charCodeAt(end - 1)) ? end - 1 : end;
+}
+
+const STRENGTH: readonly WindowStep['effect'][] = ['pass', 'flag', 'redact', 'unavailable', 'block'];
+
+function oneStep(steps: readonly WindowStep[]): WindowStep {
+  return {
+    released: steps.at(-1)?.released ?? 0,
+    edits: steps.flatMap(({ edits }) => edits),
+    findings: steps.flatMap(({ findings }) => findings),
+    effect: STRENGTH[Math.max(0, ...steps.map(({ effect }) => STRENGTH.indexOf(effect)))] ?? 'pass',
+  };
 }
 
 function firstBlock(hits: readonly Hit[]): Hit | null {

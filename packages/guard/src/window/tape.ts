@@ -20,12 +20,10 @@ export class Tape {
     return this.#held.slice(Math.max(0, start - this.#from), Math.max(0, end - this.#from));
   }
 
-  /** What is held before `offset`, on a tape of its own. */
-  copyBefore(offset: number): Tape {
-    const copy = new Tape();
-    copy.#from = this.#from;
-    copy.#held = this.slice(this.#from, offset);
-    return copy;
+  /** Begins anew with another text. */
+  reset(): void {
+    this.#held = '';
+    this.#from = 0;
   }
 
   /** The code unit at `offset`, or -1 where it is not held. */
@@ -54,4 +52,16 @@ export function isHighSurrogate(unit: number): boolean {
 
 export function isLowSurrogate(unit: number): boolean {
   return unit >= 0xdc00 && unit <= 0xdfff;
+}
+
+/** The code point of a surrogate pair. */
+export function pair(high: number, low: number): number {
+  return ((high - 0xd800) << 10) + (low - 0xdc00) + 0x10000;
+}
+
+/** The code point at `index` of the first `length` units; a surrogate that stands alone is one. */
+export function codePointAt(units: Uint16Array, index: number, length: number): number {
+  const unit = units[index] ?? 0;
+  const next = index + 1 < length ? (units[index + 1] ?? 0) : 0;
+  return isHighSurrogate(unit) && isLowSurrogate(next) ? pair(unit, next) : unit;
 }
