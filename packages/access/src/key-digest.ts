@@ -7,8 +7,10 @@ const MAX_DIGESTS = 2;
 const MIN_PEPPER_BYTES = 32;
 
 const NO_DIGESTS: readonly KeyDigest[] = [];
-/** Reused between calls: verification is synchronous and leaves nothing secret in it. */
-const stored = Buffer.alloc(DIGEST_BYTES);
+/** Stands in where there is nothing to compare with, so that the comparison is made all the same. */
+const NOTHING = Buffer.alloc(DIGEST_BYTES);
+/** Digests of a snapshot as bytes: decoded when a key is first seen, gone with the snapshot. Null where the text is none. */
+const decoded = new WeakMap<KeyDigest, Buffer | null>();
 
 /**
  * What is kept of a key: HMAC-SHA-256 under the pepper, base64url. A reader of the database cannot find the key, and a writer of the
@@ -74,12 +76,21 @@ function compareDigests(presented: Buffer, digests: readonly KeyDigest[] | null,
   let outcome: 'match' | 'ended' | 'mismatch' = 'mismatch';
   for (let slot = 0; slot < MAX_DIGESTS; slot++) {
     const candidate = candidates[slot];
-    stored.fill(0);
-    const usable = stored.write(candidate?.hmac ?? '', 'base64url') === DIGEST_BYTES;
-    const equal = timingSafeEqual(presented, stored);
-    if (!equal || !usable || candidate === undefined) continue;
+    const stored = candidate === undefined ? null : bytesOf(candidate);
+    const equal = timingSafeEqual(presented, stored ?? NOTHING);
+    if (!equal || stored === null || candidate === undefined) continue;
     if (candidate.until === null || candidate.until > now) outcome = 'match';
     else if (outcome !== 'match') outcome = 'ended';
   }
   return outcome;
+}
+
+function bytesOf(digest: KeyDigest): Buffer | null {
+  let bytes = decoded.get(digest);
+  if (bytes === undefined) {
+    const read = Buffer.from(digest.hmac, 'base64url');
+    bytes = read.length === DIGEST_BYTES ? read : null;
+    decoded.set(digest, bytes);
+  }
+  return bytes;
 }

@@ -39,9 +39,9 @@ export function readBody(request: IncomingMessage | Http2ServerRequest, reply: R
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   const chunks: Buffer[] = [];
   let size = 0;
+  const until = performance.now() + settings.bodyTimeout * BODY_PAUSES;
   const stop = (settle: () => void): void => {
     clearTimeout(pause);
-    clearTimeout(whole);
     forget();
     request.removeListener('data', onData);
     request.removeListener('end', onEnd);
@@ -56,12 +56,13 @@ export function readBody(request: IncomingMessage | Http2ServerRequest, reply: R
       return;
     }
     chunks.push(chunk);
-    pause.refresh();
+    // While it keeps coming only the whole time counts; once it pauses, the timer ends it.
+    if (performance.now() > until) late();
+    else pause.refresh();
   };
   const onEnd = (): void => stop(() => resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, size)));
   const late = (): void => fail(new Fault('request_timeout', 'The request body did not arrive in time.'));
   const pause = setTimeout(late, settings.bodyTimeout);
-  const whole = setTimeout(late, settings.bodyTimeout * BODY_PAUSES);
   const forget = reply.onGone(fail);
   request.on('data', onData);
   request.on('end', onEnd);

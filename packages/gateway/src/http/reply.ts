@@ -21,7 +21,7 @@ export class Reply {
   #state: 'open' | 'headed' | 'finished' | 'gone' = 'open';
   #closing = false;
   /** Further headers every answer to this request carries (CORS, limits), flat. */
-  #extra: readonly string[] = [];
+  readonly #extra: string[] = [];
 
   /** `secure`: over TLS. `writeTimeout`: milliseconds a client may leave a full buffer unread. */
   constructor(writer: Writer, options: { readonly secure: boolean; readonly writeTimeout: number }) {
@@ -74,7 +74,7 @@ export class Reply {
 
   /** Headers every answer to this request carries from now on. */
   addHeaders(headers: readonly string[]): void {
-    if (headers.length > 0) this.#extra = [...this.#extra, ...headers];
+    this.#extra.push(...headers);
   }
 
   /** The connection ends with this answer (HTTP/1.1; HTTP/2 writers drop the header): its request was not read to the end, or the server drains. */
@@ -91,14 +91,13 @@ export class Reply {
   send(status: number, contentType: string | null, headers: readonly string[], body: Buffer): Promise<void> | null {
     if (this.#state !== 'open') return null;
     // RFC 9110 section 8.6: no length where there can be no content.
-    const length = status === 204 ? [] : ['content-length', String(body.length)];
-    if (body.length <= SLICE) {
-      this.#state = 'finished';
-      this.#head(status, contentType, [...headers, ...length]);
+    const length = status === 204 ? null : body.length;
+    this.#state = body.length <= SLICE ? 'finished' : 'headed';
+    this.#head(status, contentType, headers, length);
+    if (this.#state === 'finished') {
       this.#writer.end(body, this.#writeTimeout);
       return null;
     }
-    this.begin(status, contentType, [...headers, ...length]);
     return this.#writeSlices(body).then(() => this.end());
   }
 
@@ -106,7 +105,7 @@ export class Reply {
   begin(status: number, contentType: string | null, headers: readonly string[]): void {
     if (this.#state !== 'open') return;
     this.#state = 'headed';
-    this.#head(status, contentType, headers);
+    this.#head(status, contentType, headers, null);
   }
 
   /** Writes a chunk. Returns null where more may follow at once, else a promise to wait for; it rejects when the client leaves or stalls. */
@@ -129,8 +128,9 @@ export class Reply {
     this.#writer.cut();
   }
 
-  #head(status: number, contentType: string | null, headers: readonly string[]): void {
-    const all = [...SECURITY_HEADERS, ...(this.#secure ? HSTS : []), ...this.#extra, ...headers];
+  #head(status: number, contentType: string | null, headers: readonly string[], length: number | null): void {
+    const all = SECURITY_HEADERS.concat(this.#secure ? HSTS : [], this.#extra, headers);
+    if (length !== null) all.push('content-length', String(length));
     if (contentType !== null) all.push('content-type', contentType);
     if (this.#closing) all.push('connection', 'close');
     this.#writer.head(status, all);
