@@ -8,6 +8,8 @@ const PEERS = [
   { program: '/usr/lib/postgresql', package: 'postgresql' },
   { program: '/usr/bin/openssl', package: 'openssl' },
   { program: '/usr/bin/curl', package: 'curl' },
+  { program: '/usr/bin/promtool', package: 'prometheus' },
+  { program: '/usr/bin/amtool', package: 'prometheus-alertmanager' },
 ];
 
 function installPeers() {

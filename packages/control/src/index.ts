@@ -21,7 +21,13 @@ export { type ConfigReference, checkReferences, references, resolveStorage } fro
 export { CONFIG_JSON_SCHEMA } from './config/schema.ts';
 export { type ResolvedSecret, resolveSecret, SecretError, type SecretSource } from './config/secret.ts';
 export type { JsonSchema } from './config/shape.ts';
-export { type MetricSources, PrometheusMeter } from './metrics/prometheus.ts';
+export { type ScrapeTarget, scrapeEngines } from './metrics/engines.ts';
+export { CONTENT_TYPES, type Exposition, negotiate } from './metrics/exposition.ts';
+export { hostFamilies } from './metrics/host.ts';
+export type { Family } from './metrics/instrument.ts';
+export { ProcessMetrics } from './metrics/process.ts';
+export { PrometheusMeter } from './metrics/prometheus.ts';
+export { type InstallationState, installationFamilies } from './metrics/sources.ts';
 export * from './service/index.ts';
 export { buildSnapshot, SnapshotError, type SnapshotInput } from './snapshot/build.ts';
 export { SNAPSHOT_FILE, SnapshotCache } from './snapshot/cache.ts';

@@ -1,5 +1,6 @@
 import type { LogFields, Logger } from '@sallyport/core';
 import { type AdminServer, type AdminServerOptions, createAdminServer, keyAuthenticator, type SnapshotStatus } from '../src/admin/index.ts';
+import { CONTENT_TYPES } from '../src/metrics/exposition.ts';
 import { type Bench, type BenchOptions, bench } from './service-fixture.ts';
 
 /** An admin server over a set-up installation, on loopback. */
@@ -46,7 +47,7 @@ export async function adminBench(options: AdminBenchOptions = {}): Promise<Admin
     store: b.store,
     authenticate: keyAuthenticator(b.store.keys, b.ports.pepper, b.clock),
     snapshotStatus: () => state.snapshot,
-    metrics: async () => 'sallyport_up 1\n',
+    metrics: async () => ({ contentType: CONTENT_TYPES.prometheus, text: 'sallyport_up 1\n' }),
     record: b.ports.record,
     logger,
     clock: b.clock,

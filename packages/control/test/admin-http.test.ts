@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { describe, test } from 'node:test';
+import { CONTENT_TYPES } from '@sallyport/control';
 import { Fault } from '@sallyport/core';
 import { postgresMissing, rawExchange, requestBytes, startPostgres } from '@sallyport/testkit';
 import { Authority } from '@sallyport/testkit/certificates';
@@ -265,11 +266,11 @@ test('garbage behind a request does not get in front of its answer', async () =>
       metricsPublic: true,
       metrics: async () => {
         await held;
-        return 'late 1\n';
+        return { contentType: CONTENT_TYPES.prometheus, text: 'late 1\n' };
       },
     },
   });
-  const exchange = rawExchange({ port: a.port }, 'GET /metrics HTTP/1.1\r\nhost: x\r\n\r\nnonsense\r\n\r\n', 'GET');
+  const exchange = rawExchange({ port: a.port }, 'GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\nnonsense\r\n\r\n', 'GET');
   const outcome = exchange.then(
     (reply) => reply.body.toString(),
     () => 'closed',
@@ -317,6 +318,25 @@ test('metrics take a permission, unless they are opened and only this machine ca
   await using opened = await adminBench({ server: { metricsPublic: true } });
   assert.equal((await opened.call('GET', '/metrics', { key: null })).text, 'sallyport_up 1\n');
   assert.equal((await opened.call('GET', '/admin/v1/status', { key: null })).status, 401);
+});
+
+test('a page whose name was pointed at this machine reads no metrics (DNS rebinding)', async () => {
+  await using a = await adminBench({ server: { metricsPublic: true } });
+  const get = async (host: string): Promise<number> => {
+    const reply = await rawExchange({ port: a.port }, `GET /metrics HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`, 'GET');
+    return reply.status;
+  };
+  for (const host of ['localhost', 'LOCALHOST:7071', '127.0.0.1', `127.0.0.1:${a.port}`, '[::1]:7071', '127.8.9.1'])
+    assert.equal(await get(host), 200, host);
+  for (const host of [
+    'attacker.example',
+    'attacker.example:7071',
+    'localhost.attacker.example',
+    '127.0.0.1.attacker.example',
+    '0.0.0.0',
+    '',
+  ])
+    assert.equal(await get(host), 401, host);
 });
 
 test('where a call came from is the socket, or what a trusted proxy says', async () => {

@@ -1,3 +1,5 @@
+import type { UpstreamKind } from './snapshot.ts';
+
 /** Counting without a metrics library: the data plane reports here, the control plane renders. Labels are from closed vocabularies only. */
 export interface Meter {
   /** One exchange ended. `model` is a public route name or `-` where none was resolved. Times are seconds. */
@@ -10,10 +12,16 @@ export interface Meter {
 }
 
 export interface ExchangeSample {
+  /** The request id, null where the ledger has no entry of it, and the trace it belongs to: for following a number up, never a label. */
+  readonly id: string | null;
+  readonly trace: string | null;
   readonly endpoint: string;
   readonly model: string;
+  /** Kind of the model server that was asked, or null where none was. */
+  readonly provider: UpstreamKind | null;
   readonly outcome: string;
   readonly status: number;
+  readonly streamed: boolean;
   readonly overhead: number;
   readonly ttft: number | null;
   readonly total: number;

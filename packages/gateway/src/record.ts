@@ -9,6 +9,8 @@ import {
   type Meter,
   type Outcome,
   type Principal,
+  type Upstream,
+  type UpstreamKind,
   type Usage,
   type Verdict,
 } from '@sallyport/core';
@@ -48,6 +50,8 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
   /** The model where it is one of the configuration: what a client makes up must not become a label of the metrics. */
   #modelLabel = '-';
   #upstream: string | null = null;
+  #provider: UpstreamKind | null = null;
+  #streamed = false;
   #attempts = 0;
   #promptDigest: string | null = null;
   #replyDigest: string | null = null;
@@ -91,6 +95,7 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
     if (model !== null && snapshot.routes.has(model)) this.#modelLabel = model;
     // A name from a path has no bound but the head's.
     this.#model = model !== null && model.length > MODEL_NAME ? printable(model, MODEL_NAME) : model;
+    this.#streamed = request?.stream ?? false;
     this.#promptDigest = request === null ? null : this.#ports.ledger.digest(request.json.bytes);
   }
 
@@ -109,8 +114,9 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
   }
 
   /** A try at an upstream begins. */
-  attempt(upstream: string): void {
-    this.#upstream = upstream;
+  attempt({ name, kind }: Upstream): void {
+    this.#upstream = name;
+    this.#provider = kind;
     this.#attempts += 1;
     this.pause();
   }
@@ -152,10 +158,14 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
     const ttft = this.#firstByteAt === 0 ? null : this.#firstByteAt - this.#incoming.startedAt;
     this.#ports.meter.inFlight(-1);
     this.#ports.meter.exchange({
+      id: this.#principal === null ? null : this.#incoming.id,
+      trace: null,
       endpoint: this.#endpoint,
       model: this.#upstream === null ? '-' : this.#modelLabel,
+      provider: this.#provider,
       outcome,
       status: fault?.status ?? 200,
+      streamed: this.#streamed,
       overhead: Math.max(0, total - this.#waited) / 1000,
       ttft: ttft === null ? null : ttft / 1000,
       total: total / 1000,

@@ -8,11 +8,11 @@ import {
   keyAuthenticator,
   resolveSecret,
 } from '@sallyport/control';
-import { Fault } from '@sallyport/core';
 import type { Store } from '@sallyport/store';
 import type { Installation } from '../installation.ts';
 import { VERSION } from '../version.ts';
 import type { DataPlane } from './data-plane.ts';
+import type { Telemetry } from './telemetry.ts';
 
 /** The control plane of a process, running. */
 export interface ControlPlane extends AsyncDisposable {
@@ -22,12 +22,13 @@ export interface ControlPlane extends AsyncDisposable {
   prepareReload(config: Config): () => void;
 }
 
-/** Starts the admin API. `data` is the data plane of the same process, whose snapshot and counters it shows, or null. */
+/** Starts the admin API. `data` is the data plane of the same process, whose snapshot it shows, or null. */
 export async function startControlPlane(
   installation: Installation,
   service: ControlService,
   store: Store,
   data: DataPlane | null,
+  telemetry: Telemetry,
 ): Promise<ControlPlane> {
   const { config, home, clock, random, logger } = installation;
   const server = createAdminServer({
@@ -40,10 +41,7 @@ export async function startControlPlane(
       const { sourceVersion, staleSince } = data.feed.status;
       return { version: snapshot.version, builtAt: snapshot.builtAt, sourceVersion, staleSince };
     },
-    metrics: () => {
-      if (data === null) throw new Fault('not_found', 'This process runs no gateway; ask a process that does.');
-      return data.meter.render();
-    },
+    metrics: (accept) => telemetry.render(accept),
     metricsPublic: true,
     record: (facts) => installation.record(facts),
     logger,

@@ -1,20 +1,12 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  type Config,
-  PrometheusMeter,
-  resolveSecret,
-  SNAPSHOT_FILE,
-  SnapshotCache,
-  SnapshotFeed,
-  storeSource,
-  WrongPepper,
-} from '@sallyport/control';
+import { type Config, resolveSecret, SNAPSHOT_FILE, SnapshotCache, SnapshotFeed, storeSource, WrongPepper } from '@sallyport/control';
 import type { Snapshot } from '@sallyport/core';
 import { Gateway, HttpJwksSource, type TlsMaterial } from '@sallyport/gateway';
 import type { Store } from '@sallyport/store';
 import type { Installation } from '../installation.ts';
 import { LateStoreSource } from './store-source.ts';
+import type { Telemetry } from './telemetry.ts';
 
 /** Milliseconds between two writes of when keys were last used. */
 const KEY_USE_INTERVAL = 60_000;
@@ -23,7 +15,6 @@ const KEY_USE_INTERVAL = 60_000;
 export interface DataPlane extends AsyncDisposable {
   readonly gateway: Gateway;
   readonly feed: SnapshotFeed;
-  readonly meter: PrometheusMeter;
   readonly address: { readonly host: string; readonly port: number };
   /**
    * Reads everything a new configuration names, and returns what takes it up without dropping a stream. Throws where something cannot be
@@ -33,8 +24,8 @@ export interface DataPlane extends AsyncDisposable {
 }
 
 /** Starts feed and gateway. `store` is null where the gateway runs apart and opens the database itself, when it is there. */
-export async function startDataPlane(installation: Installation, store: Store | null): Promise<DataPlane> {
-  const { home, ledger, clock, random, logger } = installation;
+export async function startDataPlane(installation: Installation, store: Store | null, telemetry: Telemetry): Promise<DataPlane> {
+  const { home, clock, random, logger } = installation;
   const { config } = installation;
   const late = new LateStoreSource(config, home, logger, clock);
   if (store === null) await refuseWrongPepper(late);
@@ -45,24 +36,6 @@ export async function startDataPlane(installation: Installation, store: Store | 
     cache: new SnapshotCache(join(home.directory, SNAPSHOT_FILE), home.pepper),
     clock,
     logger,
-  });
-  const meter = new PrometheusMeter({
-    snapshot: () => {
-      const snapshot = feed.current;
-      const { staleSince } = feed.status;
-      if (snapshot === null) return null;
-      const now = clock.now();
-      return {
-        version: snapshot.version,
-        ageSeconds: (now - snapshot.builtAt) / 1000,
-        staleSeconds: staleSince === null ? 0 : (now - staleSince) / 1000,
-      };
-    },
-    ledger: () => {
-      const { entries, pending, state } = ledger.health();
-      return { entries, pending, failing: state === 'failing' };
-    },
-    upstreams: () => gateway.health().upstreams,
   });
   const jwks = new HttpJwksSource();
   const uses = new Map<string, number>();
@@ -76,13 +49,18 @@ export async function startDataPlane(installation: Installation, store: Store | 
     },
     pepper: home.pepper,
     jwks,
-    ledger,
+    ledger: telemetry.ledger,
     resolveSecret: (reference) => resolveSecret(reference).value,
-    meter,
+    meter: telemetry.meter,
     logger,
     clock,
     random,
     keyUsed: (id) => uses.set(id, clock.now()),
+  });
+  telemetry.attach({
+    snapshot: () => feed.current,
+    staleSince: () => feed.status.staleSince,
+    upstreams: () => gateway.health().upstreams,
   });
   const { address, port } = await gateway.start();
   const flush = async (): Promise<void> => {
@@ -101,7 +79,6 @@ export async function startDataPlane(installation: Installation, store: Store | 
   return {
     gateway,
     feed,
-    meter,
     address: { host: address, port },
     prepareReload: (next) => {
       const adopt = gateway.prepareReload({ tls: readTls(next), upstreams: next.upstreams, guard: next.guards });

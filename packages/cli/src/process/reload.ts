@@ -17,6 +17,7 @@ const FIXED: readonly Fixed[] = [
   { name: 'storage', read: ({ storage }) => storage },
   { name: 'counters', read: ({ counters }) => counters },
   { name: 'audit', read: ({ audit }) => audit },
+  { name: 'telemetry', read: ({ telemetry }) => telemetry },
 ];
 
 /** What of `asked` a running process takes up, and the names of the settings that changed and wait for a restart. */
@@ -28,12 +29,12 @@ export interface Reloadable {
 /** `asked` with every setting that needs a restart as it is in `running`. */
 export function reloadable(running: Config, asked: Config): Reloadable {
   const waiting = FIXED.filter(({ read }) => JSON.stringify(read(running)) !== JSON.stringify(read(asked))).map(({ name }) => name);
-  const { listen, storage, counters, audit } = running;
+  const { listen, storage, counters, audit, telemetry } = running;
   const { maxHeaderBytes, headersTimeout, keepAliveTimeout } = running.http;
   const http = { ...asked.http, maxHeaderBytes, headersTimeout, keepAliveTimeout };
   const turned = waiting.includes('tls');
   return {
-    config: { ...asked, listen, storage, counters, audit, http, tls: mergeTls(running.tls, asked.tls) },
+    config: { ...asked, listen, storage, counters, audit, telemetry, http, tls: mergeTls(running.tls, asked.tls) },
     // On or off says it; the rest of the section follows from it.
     waiting: turned ? waiting.filter((name) => name !== 'tls.clientAuth') : waiting,
   };

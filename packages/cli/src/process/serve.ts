@@ -7,6 +7,7 @@ import { VERSION } from '../version.ts';
 import { startControlPlane } from './control-plane.ts';
 import { startDataPlane } from './data-plane.ts';
 import { reloadable } from './reload.ts';
+import { startTelemetry } from './telemetry.ts';
 import { firstCall, issued, summary, weaknesses } from './welcome.ts';
 
 /** Which halves this process runs. */
@@ -44,9 +45,11 @@ export async function serve(options: ServeOptions): Promise<void> {
   const made = half === 'both' && service !== null ? await setUpOnce(service) : null;
   // At once: they exist from here on and cannot be had again, whether or not the ports can be bound.
   if (made !== null) tell(issued(made, process.stderr.isTTY));
-  await using data = half === 'control' ? null : await startDataPlane(installation, store?.store ?? null);
+  using telemetry = startTelemetry(installation);
+  await using data = half === 'control' ? null : await startDataPlane(installation, store?.store ?? null, telemetry);
   if (data !== null) refresh = async () => void (await data.feed.refresh());
-  await using admin = service === null || store === null ? null : await startControlPlane(installation, service, store.store, data);
+  await using admin =
+    service === null || store === null ? null : await startControlPlane(installation, service, store.store, data, telemetry);
   await installation.record(systemEntry(installation, 'process.start', { version: VERSION, half }));
 
   const scheme = config.tls === null ? 'http' : 'https';
@@ -64,6 +67,7 @@ export async function serve(options: ServeOptions): Promise<void> {
       const adoptAdmin = admin?.prepareReload(next);
       await installation.record(systemEntry(installation, 'configuration.reload', { half }));
       current = next;
+      telemetry.adopt(next);
       adoptAdmin?.();
       await adoptData?.();
       if (waiting.length > 0) logger.warn('configuration.needs-restart', { settings: waiting.join(', ') });

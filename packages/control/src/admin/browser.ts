@@ -24,6 +24,11 @@ export function loopbackOrigins(scheme: 'http' | 'https', host: string, port: nu
   return ['127.0.0.1', '[::1]', 'localhost'].map((name) => `${scheme}://${name}:${port}`);
 }
 
+/** Whether a `Host` header (RFC 9110, 7.2) names this machine's loopback, with any port. */
+export function isLoopbackHost(host: string | undefined): boolean {
+  return host !== undefined && /^(?:localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\])(?::\d{1,5})?$/i.test(host);
+}
+
 const HEADERS: Readonly<Record<string, string>> = {
   'cache-control': 'no-store',
   'content-security-policy': "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",

@@ -14,10 +14,12 @@ export interface Plane {
   readonly store: Store;
   readonly product: { readonly version: string; readonly startedAt: number };
   readonly snapshotStatus: () => SnapshotStatus | null;
-  /** Prometheus text. */
-  readonly metrics: () => Promise<string>;
+  /** Metrics in the form an `accept` header asks for. */
+  readonly metrics: RenderMetrics;
   readonly now: () => number;
 }
+
+export type RenderMetrics = (accept: string | undefined) => Promise<{ readonly contentType: string; readonly text: string }>;
 
 /** What the data plane of this process runs on; null before the first. Times are epoch milliseconds. */
 export interface SnapshotStatus {
@@ -34,6 +36,7 @@ export interface Call {
   readonly plane: Plane;
   readonly params: Readonly<Record<string, string>>;
   readonly query: string;
+  readonly accept: string | undefined;
   /** Null where the route takes no body. */
   readonly body: unknown;
 }
@@ -41,6 +44,8 @@ export interface Call {
 /** What a route answers; `body` is text where the route's `contentType` is not JSON. */
 export interface Answer {
   readonly status: number;
+  /** Where it is not the route's. */
+  readonly contentType?: string;
   readonly body: unknown;
 }
 

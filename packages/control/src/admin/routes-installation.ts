@@ -1,5 +1,6 @@
 import { Fault } from '@sallyport/core';
 import Type, { type Static } from 'typebox';
+import { CONTENT_TYPES } from '../metrics/exposition.ts';
 import { guarded, NO_BODY, NO_QUERY, open, type Plane, type Route } from './route.ts';
 import { asInstant, closed, instant } from './schemas.ts';
 
@@ -41,9 +42,6 @@ const IndexSchema = Type.Object(
   { product: Type.Literal('sallyport'), version: Type.String(), links: Type.Record(Type.String(), Type.String()) },
   { ...closed, title: 'Index' },
 );
-
-/** Prometheus text exposition format 0.0.4. */
-const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 export const INSTALLATION_ROUTES: readonly Route[] = [
   open({
@@ -105,12 +103,15 @@ export const INSTALLATION_ROUTES: readonly Route[] = [
     id: 'metrics',
     method: 'GET',
     path: '/metrics',
-    summary: 'Prometheus metrics.',
+    summary: 'Prometheus metrics; OpenMetrics, with exemplars, where `accept` asks for it.',
     action: 'metrics.read',
     statuses: [200],
-    contentType: METRICS_TYPE,
+    contentType: CONTENT_TYPES.prometheus,
     schemas: { query: null, body: null, reply: Type.String() },
-    run: async ({ plane }) => ({ status: 200, body: await plane.metrics() }),
+    run: async ({ plane, accept }) => {
+      const { contentType, text } = await plane.metrics(accept);
+      return { status: 200, contentType, body: text };
+    },
   },
 ];
 

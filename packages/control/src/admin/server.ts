@@ -9,11 +9,11 @@ import type { Actor, RecordEntry } from '../service/ports.ts';
 import type { ControlService } from '../service/service.ts';
 import { type Authenticate, bearerToken } from './authenticate.ts';
 import { hasBody, isSmall, readBody } from './body.ts';
-import { checkOrigin, loopbackOrigins, securityHeaders } from './browser.ts';
+import { checkOrigin, isLoopbackHost, loopbackOrigins, securityHeaders } from './browser.ts';
 import { failedAuthentication, sourceOf } from './caller.ts';
 import { FailureBudget } from './failure-budget.ts';
 import { PROBLEM_TYPE, problemOf } from './problem.ts';
-import type { Plane, Route, SnapshotStatus } from './route.ts';
+import type { Plane, RenderMetrics, Route, SnapshotStatus } from './route.ts';
 import { MethodFault, Router } from './router.ts';
 import { adminRoutes } from './routes.ts';
 
@@ -22,9 +22,8 @@ export interface AdminServerOptions {
   readonly store: Store;
   readonly authenticate: Authenticate;
   readonly snapshotStatus: () => SnapshotStatus | null;
-  /** Renders Prometheus text. */
-  readonly metrics: () => Promise<string>;
-  /** Lets anybody read `/metrics` where the listener is on loopback; elsewhere it has no effect. */
+  readonly metrics: RenderMetrics;
+  /** Lets programs of this machine read `/metrics` without a key where the listener is on loopback; elsewhere it has no effect. */
   readonly metricsPublic?: boolean;
   readonly record: RecordEntry;
   readonly logger: Logger;
@@ -147,8 +146,11 @@ class NodeAdminServer implements AdminServer {
       const actor = await this.#actor(request, route, id);
       principal = actor?.principal ?? null;
       const body = await takeBody(request, route);
-      const answer = await route.run({ plane: this.#plane, params: match.params, query: match.query, body }, actor);
-      this.#send(response, id, answer.status, route.contentType, answer.body);
+      const answer = await route.run(
+        { plane: this.#plane, params: match.params, query: match.query, accept: request.headers.accept, body },
+        actor,
+      );
+      this.#send(response, id, answer.status, answer.contentType ?? route.contentType, answer.body);
     } catch (error) {
       this.#refuse(request, response, id, this.#faultOf(error, id));
     }
@@ -192,9 +194,14 @@ class NodeAdminServer implements AdminServer {
     }
   }
 
+  /**
+   * A page in a browser of this machine reaches loopback too, under a name that was pointed at it (DNS rebinding): the browser then says
+   * that name in `Host`, so any but loopback's own takes a key.
+   */
   #metricsOpen(request: IncomingMessage): boolean {
     const local = request.socket.localAddress ?? '';
-    return this.#options.metricsPublic === true && (local === '::1' || local === '::ffff:127.0.0.1' || local.startsWith('127.'));
+    const reached = local === '::1' || local === '::ffff:127.0.0.1' || local.startsWith('127.');
+    return this.#options.metricsPublic === true && reached && isLoopbackHost(request.headers.host);
   }
 
   #faultOf(error: unknown, id: string): Fault {

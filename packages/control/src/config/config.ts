@@ -1,4 +1,5 @@
 import type { CertificateIdentity, GuardSettings, HttpSettings, Issuer, LimitRule, Role, Route, Upstream } from '@sallyport/core';
+import type { ScrapeTarget } from '../metrics/engines.ts';
 
 /**
  * The effective configuration: every default filled in, durations in milliseconds, paths absolute, names checked against each other.
@@ -18,6 +19,7 @@ export interface Config {
   readonly storage: StorageSettings;
   readonly counters: { readonly url: string };
   readonly audit: AuditSettings;
+  readonly telemetry: TelemetrySettings;
 }
 
 export interface ListenAddress {
@@ -48,6 +50,20 @@ export interface AuditSettings {
   /** Absolute path of the ledger's directory. */
   readonly directory: string;
   readonly exporters: readonly string[];
+}
+
+export interface TelemetrySettings {
+  /** Metrics of model servers and graphics cards that are shown beside ours. */
+  readonly scrape: readonly ScrapeTarget[];
+  /** Where traces and metrics go; null is nowhere. `interval` in milliseconds, `authorization` a reference. */
+  readonly otlp: {
+    readonly url: string;
+    readonly authorization: string | null;
+    readonly metrics: boolean;
+    readonly interval: number;
+  } | null;
+  /** Null traces nothing. `sample` is a share from 0 to 1. */
+  readonly traces: { readonly sample: number; readonly followClient: boolean; readonly identity: boolean } | null;
 }
 
 /** True for an address that only this machine can reach. */

@@ -14,6 +14,32 @@ export interface ConfigDocument {
   storage?: { url?: string; password?: string };
   counters?: { url?: string };
   audit?: { directory?: string; exporters?: unknown[] };
+  telemetry?: TelemetryDocument;
+}
+
+export interface TelemetryDocument {
+  scrape?: ScrapeDocument[];
+  otlp?: OtlpDocument;
+  traces?: TracesDocument;
+}
+
+export interface ScrapeDocument {
+  name: string;
+  kind: 'vllm' | 'llamacpp' | 'tgi' | 'dcgm' | 'nvidia-smi';
+  url: string;
+}
+
+export interface OtlpDocument {
+  url: string;
+  authorization?: string;
+  metrics?: boolean;
+  interval?: string;
+}
+
+export interface TracesDocument {
+  sample?: number;
+  followClient?: boolean;
+  identity?: boolean;
 }
 
 export interface TlsDocument {

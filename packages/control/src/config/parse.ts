@@ -10,6 +10,7 @@ import { readIdentity, readRoles } from './read-identity.ts';
 import { readHttp, readListen, readTls } from './read-listeners.ts';
 import { type CheckGuards, checkWithGuard, readGuards, readLimits } from './read-policy.ts';
 import { readAudit, readCounters, readStorage } from './read-storage.ts';
+import { readTelemetry } from './read-telemetry.ts';
 import { readModels, readUpstreams } from './read-upstreams.ts';
 import type { Reading } from './reading.ts';
 import { checkReferences } from './references.ts';
@@ -102,6 +103,7 @@ function readConfig(value: unknown, findings: Findings, options: ParseOptions): 
     storage: readStorage(section('storage'), reading),
     counters: readCounters(section('counters'), reading),
     audit: readAudit(section('audit'), reading),
+    telemetry: readTelemetry(section('telemetry'), reading),
   };
   if (config.models.length === 0) {
     findings.warn(['models'], 'no model is served', 'list at least one: { name: chat, upstream: NAME, target: MODEL }');

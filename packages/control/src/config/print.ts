@@ -1,6 +1,6 @@
 import type { CertificateIdentity, Issuer, LimitRule, Role, Route, Upstream } from '@sallyport/core';
 import { Document } from 'yaml';
-import { type Config, formatListen, type TlsSettings } from './config.ts';
+import { type Config, formatListen, type TelemetrySettings, type TlsSettings } from './config.ts';
 import type {
   CertificateDocument,
   ConfigDocument,
@@ -8,6 +8,7 @@ import type {
   LimitDocument,
   ModelDocument,
   RoleDocument,
+  TelemetryDocument,
   TlsDocument,
   UpstreamDocument,
 } from './document.ts';
@@ -72,6 +73,7 @@ function toDocument(config: Config): ConfigDocument {
     storage: { url: config.storage.url, ...given('password', config.storage.password) },
     counters: { url: config.counters.url },
     audit: { directory: config.audit.directory, exporters: [...config.audit.exporters] },
+    telemetry: telemetryDocument(config.telemetry),
   };
 }
 
@@ -120,6 +122,23 @@ function upstreamDocument(upstream: Upstream): UpstreamDocument {
             pins: [...tls.pins],
           },
         }),
+  };
+}
+
+function telemetryDocument({ scrape, otlp, traces }: TelemetrySettings): TelemetryDocument {
+  return {
+    scrape: scrape.map((target) => ({ ...target })),
+    ...(otlp === null
+      ? {}
+      : {
+          otlp: {
+            url: otlp.url,
+            ...given('authorization', otlp.authorization),
+            metrics: otlp.metrics,
+            interval: formatDuration(otlp.interval),
+          },
+        }),
+    ...given('traces', traces === null ? null : { ...traces }),
   };
 }
 

@@ -22,6 +22,7 @@ export function references(config: Config): ConfigReference[] {
   }
   add(['storage', 'url'], config.storage.url);
   add(['storage', 'password'], config.storage.password);
+  add(['telemetry', 'otlp', 'authorization'], config.telemetry.otlp?.authorization);
   return found;
 }
 

@@ -13,6 +13,7 @@ import type {
   TlsDocument,
   UpstreamDocument,
 } from './document.ts';
+import { TelemetrySection } from './schema-telemetry.ts';
 import { type JsonSchema, type Shape, shape } from './shape.ts';
 
 /**
@@ -387,6 +388,7 @@ const Document = Type.Object(
     storage: Type.Optional(StorageSection),
     counters: Type.Optional(CountersSection),
     audit: Type.Optional(AuditSection),
+    telemetry: Type.Optional(TelemetrySection),
   },
   { ...CLOSED, title: 'a mapping of sections', description: 'Configuration of Sallyport: sallyport.yaml.' },
 );
@@ -414,6 +416,7 @@ export const SECTION_NAMES: readonly (keyof ConfigDocument)[] = [
   'storage',
   'counters',
   'audit',
+  'telemetry',
 ];
 
 // Lists are read item by item, so that one bad item does not hide the problems of the others.

@@ -1,119 +1,156 @@
 import type { ExchangeSample, Meter } from '@sallyport/core';
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { CONTENT_TYPES, type Exposition, render } from './exposition.ts';
+import { GenAiMetrics } from './gen-ai.ts';
+import { type Cell, Counter, type ExchangeRef, type Family, Histogram, type HistogramCell, type Instrument } from './instrument.ts';
 
-/** What is read when Prometheus asks, rather than counted as it happens. */
-export interface MetricSources {
-  readonly snapshot: () => { readonly version: number; readonly ageSeconds: number; readonly staleSeconds: number } | null;
-  readonly ledger: () => { readonly entries: number; readonly pending: number; readonly failing: boolean };
-  readonly upstreams: () => readonly { readonly name: string; readonly state: string }[];
+/** A gateway's own work takes microseconds, a guard's milliseconds. Seconds. */
+const OVERHEAD_BOUNDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5];
+const APPEND_BOUNDS = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1];
+
+/** Everything one exchange counts in, found once for its labels. */
+interface ExchangeCells {
+  readonly sample: ExchangeSample;
+  readonly requests: Cell;
+  readonly overhead: HistogramCell;
+  readonly input: Cell;
+  readonly output: Cell;
+  readonly genAi: ReturnType<GenAiMetrics['cells']>;
 }
 
-/** Seconds. A gateway's own work is in the lower buckets, a model's in the upper ones. */
-const BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
-
 /**
- * Counts for Prometheus (docs/metrics.md). Base units, `sallyport_` prefix, and the OpenTelemetry GenAI names where they fit. Labels come
- * from closed vocabularies and configured model names: no identity, key, address or text.
+ * Counts for Prometheus and OpenTelemetry (docs/metrics.md). Base units, `sallyport_` prefix, and the OpenTelemetry GenAI names where
+ * they fit. Labels come from closed vocabularies and configured names: no identity, key, address or text.
  */
 export class PrometheusMeter implements Meter {
-  readonly registry: Registry = new Registry();
-  readonly #requests = this.#counter('sallyport_requests_total', 'Exchanges by endpoint, model and outcome.', [
+  readonly #requests = new Counter('sallyport_requests', 'Exchanges by endpoint, model and outcome.', [
     'endpoint',
     'model',
     'outcome',
     'status',
   ]);
-  readonly #authentication = this.#counter('sallyport_authentication_failures_total', 'Credentials refused, by reason.', ['reason']);
-  readonly #denials = this.#counter('sallyport_authorisation_denials_total', 'Calls policy denied, by action.', ['action']);
-  readonly #verdicts = this.#counter('sallyport_guard_verdicts_total', 'Findings of the guard, by detector and what was done.', [
+  readonly #tokens = new Counter('sallyport_tokens', 'Tokens as counted by the model servers.', ['model', 'type']);
+  readonly #authentication = new Counter('sallyport_authentication_failures', 'Credentials refused, by reason.', ['reason']);
+  readonly #denials = new Counter('sallyport_authorisation_denials', 'Calls policy denied, by action.', ['action']);
+  readonly #verdicts = new Counter('sallyport_guard_verdicts', 'Findings of the guard, by detector and what was done.', [
     'detector',
     'action',
   ]);
-  readonly #limits = this.#counter('sallyport_limit_refusals_total', 'Requests refused by a limit.', ['limit']);
-  readonly #tokens = this.#counter('gen_ai_client_token_usage_total', 'Tokens as counted by the model servers.', [
-    'model',
-    'gen_ai_token_type',
-  ]);
-  readonly #overhead = this.#histogram('sallyport_overhead_seconds', 'Time Sallyport added to an exchange.', ['endpoint']);
-  readonly #ttft = this.#histogram('gen_ai_server_time_to_first_token_seconds', 'Time to the first piece of a reply.', ['model']);
-  readonly #duration = this.#histogram('gen_ai_server_request_duration_seconds', 'Whole exchanges.', ['model', 'outcome']);
-  readonly #inFlight = new Gauge({ name: 'sallyport_requests_in_flight', help: 'Exchanges running now.', registers: [this.registry] });
+  readonly #limits = new Counter('sallyport_limit_refusals', 'Requests refused by a limit.', ['limit']);
+  readonly #overhead = new Histogram('sallyport_overhead_seconds', 'Time Sallyport added to an exchange.', ['endpoint'], OVERHEAD_BOUNDS);
+  readonly #append = new Histogram(
+    'sallyport_ledger_append_seconds',
+    'Time until an entry was durable, or refused.',
+    ['outcome'],
+    APPEND_BOUNDS,
+  );
+  readonly #genAi = new GenAiMetrics();
+  readonly #cells = new Map<string, ExchangeCells>();
+  readonly #sources: readonly (() => readonly Family[] | Promise<readonly Family[]>)[];
+  /** What the last exchange of a model counted in. */
+  readonly #latest = new Map<string, ExchangeCells>();
+  #inFlight = 0;
 
-  constructor(sources: MetricSources) {
-    collectDefaultMetrics({ register: this.registry });
-    this.#observe(sources);
+  /** `sources` are read whenever somebody asks for numbers. */
+  constructor(sources: readonly (() => readonly Family[] | Promise<readonly Family[]>)[] = []) {
+    this.#sources = sources;
   }
 
   exchange(sample: ExchangeSample): void {
-    const { endpoint, model, outcome } = sample;
-    this.#requests.inc({ endpoint, model, outcome, status: String(sample.status) });
-    this.#overhead.observe({ endpoint }, sample.overhead);
-    this.#duration.observe({ model, outcome }, sample.total);
-    if (sample.ttft !== null) this.#ttft.observe({ model }, sample.ttft);
-    if (sample.inputTokens > 0) this.#tokens.inc({ model, gen_ai_token_type: 'input' }, sample.inputTokens);
-    if (sample.outputTokens > 0) this.#tokens.inc({ model, gen_ai_token_type: 'output' }, sample.outputTokens);
+    const cells = this.#cellsFor(sample);
+    // An id leads from a slow bucket to the entry of the ledger, or to the trace.
+    const exchange = refOf(sample);
+    cells.requests.value += 1;
+    cells.overhead.observe(sample.overhead, exchange);
+    if (sample.inputTokens > 0) cells.input.value += sample.inputTokens;
+    if (sample.outputTokens > 0) cells.output.value += sample.outputTokens;
+    if (cells.genAi !== null) this.#genAi.observe(cells.genAi, sample, exchange);
   }
 
   authenticationFailure(reason: string): void {
-    this.#authentication.inc({ reason });
+    this.#authentication.of(reason).value += 1;
   }
 
   authorisationDenial(action: string): void {
-    this.#denials.inc({ action });
+    this.#denials.of(action).value += 1;
   }
 
   verdict(detector: string, action: string): void {
-    this.#verdicts.inc({ detector, action });
+    this.#verdicts.of(detector, action).value += 1;
   }
 
   limitRefusal(limit: string): void {
-    this.#limits.inc({ limit });
+    this.#limits.of(limit).value += 1;
   }
 
   inFlight(delta: 1 | -1): void {
-    this.#inFlight.inc(delta);
+    this.#inFlight += delta;
   }
 
-  /** Prometheus text exposition format 0.0.4. */
-  render(): Promise<string> {
-    return this.registry.metrics();
+  /** An entry became durable, or was refused, after so many seconds. */
+  appended(seconds: number, durable: boolean): void {
+    this.#append.of(durable ? 'durable' : 'refused').observe(seconds);
   }
 
-  #counter<Label extends string>(name: string, help: string, labelNames: readonly Label[]): Counter<Label> {
-    return new Counter({ name, help, labelNames: [...labelNames], registers: [this.registry] });
-  }
-
-  #histogram<Label extends string>(name: string, help: string, labelNames: readonly Label[]): Histogram<Label> {
-    return new Histogram({ name, help, labelNames: [...labelNames], buckets: BUCKETS, registers: [this.registry] });
-  }
-
-  #observe(sources: MetricSources): void {
-    const gauge = <Label extends string>(
-      name: string,
-      help: string,
-      labelNames: readonly Label[],
-      collect: (gauge: Gauge<Label>) => void,
-    ): void => {
-      const created: Gauge<Label> = new Gauge({
-        name,
-        help,
-        labelNames: [...labelNames],
-        registers: [this.registry],
-        collect: () => collect(created),
-      });
+  async collect(): Promise<readonly Family[]> {
+    const own: readonly Instrument[] = [
+      this.#requests,
+      this.#tokens,
+      this.#authentication,
+      this.#denials,
+      this.#verdicts,
+      this.#limits,
+      this.#overhead,
+      this.#append,
+      ...this.#genAi.instruments,
+    ];
+    const inFlight: Family = {
+      name: 'sallyport_requests_in_flight',
+      help: 'Exchanges running now.',
+      type: 'gauge',
+      series: [{ labels: {}, value: this.#inFlight }],
     };
-    gauge('sallyport_snapshot_version', 'Version of the snapshot in use.', [], (g) => g.set(sources.snapshot()?.version ?? 0));
-    gauge('sallyport_snapshot_age_seconds', 'Age of the snapshot in use.', [], (g) => g.set(sources.snapshot()?.ageSeconds ?? Number.NaN));
-    gauge('sallyport_snapshot_stale_seconds', 'How long the source of snapshots has been out of reach.', [], (g) =>
-      g.set(sources.snapshot()?.staleSeconds ?? Number.NaN),
-    );
-    gauge('sallyport_ledger_entries', "Durable entries in this process's log.", [], (g) => g.set(sources.ledger().entries));
-    gauge('sallyport_ledger_pending', 'Entries accepted and not yet durable.', [], (g) => g.set(sources.ledger().pending));
-    gauge('sallyport_ledger_failing', '1 while entries cannot be recorded.', [], (g) => g.set(sources.ledger().failing ? 1 : 0));
-    gauge('sallyport_upstream_up', '1 for an upstream that answers, 0 for one that does not.', ['upstream'], (g) => {
-      g.reset();
-      // Of an upstream nobody has asked yet nothing is known, so nothing is said.
-      for (const { name, state } of sources.upstreams()) if (state !== 'unknown') g.set({ upstream: name }, state === 'degraded' ? 0 : 1);
-    });
+    const others = await Promise.all(this.#sources.map((source) => source()));
+    return [...own.map((instrument) => instrument.collect()), inFlight, ...others.flat()];
   }
+
+  async render(form: Exposition): Promise<{ readonly contentType: string; readonly text: string }> {
+    return { contentType: CONTENT_TYPES[form], text: render(await this.collect(), form) };
+  }
+
+  #cellsFor(sample: ExchangeSample): ExchangeCells {
+    const last = this.#latest.get(sample.model);
+    if (last !== undefined && sameLabels(last.sample, sample)) return last;
+    const { endpoint, model, outcome, status, provider } = sample;
+    const key = `${endpoint}\n${model}\n${outcome}\n${status}\n${provider}`;
+    let cells = this.#cells.get(key);
+    if (cells === undefined) {
+      cells = {
+        sample,
+        requests: this.#requests.of(endpoint, model, outcome, String(status)),
+        overhead: this.#overhead.of(endpoint),
+        input: this.#tokens.of(model, 'input'),
+        output: this.#tokens.of(model, 'output'),
+        genAi: this.#genAi.cells(sample),
+      };
+      // The families bound their series; this only finds them, and is as bounded.
+      if (this.#cells.size >= MAX_KEPT) {
+        this.#cells.clear();
+        this.#latest.clear();
+      }
+      this.#cells.set(key, cells);
+    }
+    this.#latest.set(model, cells);
+    return cells;
+  }
+}
+
+const MAX_KEPT = 4_096;
+
+function refOf({ id, trace }: ExchangeSample): ExchangeRef | null {
+  if (trace !== null) return { label: 'trace_id', id: trace };
+  return id === null ? null : { label: 'request_id', id };
+}
+
+function sameLabels(a: ExchangeSample, b: ExchangeSample): boolean {
+  return a.endpoint === b.endpoint && a.model === b.model && a.outcome === b.outcome && a.status === b.status && a.provider === b.provider;
 }

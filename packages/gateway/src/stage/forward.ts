@@ -54,7 +54,7 @@ function anotherMayHelp(fault: Fault): boolean {
 }
 
 async function ask(cleared: Cleared, { route, upstream }: Destination, door: Door, record: ExchangeRecord): Promise<Forwarded> {
-  record.attempt(upstream.name);
+  record.attempt(upstream);
   if (upstream.kind === 'demo') return begun(cleared, answerDemo(cleared, route, door), route.name, null, record);
   const connected = door.upstreams.get(upstream.name);
   if (connected === undefined)
@@ -152,7 +152,7 @@ async function attempt(cleared: Cleared, upstream: ConnectedUpstream, request: U
     } catch (error) {
       call.abort();
       if (left <= 0 || call.failure?.retriable !== true) throw error;
-      record.attempt(upstream.settings.name);
+      record.attempt(upstream.settings);
     }
   }
 }
