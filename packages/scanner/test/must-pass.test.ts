@@ -243,6 +243,14 @@ describe('15 cases not to flag', () => {
     );
     await clean(w.kerasLayer({ module: 'keras.layers', class_name: 'StringLookup', config: { vocabulary: ['a', 'b'] } }), 'keras');
   });
+  it('text that begins like a pickle, Java classes, HDF5 behind a user block', async () => {
+    await clean(bytes('const_p1,const_p2\n0.5,1.0.\n1.5,2.0\n'), 'text');
+    await clean(bytes('(c) 2018, the authors. All rights reserved.\n'), 'text');
+    await clean(bytes('{% extends "base.html" %}{% block body %}x{% endblock %}'), 'text');
+    assert.equal((await scanBytes(bytes('\xca\xfe\xba\xbe', 0, 0, 0, 52, Buffer.alloc(64, 1)))).verdict, 'clean');
+    const behind = bytes('MATLAB 7.3 MAT-file', Buffer.alloc(512 - 19), '\x89HDF\r\n\x1a\n', Buffer.alloc(40));
+    assert.equal((await scanBytes(behind)).format, 'hdf5');
+  });
   it('words about code in data, prose, tables, pictures and noise', async () => {
     await clean(bytes(pk.proto(4), pk.text('os.system("rm -rf /")'), pk.text('builtins eval'), 0x86, '.'));
     await clean(bytes('# Model\n\nRun `os.system` with care:\n\n```python\nimport os\nos.system("ls")\n```\n'), 'text');

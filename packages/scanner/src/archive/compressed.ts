@@ -1,4 +1,5 @@
 import { LimitReached } from '../limits.ts';
+import { carvePickles } from '../pickle/carve.ts';
 import type { Piece } from '../piece.ts';
 import { quote } from '../report.ts';
 import { isZero } from '../source.ts';
@@ -11,6 +12,9 @@ import { decodeXz } from './xz.ts';
 
 export type Compression = 'gzip' | 'zlib' | 'zstd' | 'bzip2' | 'xz' | 'lzma' | 'lz4' | 'zfile';
 
+/** Bytes that come out of noise before the decoder notices. */
+const CHANCE = 64;
+
 /** joblib before 0.10: "ZF", the size in hexadecimal padded with spaces to a length that differs by release, then zlib. */
 const ZFILE_HEADER = /^ZF0x[0-9a-f]+L? *(?=x)/;
 
@@ -22,8 +26,11 @@ export async function scanCompressed(piece: Piece, kind: Compression): Promise<v
     consumed = await decode(piece, kind, output);
   } catch (error) {
     if (error instanceof LimitReached) piece.report(error.rule, error.message);
-    else if (error instanceof Damaged) piece.report('archive-broken', quote(error.message));
-    else throw error;
+    else if (error instanceof Damaged) {
+      // `.lzma` has no magic: what breaks off at once is something else that begins alike.
+      if (kind === 'lzma' && output.size < CHANCE) carvePickles(piece, 0, piece.source.size, 'bytes of no known format');
+      else piece.report('archive-broken', quote(error.message));
+    } else throw error;
   }
   if (output.size > 0) await piece.inside(output.source(), `${piece.name}!${kind}`, null).scan();
   if (consumed < piece.source.size && !isZero(piece.source, consumed, piece.source.size)) {

@@ -14,7 +14,10 @@ const CONFIG_LIMIT = 32 * 2 ** 20;
  * An HDF5 file as Keras writes it: the model's configuration is a JSON string somewhere in it, wherever attributes are kept; links and
  * storage outside the file are in the object headers.
  */
-export async function scanHdf5(piece: Piece): Promise<void> {
+export async function scanHdf5(whole: Piece, userBlock: number = 0): Promise<void> {
+  // Addresses count from the signature; what stands before it is the application's, and scanned by itself.
+  const piece = whole.part(userBlock, whole.source.size);
+  if (userBlock > 0) await whole.inside(whole.part(0, userBlock).source, `${whole.name}!user block`, 0, 'hidden').scan();
   await scanConfigs(piece);
   scanObjectHeaders(piece, (what, target) => {
     if (what === 'storage' || leaves(target) || what === 'link') piece.report('hdf5-external', `an external ${what}: ${quote(target)}`);

@@ -29,6 +29,8 @@ export interface Format {
 }
 
 const HEAD = 4096;
+const HDF5: Buffer = Buffer.from('\x89HDF\r\n\x1a\n', 'latin1');
+const HDF5_USER_BLOCK = 2 ** 20;
 
 function starts(magic: string, offset: number = 0): Format['matches'] {
   const bytes = Buffer.from(magic, 'latin1');
@@ -55,7 +57,7 @@ const FORMATS: readonly Format[] = [
     matches: (_, head) => /^(lmgg|fmgg|tjgg|algg|JGGU)/.test(head.toString('latin1', 0, 4)),
     scan: (piece) => unsupported(piece, 'a GGML file of before GGUF'),
   },
-  { name: 'hdf5', matches: starts('\x89HDF\r\n\x1a\n'), scan: scanHdf5 },
+  { name: 'hdf5', matches: starts('\x89HDF\r\n\x1a\n'), scan: (piece) => scanHdf5(piece) },
   { name: '7z', matches: starts("7z\xbc\xaf'\x1c"), scan: scanSevenZip },
   { name: 'native', matches: (piece, head) => isNative(piece, head) && !isZip(piece, head), scan: scanNative },
   { name: 'zip', matches: isZip, scan: scanZip },
@@ -69,6 +71,8 @@ const FORMATS: readonly Format[] = [
   { name: 'json', matches: isJson, scan: scanJson },
   { name: 'xml', matches: isXml, scan: scanXml },
   { name: 'text', matches: isText, scan: scanText },
+  // After everything that a user block could be by itself.
+  { name: 'hdf5', matches: (piece) => userBlock(piece) > 0, scan: (piece) => scanHdf5(piece, userBlock(piece)) },
   { name: 'onnx', matches: isOnnx, scan: scanOnnx },
   { name: 'saved-model', matches: isSavedModel, scan: scanSavedModel },
   { name: 'tensorflow-graph', matches: isGraphDef, scan: scanGraphDef },
@@ -90,6 +94,12 @@ function isZip(piece: Piece, head: Buffer): boolean {
     head.subarray(0, 4).equals(Buffer.from('PK\x03\x04', 'latin1')) ||
     findDirectories(piece.source, 1).some(({ entries }) => entries.length > 0)
   );
+}
+
+/** Bytes before the signature: 512 or a doubling of that (HDF5 File Format 3.0, II.A). 0 where there is none. */
+function userBlock({ source }: Piece): number {
+  for (let at = 512; at <= HDF5_USER_BLOCK && at + 8 <= source.size; at *= 2) if (source.read(at, 8).equals(HDF5)) return at;
+  return 0;
 }
 
 function isSafetensors(piece: Piece, head: Buffer): boolean {

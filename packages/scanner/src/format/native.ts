@@ -16,7 +16,8 @@ export function isNative(piece: Piece, head: Buffer): boolean {
   if (word === 0x7f454c46 && (head[4] === 1 || head[4] === 2)) return true;
   if (isApe(head)) return true;
   if (word === 0xfeedface || word === 0xfeedfacf || word === 0xcefaedfe || word === 0xcffaedfe) return true;
-  if (word === 0xcafebabe && head.readUInt32BE(4) < 64) return true;
+  // A class file of Java begins like a universal binary: its version, 45 and more, stands where the number of architectures does.
+  if (word === 0xcafebabe && head.readUInt32BE(4) < 45) return true;
   if (head[0] !== 0x4d || head[1] !== 0x5a || head.length < 64) return false;
   return piece.source.read(head.readUInt32LE(0x3c), 4).toString('latin1') === 'PE\0\0';
 }

@@ -14,6 +14,8 @@ const SIGNATURES: readonly (readonly [string, Buffer])[] = [
   ['elf', Buffer.from('\x7fELF\x02\x01\x01', 'latin1')],
 ];
 const BZIP2_HEADER = 4;
+/** The newest version an archive may need, 6.3. */
+const ZIP_VERSION = 63;
 /** No loader looks for these in the middle of a file; what ends in a zip directory is a zip archive whatever it starts with. */
 const SEARCHED = 64 * 2 ** 20;
 
@@ -38,10 +40,20 @@ function findSignature(piece: Piece): { readonly name: string; readonly offset: 
     const window = source.read(base, WINDOW + 16);
     let first: { name: string; offset: number } | null = null;
     for (const [name, signature] of SIGNATURES) {
-      const at = window.indexOf(signature) - (name === 'bzip2' ? BZIP2_HEADER : 0);
+      const at = name === 'zip' ? localHeader(window, signature) : window.indexOf(signature) - (name === 'bzip2' ? BZIP2_HEADER : 0);
       if (at >= 0 && base + at > 0 && (first === null || base + at < first.offset)) first = { name, offset: base + at };
     }
     if (first !== null) return first;
   }
   return null;
+}
+
+/** Four bytes come up by chance in gigabytes of weights: what follows must read as a local header too (APPNOTE 4.3.7). */
+function localHeader(window: Buffer, signature: Buffer): number {
+  for (let at = window.indexOf(signature); at >= 0; at = window.indexOf(signature, at + 1)) {
+    if (at + 31 > window.length) return at;
+    const nameLength = window.readUInt16LE(at + 26);
+    if ((window[at + 4] ?? 255) <= ZIP_VERSION && window.readUInt16LE(at + 8) < 100 && nameLength > 0 && nameLength < 4096) return at;
+  }
+  return -1;
 }

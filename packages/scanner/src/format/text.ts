@@ -11,6 +11,8 @@ const FLOW_TARGET = /[{,]\s*["']?_target_["']?\s*:\s*["']?([\w.]+)/g;
 /** A text that is a template, not one that speaks of templates or writes BibTeX. */
 const TEMPLATE = /^\s*(?:\{[%#{]|<[^>]{0,40}>\s*\{[%{])/;
 const BLOCK = /\{%[-+]?\s*(?:for|if|set|macro|include|import|extends)\b|\{\{/;
+/** What a loader hands to a chat template; templates of pages and of source code name none of it. */
+const CHAT = /\b(?:messages|bos_token|eos_token|add_generation_prompt)\b/;
 /** A page: front matter, headings, fenced code. What it says about templates is no template. */
 const PROSE = /^(?:---\r?\n|#{1,6} |```)/m;
 const SCRIPT = /^#![^\n]*\b(sh|bash|zsh|dash|perl|ruby|node|php|pwsh)\b/;
@@ -41,5 +43,5 @@ export function scanText(piece: Piece): void {
     piece.report('config-target', `YAML builds the Python object ${quote(match[1] ?? '')}`, match.index);
   if (isPython(text)) inspectPython(piece, text);
   else if (BLOCK.test(text) && (TEMPLATE.test(text) || !PROSE.test(text)))
-    inspectTemplate(piece, text, 'the template', 0, TEMPLATE.test(text));
+    inspectTemplate(piece, text, 'the template', 0, TEMPLATE.test(text) && CHAT.test(text));
 }

@@ -64,6 +64,18 @@ transformers.debug_utils DebugOption
 transformers.integrations.deepspeed HfDeepSpeedConfig HfTrainerDeepSpeedConfig
 accelerate.state AcceleratorState PartialState
 accelerate.utils.dataclasses DeepSpeedPlugin DistributedType DynamoBackend
+lightning.fabric.utilities.data AttributeDict
+lightning_fabric.utilities.data AttributeDict
+pytorch_lightning.utilities.parsing AttributeDict
+lightning.pytorch.utilities.parsing AttributeDict
+pytorch_lightning.callbacks.model_checkpoint ModelCheckpoint
+pytorch_lightning.callbacks.early_stopping EarlyStopping
+lightning.pytorch.callbacks.model_checkpoint ModelCheckpoint
+lightning.pytorch.callbacks.early_stopping EarlyStopping
+omegaconf.dictconfig DictConfig
+omegaconf.listconfig ListConfig
+omegaconf.base ContainerMetadata Metadata
+omegaconf.nodes AnyNode BooleanNode EnumNode FloatNode IntegerNode StringNode
 torchvision.models.resnet BasicBlock Bottleneck ResNet
 torchvision.models.vgg VGG
 torchvision.models.densenet DenseNet _DenseBlock _DenseLayer _Transition

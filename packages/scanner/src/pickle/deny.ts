@@ -24,15 +24,24 @@ export const DENIED: readonly Denied[] = [
   {
     capability: 'runs code',
     modules:
-      'os nt posix posixpath ntpath subprocess _posixsubprocess pty commands popen2 multiprocessing code codeop runpy doctest timeit trace profile cProfile pdb bdb pydoc idlelib lib2to3 unittest test asyncio concurrent threading _thread sched signal _signal atexit webbrowser antigravity venv ensurepip pip setuptools distutils easy_install compileall py_compile pexpect pipes _aix_support _osx_support _pyrepl platform numpy.f2py numpy.distutils numpy.testing torch._dynamo torch._inductor torch.hub torch.jit torch.utils.bottleneck torch.utils.collect_env torch.utils._config_module torch.utils.cpp_extension torch.utils.data.datapipes torch.utils.benchmark torch.utils.hipify torch.utils.model_dump torch.testing torch.distributed torch.multiprocessing torch.package torch.fx.experimental torch.onnx torch._export torch._lobpcg torch.export mlflow IPython jupyter fabric invoke paramiko sh plumbum gevent celery ray dask.distributed tensorflow.python.ops.script_ops sympy.core.sympify sympy.parsing numba jinja2 mako django flask',
-    names: `builtins eval exec compile __import__ breakpoint input execfile
-__builtin__ eval exec compile __import__ apply execfile input reload
+      'os nt posix posixpath ntpath subprocess _posixsubprocess pty commands popen2 multiprocessing code codeop runpy doctest timeit trace profile cProfile pdb bdb pydoc idlelib lib2to3 unittest test asyncio concurrent threading _thread sched signal _signal atexit webbrowser antigravity venv ensurepip pip setuptools distutils easy_install compileall py_compile pexpect pipes _aix_support _osx_support _pyrepl platform numpy.f2py numpy.distutils numpy.testing torch._dynamo torch._inductor torch.hub torch.jit torch.utils.bottleneck torch.utils.collect_env torch.utils._config_module torch.utils.cpp_extension torch.utils.data.datapipes torch.utils.benchmark torch.utils.hipify torch.utils.model_dump torch.testing torch.distributed torch.multiprocessing torch.package torch.fx.experimental torch.onnx torch._export torch._lobpcg torch.export mlflow IPython jupyter fabric invoke paramiko sh plumbum gevent celery ray dask.distributed tensorflow.python.ops.script_ops sympy.core.sympify sympy.parsing numba jinja2 mako django flask _bootsubprocess cgi cgitb turtle turtledemo tkinter zipapp sysconfig gettext rexec ihooks new cmd rlcompleter pyclbr xmlrunner nose _winapi joblib.externals joblib.testing joblib.pool joblib.func_inspect sklearn.externals.joblib.pool sklearn.utils.discovery sklearn.utils._testing sklearn.utils.estimator_checks sklearn._build_utils skops.utils.importutils pandas.util._print_versions pandas.plotting pandas._config.localization scipy._lib._testutils scipy._lib._ccallback torch.utils.show_pickle torch.utils._cxx_pytree torch.fx.graph_module torch.library',
+    names: `builtins eval exec compile __import__ breakpoint input apply execfile reload map filter
+__builtin__ eval exec compile __import__ breakpoint apply execfile input reload map filter
 types CodeType FunctionType MethodType LambdaType
 operator call
 _operator call
 functools reduce singledispatch
+typing ForwardRef _eval_type get_type_hints
+dataclasses make_dataclass dataclass _create_fn _process_class _init_fn
+weakref finalize
+contextlib ExitStack AsyncExitStack contextmanager
+warnings _getcategory _processoptions _setoption
+locale _print_locale
+encodings search_function
 itertools starmap
-uuid _get_command_stdout _popen _find_mac _ifconfig_getter _ip_getter _arp_getter _lanscan_getter _netstat_getter _load_system_functions
+uuid getnode uuid1 main _get_command_stdout _popen _find_mac _find_mac_near_keyword _find_mac_under_heading _find_mac_nextlines _ifconfig_getter _ifconfig_getnode _ip_getter _ip_getnode _arp_getter _arp_getnode _lanscan_getter _lanscan_getnode _netstat_getter _netstat_getnode _load_system_functions
+pandas.compat._optional import_optional_dependency
+pandas.compat import_optional_dependency
 numpy frompyfunc apply_along_axis apply_over_axes piecewise
 pandas eval
 pandas.core.computation.eval eval
@@ -61,7 +70,7 @@ functools cached_property partialmethod`,
   {
     capability: 'opens files',
     modules:
-      'shutil tempfile filecmp fileinput glob zipfile tarfile bz2 gzip lzma mmap dbm sqlite3 _sqlite3 shelve difflib logging.handlers logging.config py_compile nturl2path _pyio',
+      'shutil tempfile filecmp fileinput glob zipfile tarfile bz2 gzip lzma mmap dbm sqlite3 _sqlite3 shelve difflib logging.handlers logging.config nturl2path _pyio aifc imghdr sndhdr mailbox mailcap netrc quopri sunau wave uu tokenize xml xdrlib fcntl termios resource winreg _winreg msvcrt crypt spwd pwd grp nis pandas.io scipy.io scipy.datasets sklearn.datasets numpy.lib.format numpy.lib._format_impl numpy.ma.mrecords joblib.disk joblib._memmapping_reducer joblib.compressor skops.io skops.card skops.cli onnx.external_data_helper onnx.utils onnx.hub onnx.reference onnx.backend h5py._hl.files',
     names: `builtins open
 _io FileIO open open_code BufferedReader BufferedWriter TextIOWrapper
 io FileIO open open_code BufferedReader BufferedWriter TextIOWrapper

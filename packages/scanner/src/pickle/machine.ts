@@ -390,7 +390,7 @@ export class Machine {
     for (let at = from; at < short; at += 1) if (bytes[at] === 10) return this.#base + at;
     const near = bytes.indexOf(10, short);
     if (near >= 0) return this.#base + near;
-    for (let offset = this.#base + this.#window.length; offset < this.#limit; offset += WINDOW) {
+    for (let offset = Math.max(start, this.#base + this.#window.length); offset < this.#limit; offset += WINDOW) {
       const found = this.#source.read(offset, WINDOW).indexOf(10);
       if (found >= 0) return offset + found;
     }

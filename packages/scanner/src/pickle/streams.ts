@@ -6,6 +6,11 @@ import { type Inner, type Sink, walk } from './judge.ts';
 /** The first stream of a legacy PyTorch file is this number (torch.serialization.MAGIC_NUMBER), as LONG1 of ten bytes. */
 const TORCH_MAGIC: Buffer = Buffer.from('8a0a6cfc9c46f9206aa8501900', 'hex').subarray(0, 12);
 const LEGACY_STREAMS = 5;
+/** A message about an import whose module and name are identifiers. */
+const IMPORT = /^imports (?:[\w.]|\\u\{[0-9a-f]+\})+$/;
+/** Words come to fewer instructions than this by chance. */
+const CHANCE_WALK = 12;
+const MARK = 0x28;
 
 /**
  * Scans every pickle of a piece from `start` on: one after another as loaders read them, then whatever follows the last. The bytes behind
@@ -52,18 +57,26 @@ function isLegacyTorch(piece: Piece, start: number): boolean {
 
 /** Does a whole pickle start here, or one that does harm before it breaks off? Reports nothing. */
 export function isPickle(piece: Piece, start: number): boolean {
-  const head = piece.source.read(start, 2);
+  const { source } = piece;
+  const head = source.read(start, 2);
   if (head.length < 2) return false;
-  let imports = false;
-  const { stopped, instructions } = walk(
+  let harm = false;
+  let misnamed = false;
+  const { stopped, end, instructions } = walk(
     piece,
-    piece.source,
+    source,
     start,
     { torch: true, depth: 5 },
-    (rule) => {
-      imports ||= rule.startsWith('pickle-dangerous') || rule === 'pickle-computed-name' || rule === 'pickle-dunder-attribute';
+    (rule, message) => {
+      harm ||= rule.startsWith('pickle-dangerous') || rule === 'pickle-computed-name' || rule === 'pickle-dunder-attribute';
+      misnamed ||= rule.endsWith('-import') || rule === 'pickle-dotted-name' ? !IMPORT.test(message) : false;
     },
     [],
   );
-  return imports || (stopped && instructions > 1);
+  if (harm) return true;
+  if (!stopped || instructions <= 1) return false;
+  if (head[0] === 0x80) return true;
+  // Letters of a text can come to a few instructions and a STOP; it goes on as text then, or imports what is no name.
+  const rest = source.read(end, 64);
+  return !misnamed && (instructions > CHANCE_WALK || rest.every((byte) => byte <= 0x20 || byte >= 0x80 || byte === MARK));
 }

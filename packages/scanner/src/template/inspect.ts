@@ -59,7 +59,7 @@ export function inspectTemplate(piece: Piece, text: string, what: string, offset
   }
   const hidden = HIDDEN.exec(text);
   if (hidden !== null && certain) report('template-hidden-text', `holds the invisible character ${quote(hidden[0])}`);
-  if (FETCHES.test(text)) report('template-injection', 'includes or imports another template');
+  if (certain && FETCHES.test(text)) report('template-injection', 'includes or imports another template');
   const program = text.split('generation').length > GENERATIONS ? null : parseTemplate(text);
   if (program === null) {
     if (tags(text).some((tag) => LEXICAL.test(tag))) report('template-injection', 'uses a double-underscore attribute or the attr filter');
