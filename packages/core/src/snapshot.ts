@@ -155,6 +155,15 @@ export interface GuardSettings {
   readonly onUnavailable: 'block' | 'pass-unsafe';
   /** Largest single text, UTF-16 units, before it counts as a length anomaly. */
   readonly maxTextLength: number;
+  readonly links: LinkSettings;
+}
+
+/** Where links and pictures of replies may lead. What is on no trusted host is judged by what it carries. */
+export interface LinkSettings {
+  /** Trusted host names; `*.example.com` is every host below it. */
+  readonly hosts: readonly string[];
+  /** True where every other host is refused. */
+  readonly only: boolean;
 }
 
 export interface DenyPattern {

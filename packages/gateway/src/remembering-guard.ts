@@ -23,7 +23,8 @@ export class RememberingGuard implements Guard {
   }
 
   inspect(text: string, context: TextContext): Verdict {
-    if (text.length < WORTH_REMEMBERING) return this.#guard.inspect(text, context);
+    // A reply is judged beside what it answers, which the memory does not know.
+    if (text.length < WORTH_REMEMBERING || context.exchange !== undefined) return this.#guard.inspect(text, context);
     // A lone surrogate and U+FFFD encode alike; a text that holds one is judged each time.
     if (!text.isWellFormed()) return this.#guard.inspect(text, context);
     const name = `${context.stage}/${context.provenance}/${context.kind ?? ''}/${hash('sha256', text, 'base64')}`;

@@ -76,6 +76,7 @@ export const GUARD: GuardSettings = {
   onBlock: 'fault',
   onUnavailable: 'block',
   maxTextLength: 1_000_000,
+  links: { hosts: [], only: false },
 };
 
 export function upstream(url: string, change: Partial<Upstream> = {}): Upstream {

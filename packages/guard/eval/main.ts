@@ -34,6 +34,7 @@ const settings: GuardSettings = {
   onBlock: 'fault',
   onUnavailable: 'block',
   maxTextLength: 1_000_000,
+  links: { hosts: [], only: false },
 };
 const guard = compileGuard(settings);
 const rows = [...readRows(values.data), ...readOtherRows(values.data)];

@@ -156,7 +156,7 @@ class PackGuard implements Guard {
     const key = `${stage} ${provenance} ${kind}`;
     let window = this.#windows.get(key);
     if (window !== undefined) {
-      window.reset();
+      window.reset(context);
       return window;
     }
     window = this.#open(context);

@@ -2,6 +2,7 @@ import type { GuardSettings } from '@sallyport/core';
 import { CharacterDetector } from './detect/characters.ts';
 import type { Action, Reader } from './detect/detector.ts';
 import { LengthDetector } from './detect/length.ts';
+import { ExfiltrationDetector } from './exfiltration/exfiltration.ts';
 import { classifierDetector, ruleDetector } from './injection/injection.ts';
 import { personalDetector } from './personal/personal.ts';
 import { secretsDetector } from './secrets/secrets.ts';
@@ -79,6 +80,14 @@ export const ENTRIES: readonly DetectorEntry[] = [
       { reads: 'folded', detector: classifierDetector(action) },
     ],
   },
+  {
+    name: 'exfiltration',
+    description: 'ways out of a reply: images, links, HTML, CSS and terminal sequences that carry data to somebody else',
+    sides: ['output'],
+    actions: ['block', 'redact', 'flag'],
+    defaults: { input: '', output: 'redact' },
+    make: (action, _side, { links }) => [{ reads: 'original', detector: new ExfiltrationDetector(action ?? 'redact', links) }],
+  },
 ];
 
 const NORMALISE: DetectorInfo = {
@@ -107,4 +116,4 @@ export const GUARD_DETECTORS: readonly DetectorInfo[] = [
 
 /** The lists of a configuration that names none. */
 export const DEFAULT_INPUT: readonly string[] = ['normalise', 'characters', 'length', 'injection', 'secrets', 'pii'];
-export const DEFAULT_OUTPUT: readonly string[] = ['normalise', 'characters', 'length', 'secrets', 'pii'];
+export const DEFAULT_OUTPUT: readonly string[] = ['normalise', 'characters', 'length', 'exfiltration', 'secrets', 'pii'];

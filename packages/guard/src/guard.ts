@@ -1,4 +1,5 @@
 import type { Finding, GuardSettings, Provenance, TextEdit, Verdict } from '@sallyport/core';
+import type { Exchange } from './exchange.ts';
 
 /** Which side of the door a text is on. */
 export type Stage = 'input' | 'output' | 'document' | 'tool';
@@ -9,6 +10,8 @@ export interface TextContext {
   readonly provenance: Provenance;
   /** Reply kind (`text`, `reasoning`, `tool-arguments`, ...) or the request address's last name; null where unknown. */
   readonly kind: string | null;
+  /** What a reply answers, where that is known: detectors of leaks and exfiltration compare the two. */
+  readonly exchange?: Exchange;
 }
 
 /** A compiled set of detectors. Built once per snapshot; `inspect` is pure and linear in the length of the text. */

@@ -9,6 +9,7 @@ export const SETTINGS: GuardSettings = {
   onBlock: 'fault',
   onUnavailable: 'block',
   maxTextLength: 100_000,
+  links: { hosts: [], only: false },
 };
 
 export const INPUT: TextContext = { stage: 'input', provenance: 'user', kind: null };

@@ -32,6 +32,7 @@ export const DEFAULT_GUARDS: GuardSettings = {
   onBlock: 'fault',
   onUnavailable: 'block',
   maxTextLength: 1_000_000,
+  links: { hosts: [], only: false },
 };
 
 export const DEFAULT_JWT_ALGORITHMS: readonly string[] = ['RS256', 'PS256', 'ES256', 'EdDSA'];

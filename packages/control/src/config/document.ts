@@ -129,6 +129,12 @@ export interface GuardsDocument {
   onBlock?: 'fault' | 'assistant';
   onUnavailable?: 'block' | 'pass-unsafe';
   maxTextLength?: number;
+  links?: LinksDocument;
+}
+
+export interface LinksDocument {
+  hosts?: string[];
+  only?: boolean;
 }
 
 export interface DenyDocument {

@@ -69,6 +69,7 @@ function toDocument(config: Config): ConfigDocument {
       onBlock: guards.onBlock,
       onUnavailable: guards.onUnavailable,
       maxTextLength: guards.maxTextLength,
+      links: { hosts: [...guards.links.hosts], only: guards.links.only },
     },
     storage: { url: config.storage.url, ...given('password', config.storage.password) },
     counters: { url: config.counters.url },

@@ -94,6 +94,7 @@ export function readGuards(value: unknown, check: CheckGuards, reading: Reading)
     onBlock: section.onBlock ?? DEFAULT_GUARDS.onBlock,
     onUnavailable: section.onUnavailable ?? DEFAULT_GUARDS.onUnavailable,
     maxTextLength: section.maxTextLength ?? DEFAULT_GUARDS.maxTextLength,
+    links: { hosts: section.links?.hosts ?? DEFAULT_GUARDS.links.hosts, only: section.links?.only ?? DEFAULT_GUARDS.links.only },
   };
   // The default lists are the guard's own: compiling them again would only cost time at the start.
   const written = section.input ?? section.output ?? section.deny;

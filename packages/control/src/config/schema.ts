@@ -287,6 +287,31 @@ const Detector = Type.String({
   title: 'a detector, with or without an action: pii:mask',
 });
 
+const LinksItem = Type.Object(
+  {
+    hosts: Type.Optional(
+      Type.Array(
+        Type.String({
+          pattern: '^(\\*\\.)?[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$',
+          title: 'a host name, or *. and a domain for all hosts below it',
+        }),
+        {
+          maxItems: 1_000,
+          title: 'a list of host names',
+          default: [],
+          description: 'Where links and pictures of answers may lead, whatever they carry.',
+        },
+      ),
+    ),
+    only: Type.Optional(Type.Boolean({ title: 'true or false', default: false, description: 'Refuse every other host.' })),
+  },
+  {
+    ...CLOSED,
+    title: 'a mapping with hosts and only',
+    description: 'Where links and pictures of answers may lead (detector exfiltration).',
+  },
+);
+
 const GuardsSection = Type.Object(
   {
     input: Type.Optional(
@@ -335,6 +360,7 @@ const GuardsSection = Type.Object(
     maxTextLength: Type.Optional(
       Type.Integer({ ...Count(1, 1_000_000_000), default: 1_000_000, description: 'UTF-16 units of one text.' }),
     ),
+    links: Type.Optional(LinksItem),
   },
   { ...CLOSED, title: 'a mapping of guard settings', description: 'What is looked for, and what happens when it is found.' },
 );

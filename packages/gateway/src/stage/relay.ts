@@ -1,5 +1,5 @@
 import { Fault, type Finding, type TextEdit, type Usage } from '@sallyport/core';
-import type { TextWindow, WindowStep } from '@sallyport/guard';
+import type { Exchange, TextContext, TextWindow, WindowStep } from '@sallyport/guard';
 import type { ReplyEvent, ReplyText } from '@sallyport/wire';
 import type { Compiled } from '../compiled.ts';
 import { applyEdits, type FindingSink } from './inspect.ts';
@@ -43,6 +43,7 @@ export class Relay {
   broken: Fault | null = null;
   readonly #compiled: Compiled;
   readonly #publicModel: string;
+  readonly #exchange: Exchange;
   readonly #sink: FindingSink;
   readonly #channels = new Map<string, Channel>();
   /** Bytes of text by channel: a whole text that repeats its deltas is no further one. */
@@ -51,9 +52,10 @@ export class Relay {
   #heldBytes = 0;
   #redacted = false;
 
-  constructor(compiled: Compiled, publicModel: string, sink: FindingSink) {
+  constructor(compiled: Compiled, publicModel: string, exchange: Exchange, sink: FindingSink) {
     this.#compiled = compiled;
     this.#publicModel = publicModel;
+    this.#exchange = exchange;
     this.#sink = sink;
   }
 
@@ -111,7 +113,7 @@ export class Relay {
   #judge(text: ReplyText): HeldText {
     this.#count(text);
     if (text.mode === 'whole') {
-      const verdict = this.#compiled.guard.inspect(text.text, { stage: 'output', provenance: 'assistant', kind: text.kind });
+      const verdict = this.#compiled.guard.inspect(text.text, this.#context(text));
       if (verdict.effect === 'pass') return { text, channel: null, start: 0, end: 0, edits: [] };
       this.#judged(verdict.effect, verdict.findings);
       return { text, channel: null, start: 0, end: 0, edits: verdict.effect === 'redact' ? verdict.edits : [] };
@@ -126,11 +128,15 @@ export class Relay {
   #channel(text: ReplyText): Channel {
     let channel = this.#channels.get(text.channel);
     if (channel === undefined) {
-      const window = this.#compiled.guard.open({ stage: 'output', provenance: 'assistant', kind: text.kind });
+      const window = this.#compiled.guard.open(this.#context(text));
       channel = { window, length: 0, released: 0, edits: [] };
       this.#channels.set(text.channel, channel);
     }
     return channel;
+  }
+
+  #context({ kind }: ReplyText): TextContext {
+    return { stage: 'output', provenance: 'assistant', kind, exchange: this.#exchange };
   }
 
   #close(name: string): void {

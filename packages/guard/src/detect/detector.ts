@@ -35,8 +35,8 @@ export interface Scanner {
   readonly pending: number;
   push(piece: Piece, hits: Hit[]): void;
   end(hits: Hit[]): void;
-  /** Begins anew with another text: scanners are used again. */
-  reset(): void;
+  /** Begins anew with another text of the same stage, provenance and kind: scanners are used again. */
+  reset(context: TextContext): void;
   /** Remembers this moment for `rewind`. */
   mark(): void;
   /** Goes back to the moment of the last `mark`. */

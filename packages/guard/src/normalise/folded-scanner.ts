@@ -69,9 +69,9 @@ export class FoldedScanner implements Scanner {
     this.#report(hits, true);
   }
 
-  reset(): void {
-    for (const scanner of this.#both) scanner.reset();
-    for (const scanner of this.#only) scanner.reset();
+  reset(context: TextContext): void {
+    for (const scanner of this.#both) scanner.reset(context);
+    for (const scanner of this.#only) scanner.reset(context);
     this.#forks = null;
     this.#foldedTape.reset();
     this.#folder.reset();

@@ -1,6 +1,6 @@
 import type { Finding, TextEdit } from '@sallyport/core';
 import type { Hit, Scanner } from '../detect/detector.ts';
-import type { TextWindow, WindowStep } from '../guard.ts';
+import type { TextContext, TextWindow, WindowStep } from '../guard.ts';
 import { giveUnits, MAX_PIECE, type MutablePiece, NO_UNITS, takeUnits } from './piece.ts';
 import { isHighSurrogate, isLowSurrogate, type Tape } from './tape.ts';
 
@@ -73,9 +73,9 @@ export class ScanWindow implements TextWindow {
   }
 
   /** Begins anew with another text. */
-  reset(): void {
+  reset(context: TextContext): void {
     this.#tape.reset();
-    for (const scanner of this.#scanners) scanner.reset();
+    for (const scanner of this.#scanners) scanner.reset(context);
     this.#carry = '';
     this.#length = 0;
     this.#released = 0;
