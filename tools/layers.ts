@@ -11,12 +11,13 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   wire: ['core'],
   guard: ['core'],
   access: ['core'],
-  ledger: ['core'],
+  ledger: ['core', 'egress'],
   scanner: ['core'],
   store: ['core'],
-  gateway: ['core', 'wire', 'guard', 'access', 'ledger'],
-  control: ['core', 'guard', 'access', 'ledger', 'scanner', 'store'],
-  cli: ['core', 'wire', 'guard', 'access', 'ledger', 'scanner', 'store', 'gateway', 'control'],
+  egress: ['core'],
+  gateway: ['core', 'wire', 'guard', 'access', 'ledger', 'egress'],
+  control: ['core', 'guard', 'access', 'ledger', 'scanner', 'store', 'egress'],
+  cli: ['core', 'wire', 'guard', 'access', 'ledger', 'scanner', 'store', 'egress', 'gateway', 'control'],
   testkit: ['core', 'wire'],
 };
 

@@ -1,4 +1,5 @@
-import { BlockList, isIPv4 } from 'node:net';
+import { isIPv4 } from 'node:net';
+import { classifyAddress } from '@sallyport/core';
 
 export type HostClass = 'public' | 'private' | 'invalid';
 
@@ -11,33 +12,6 @@ const MAX_URL_LENGTH = 8192;
  */
 const UNAMBIGUOUS = /^https?:\/\/([^/?#\\@%\s]+)(?:[/?#][^\\\s]*)?$/i;
 const CONTROL = /[\u0000-\u0020\u007f-\u00a0\u2028\u2029\ufeff]/;
-
-/** Special-purpose blocks (IANA registries of RFC 6890), and 168.63.129.16, where Azure answers its guests. */
-const SPECIAL_IPV4 = [
-  '0.0.0.0/8',
-  '10.0.0.0/8',
-  '100.64.0.0/10',
-  '127.0.0.0/8',
-  '168.63.129.16/32',
-  '169.254.0.0/16',
-  '172.16.0.0/12',
-  '192.0.0.0/24',
-  '192.0.2.0/24',
-  '192.88.99.0/24',
-  '192.168.0.0/16',
-  '198.18.0.0/15',
-  '198.51.100.0/24',
-  '203.0.113.0/24',
-  '224.0.0.0/4',
-  '240.0.0.0/4',
-] as const;
-
-/**
- * Only 2000::/3 is handed out as global unicast; mapped, NAT64 (64:ff9b::/96), unique local, link local and multicast lie outside it.
- * Within it: IETF protocol assignments with Teredo, documentation, and 6to4, which carries an IPv4 address.
- */
-const GLOBAL_IPV6 = ['2000::/3'] as const;
-const SPECIAL_IPV6 = ['2001::/23', '2001:db8::/32', '2002::/16', '3fff::/20'] as const;
 
 /** Names, and everything below them, that mean the machine itself or its own network (RFC 6761, 6762, 8375, ICANN's .internal, cluster and cloud conventions). */
 const PRIVATE_SUFFIXES = [
@@ -73,10 +47,6 @@ const PRIVATE_SUFFIXES = [
   '1u.ms',
 ] as const;
 
-const privateIpv4 = blockList(SPECIAL_IPV4, 'ipv4');
-const globalIpv6 = blockList(GLOBAL_IPV6, 'ipv6');
-const privateIpv6 = blockList(SPECIAL_IPV6, 'ipv6');
-
 /**
  * Where a URL in a request (an image, a file) points, as far as its text tells. The gateway never fetches it, but an inference server
  * may: `private` names this machine, a private network, a cloud's metadata service or a name without a public meaning; `invalid` is
@@ -97,12 +67,12 @@ export function classifyHost(url: string): HostClass {
 
 /** Other spellings than four decimal numbers (octal, hex, fewer parts, full-width digits) are read differently by different parsers. */
 function classifyIpv4(host: string, authority: string): HostClass {
-  if (privateIpv4.check(host, 'ipv4')) return 'private';
+  if (classifyAddress(host) !== 'public') return 'private';
   return authority.replace(/:[0-9]*$/, '') === host ? 'public' : 'invalid';
 }
 
 function classifyIpv6(host: string): HostClass {
-  return globalIpv6.check(host, 'ipv6') && !privateIpv6.check(host, 'ipv6') ? 'public' : 'private';
+  return classifyAddress(host) === 'public' ? 'public' : 'private';
 }
 
 function classifyName(host: string): HostClass {
@@ -111,13 +81,4 @@ function classifyName(host: string): HostClass {
   // A name without a dot is completed by the resolver's search domains.
   if (!name.includes('.')) return 'private';
   return PRIVATE_SUFFIXES.some((suffix) => name === suffix || name.endsWith(`.${suffix}`)) ? 'private' : 'public';
-}
-
-function blockList(cidrs: readonly string[], family: 'ipv4' | 'ipv6'): BlockList {
-  const list = new BlockList();
-  for (const cidr of cidrs) {
-    const [address = '', prefix = ''] = cidr.split('/');
-    list.addSubnet(address, Number(prefix), family);
-  }
-  return list;
 }

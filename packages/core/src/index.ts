@@ -1,3 +1,4 @@
+export * from './address.ts';
 export * from './decision.ts';
 export * from './entry.ts';
 export * from './fault.ts';

@@ -21,6 +21,7 @@ export interface Snapshot {
   readonly limits: readonly LimitRule[];
   readonly guard: GuardSettings;
   readonly http: HttpSettings;
+  readonly egress: EgressSettings;
 }
 
 /** A stored API key. The secret is not in it: `digests` are HMAC-SHA-256 values under the pepper, base64url, newest first (two while a rotation overlaps). */
@@ -172,6 +173,22 @@ export interface DenyPattern {
   readonly ignoreCase: boolean;
   readonly stages: readonly ('input' | 'output')[];
   readonly action: 'block' | 'redact' | 'flag';
+}
+
+/** Whom Sallyport itself may connect to, beyond the servers the configuration names elsewhere. */
+export interface EgressSettings {
+  /** `host`, `host:port`, `*.domain` or `*.domain:port`; without a port, 443. */
+  readonly hosts: readonly string[];
+  /** CIDR blocks of private or special addresses that names may resolve to. */
+  readonly networks: readonly string[];
+  readonly proxy: {
+    /** `http(s)://host:port` */
+    readonly url: string;
+    /** `user:password`, by reference. */
+    readonly credential: string | null;
+    /** Hosts, `*.domain` and CIDR blocks that are reached directly. */
+    readonly except: readonly string[];
+  } | null;
 }
 
 /** What listeners need beyond their address. Sizes are bytes, times milliseconds. */

@@ -3,6 +3,7 @@ import type { Http2ServerRequest } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import { clientAddress, JwksCache, type JwksSource, Limiter } from '@sallyport/access';
 import { type Clock, Fault, type GuardSettings, type Logger, type Meter, type Random, type Snapshot, type Upstream } from '@sallyport/core';
+import type { Egress } from '@sallyport/egress';
 import { compileGuard } from '@sallyport/guard';
 import { renderFault } from '@sallyport/wire';
 import { type Compiled, type CompileOptions, compile } from './compiled.ts';
@@ -38,6 +39,8 @@ export interface GatewayOptions {
   readonly snapshots: SnapshotSource;
   readonly pepper: CompileOptions['pepper'];
   readonly jwks: JwksSource;
+  /** The way out. The gateway tells it which servers each snapshot names. */
+  readonly egress: Egress;
   readonly ledger: LedgerPort & { failing(): boolean };
   readonly resolveSecret: ResolveSecret;
   readonly meter: Meter;
@@ -78,6 +81,7 @@ export class Gateway implements AsyncDisposable {
     const { clock, random, logger, ledger, meter } = options;
     this.#upstreams = new UpstreamRegistry({
       resolveSecret: options.resolveSecret,
+      egress: options.egress,
       clock,
       logger,
       probeInterval: options.probeInterval ?? PROBE_INTERVAL,
@@ -157,7 +161,9 @@ export class Gateway implements AsyncDisposable {
   #take(snapshot: Snapshot): void {
     try {
       const { pepper, meter, clock, logger } = this.#options;
-      this.#compiled = compile(snapshot, { pepper, jwks: this.#jwks, limiter: this.#limiter, meter, clock });
+      const compiled = compile(snapshot, { pepper, jwks: this.#jwks, limiter: this.#limiter, meter, clock });
+      this.#openEgress(snapshot);
+      this.#compiled = compiled;
       this.#upstreams.update(snapshot);
       for (const record of this.#running) record.review(this.#compiled.policy);
       logger.info('snapshot.taken', { version: snapshot.version });
@@ -167,6 +173,19 @@ export class Gateway implements AsyncDisposable {
         reason: error instanceof Error ? error.message : 'unknown',
       });
     }
+  }
+
+  #openEgress({ egress: settings, upstreams, issuers }: Snapshot): void {
+    const { egress } = this.#options;
+    egress.configure(settings);
+    egress.name(
+      'upstreams',
+      [...upstreams.values()].map(({ url }) => ({ url, private: true })),
+    );
+    egress.name(
+      'issuers',
+      issuers.map(({ jwksUri }) => ({ url: jwksUri, private: false })),
+    );
   }
 
   // The client's bytes enter here.

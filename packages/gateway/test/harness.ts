@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { createHash, createSecretKey, randomBytes } from 'node:crypto';
 import { createApiKey, digestApiKey, effectiveRoles } from '@sallyport/access';
 import {
@@ -8,10 +9,12 @@ import {
   type LogFields,
   type Route,
   type Snapshot,
+  silentLogger,
   silentMeter,
   systemClock,
   type Upstream,
 } from '@sallyport/core';
+import { Egress, NO_EGRESS_SETTINGS } from '@sallyport/egress';
 import { Gateway, type GatewayOptions, type LedgerPort, type TlsMaterial } from '../src/index.ts';
 
 /** A gateway on a free port of loopback with everything in memory, and what it wrote. */
@@ -147,6 +150,7 @@ export async function startHarness(setup: HarnessOptions): Promise<Harness> {
     limits: [],
     guard: GUARD,
     http: HTTP,
+    egress: NO_EGRESS_SETTINGS,
     ...setup.snapshot,
   };
   setup.onSnapshot?.(snapshot);
@@ -166,6 +170,7 @@ export async function startHarness(setup: HarnessOptions): Promise<Harness> {
       staleSince: () => null,
     },
     pepper,
+    egress: new Egress({ settings: NO_EGRESS_SETTINGS, resolveSecret: () => assert.fail('no proxy'), logger: silentLogger }),
     jwks: { fetch: () => Promise.reject(new Error('no issuer in this test')) },
     ledger,
     resolveSecret: (reference) => {

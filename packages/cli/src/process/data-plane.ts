@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Config, resolveSecret, SNAPSHOT_FILE, SnapshotCache, SnapshotFeed, storeSource, WrongPepper } from '@sallyport/control';
 import type { Snapshot } from '@sallyport/core';
+import { Egress } from '@sallyport/egress';
 import { Gateway, HttpJwksSource, type TlsMaterial } from '@sallyport/gateway';
 import type { Store } from '@sallyport/store';
 import type { Installation } from '../installation.ts';
@@ -37,7 +38,8 @@ export async function startDataPlane(installation: Installation, store: Store | 
     clock,
     logger,
   });
-  const jwks = new HttpJwksSource();
+  const egress = new Egress({ settings: config.egress, resolveSecret: (reference) => resolveSecret(reference).value, logger });
+  const jwks = new HttpJwksSource(egress);
   const uses = new Map<string, number>();
   const gateway = new Gateway({
     listen: config.listen.gateway,
@@ -49,6 +51,7 @@ export async function startDataPlane(installation: Installation, store: Store | 
     },
     pepper: home.pepper,
     jwks,
+    egress,
     ledger: telemetry.ledger,
     resolveSecret: (reference) => resolveSecret(reference).value,
     meter: telemetry.meter,
@@ -93,7 +96,7 @@ export async function startDataPlane(installation: Installation, store: Store | 
       await gateway[Symbol.asyncDispose]();
       await flush();
       await feed.close();
-      await jwks[Symbol.asyncDispose]();
+      await egress[Symbol.asyncDispose]();
       await late[Symbol.asyncDispose]();
     },
   };

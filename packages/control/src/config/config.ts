@@ -1,4 +1,14 @@
-import type { CertificateIdentity, GuardSettings, HttpSettings, Issuer, LimitRule, Role, Route, Upstream } from '@sallyport/core';
+import type {
+  CertificateIdentity,
+  EgressSettings,
+  GuardSettings,
+  HttpSettings,
+  Issuer,
+  LimitRule,
+  Role,
+  Route,
+  Upstream,
+} from '@sallyport/core';
 import type { ScrapeTarget } from '../metrics/engines.ts';
 
 /**
@@ -20,6 +30,7 @@ export interface Config {
   readonly counters: { readonly url: string };
   readonly audit: AuditSettings;
   readonly telemetry: TelemetrySettings;
+  readonly egress: EgressSettings;
 }
 
 export interface ListenAddress {

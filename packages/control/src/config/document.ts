@@ -13,6 +13,7 @@ export interface ConfigDocument {
   guards?: GuardsDocument;
   storage?: { url?: string; password?: string };
   counters?: { url?: string };
+  egress?: { hosts?: string[]; networks?: string[]; proxy?: EgressProxyDocument };
   audit?: { directory?: string; exporters?: unknown[] };
   telemetry?: TelemetryDocument;
 }
@@ -40,6 +41,12 @@ export interface TracesDocument {
   sample?: number;
   followClient?: boolean;
   identity?: boolean;
+}
+
+export interface EgressProxyDocument {
+  url: string;
+  credential?: string;
+  except?: string[];
 }
 
 export interface TlsDocument {

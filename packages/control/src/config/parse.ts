@@ -6,6 +6,7 @@ import { DEFAULT_HOME } from './defaults.ts';
 import type { DiscoveredUpstream } from './discovery.ts';
 import type { ConfigDocument } from './document.ts';
 import { ConfigError, type ConfigWarning, describe, Findings, quote } from './problem.ts';
+import { readEgress } from './read-egress.ts';
 import { readIdentity, readRoles } from './read-identity.ts';
 import { readHttp, readListen, readTls } from './read-listeners.ts';
 import { type CheckGuards, checkWithGuard, readGuards, readLimits } from './read-policy.ts';
@@ -104,6 +105,7 @@ function readConfig(value: unknown, findings: Findings, options: ParseOptions): 
     counters: readCounters(section('counters'), reading),
     audit: readAudit(section('audit'), reading),
     telemetry: readTelemetry(section('telemetry'), reading),
+    egress: readEgress(section('egress'), reading),
   };
   if (config.models.length === 0) {
     findings.warn(['models'], 'no model is served', 'list at least one: { name: chat, upstream: NAME, target: MODEL }');

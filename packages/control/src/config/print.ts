@@ -4,6 +4,7 @@ import { type Config, formatListen, type TelemetrySettings, type TlsSettings } f
 import type {
   CertificateDocument,
   ConfigDocument,
+  EgressProxyDocument,
   IssuerDocument,
   LimitDocument,
   ModelDocument,
@@ -73,9 +74,18 @@ function toDocument(config: Config): ConfigDocument {
     },
     storage: { url: config.storage.url, ...given('password', config.storage.password) },
     counters: { url: config.counters.url },
+    egress: {
+      hosts: [...config.egress.hosts],
+      networks: [...config.egress.networks],
+      ...given('proxy', config.egress.proxy === null ? null : proxyDocument(config.egress.proxy)),
+    },
     audit: { directory: config.audit.directory, exporters: [...config.audit.exporters] },
     telemetry: telemetryDocument(config.telemetry),
   };
+}
+
+function proxyDocument({ url, credential, except }: NonNullable<Config['egress']['proxy']>): EgressProxyDocument {
+  return { url, ...given('credential', credential), except: [...except] };
 }
 
 /** `{ [key]: value }`, or nothing where the value is null: a file leaves such keys out. */

@@ -392,6 +392,36 @@ const AuditSection = Type.Object(
   { ...CLOSED, title: 'a mapping of audit settings', description: 'Where the ledger is written.' },
 );
 
+const Host = '(\\[[0-9A-Fa-f:]{2,39}\\]|(\\*\\.)?[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?)';
+
+const EgressSection = Type.Object(
+  {
+    hosts: Type.Optional(
+      List(
+        Type.String({ pattern: `^${Host}(:[0-9]{1,5})?$`, title: 'a host such as idp.example.com, *.example.com or host:8443' }),
+        'a list of hosts',
+      ),
+    ),
+    networks: Type.Optional(List(Cidr, 'a list of CIDR blocks', 1_000)),
+    proxy: Type.Optional(
+      Type.Object(
+        {
+          url: Type.String({ ...Url, description: 'An HTTP proxy that makes tunnels (CONNECT).' }),
+          credential: Type.Optional(Type.String({ ...Reference, description: 'user:password of the proxy.' })),
+          except: Type.Optional(
+            List(
+              Type.String({ pattern: `^(${Host}|[0-9A-Fa-f:.]{2,45}/[0-9]{1,3})$`, title: 'a host, *.domain or a CIDR block' }),
+              'a list of hosts that are reached directly',
+            ),
+          ),
+        },
+        { ...CLOSED, title: 'a mapping with url' },
+      ),
+    ),
+  },
+  { ...CLOSED, title: 'a mapping of egress settings', description: 'Whom Sallyport itself may connect to.' },
+);
+
 const IdentitySection = Type.Object(
   {
     issuers: Type.Optional(List(IssuerItem, 'a list of issuers', 100)),
@@ -415,6 +445,7 @@ const Document = Type.Object(
     counters: Type.Optional(CountersSection),
     audit: Type.Optional(AuditSection),
     telemetry: Type.Optional(TelemetrySection),
+    egress: Type.Optional(EgressSection),
   },
   { ...CLOSED, title: 'a mapping of sections', description: 'Configuration of Sallyport: sallyport.yaml.' },
 );
@@ -443,6 +474,7 @@ export const SECTION_NAMES: readonly (keyof ConfigDocument)[] = [
   'counters',
   'audit',
   'telemetry',
+  'egress',
 ];
 
 // Lists are read item by item, so that one bad item does not hide the problems of the others.
@@ -459,4 +491,5 @@ export const LIMIT: Shape<LimitDocument> = shape(LimitItem);
 export const GUARDS: Shape<GuardsDocument> = shape(GuardsSection);
 export const STORAGE: Shape<Section<'storage'>> = shape(StorageSection);
 export const COUNTERS: Shape<Section<'counters'>> = shape(CountersSection);
+export const EGRESS: Shape<Section<'egress'>> = shape(EgressSection);
 export const AUDIT: Shape<Section<'audit'>> = shape(AuditSection);

@@ -1,4 +1,5 @@
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
+import { classifyAddress, isMetadataAddress } from '@sallyport/core';
 import type { ListenAddress } from './config.ts';
 
 const MILLISECONDS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
@@ -43,28 +44,6 @@ export function parseOrigin(text: string): string | null {
   return url.origin === text ? text : null;
 }
 
-const PRIVATE = new BlockList();
-for (const [network, prefix] of [
-  ['10.0.0.0', 8],
-  ['172.16.0.0', 12],
-  ['192.168.0.0', 16],
-  ['127.0.0.0', 8],
-  ['100.64.0.0', 10],
-] as const) {
-  PRIVATE.addSubnet(network, prefix, 'ipv4');
-}
-for (const [network, prefix] of [
-  ['::1', 128],
-  ['fc00::', 7],
-  ['fe80::', 10],
-] as const)
-  PRIVATE.addSubnet(network, prefix, 'ipv6');
-
-const METADATA = new BlockList();
-METADATA.addSubnet('169.254.0.0', 16, 'ipv4');
-METADATA.addAddress('fd00:ec2::254', 'ipv6');
-METADATA.addAddress('100.100.100.200', 'ipv4');
-
 /** The host of a URL as the resolver gets it: IPv6 without its brackets. */
 export function bareHost(url: URL): string {
   return url.hostname.replace(/^\[|\]$/g, '');
@@ -72,14 +51,12 @@ export function bareHost(url: URL): string {
 
 /** True for an IP address of a private, shared or loopback network, and for names that never leave one (`localhost`, no dot, `.internal`, `.local`). */
 export function isPrivateHost(host: string): boolean {
-  const family = isIP(host);
-  if (family !== 0) return PRIVATE.check(host, family === 4 ? 'ipv4' : 'ipv6');
+  if (isIP(host) !== 0) return classifyAddress(host) === 'private';
   return !host.includes('.') || /\.(localhost|local|internal|lan|home\.arpa)$/i.test(host);
 }
 
 /** True for the addresses under which clouds serve instance credentials: never an inference server, always a mistake or an attack. */
 export function isMetadataHost(host: string): boolean {
-  const family = isIP(host);
-  if (family !== 0) return METADATA.check(host, family === 4 ? 'ipv4' : 'ipv6');
+  if (isIP(host) !== 0) return isMetadataAddress(host);
   return /^(metadata|metadata\.google\.internal|instance-data)\.?$/i.test(host);
 }

@@ -44,6 +44,7 @@ export function buildSnapshot(input: SnapshotInput): Snapshot {
     limits: structuredClone(config.limits),
     guard: structuredClone(config.guards),
     http: structuredClone(config.http),
+    egress: structuredClone(config.egress),
   });
 }
 
@@ -54,7 +55,7 @@ function narrowKeys(keys: readonly KeyRecord[], users: ReadonlyMap<string, User>
 
 /** A snapshot with its maps as lists: the form in which it is put together and stored. */
 export interface SnapshotParts
-  extends Pick<Snapshot, 'version' | 'builtAt' | 'issuers' | 'certificateIdentities' | 'limits' | 'guard' | 'http'> {
+  extends Pick<Snapshot, 'version' | 'builtAt' | 'issuers' | 'certificateIdentities' | 'limits' | 'guard' | 'http' | 'egress'> {
   readonly keys: readonly KeyRecord[];
   readonly roles: readonly Role[];
   readonly upstreams: readonly Upstream[];
@@ -76,6 +77,7 @@ export function freezeSnapshot(parts: SnapshotParts): Snapshot {
     limits: parts.limits,
     guard: parts.guard,
     http: parts.http,
+    egress: parts.egress,
   });
 }
 

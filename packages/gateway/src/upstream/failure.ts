@@ -34,6 +34,7 @@ const RULES: ReadonlyMap<string, Rule> = new Map([
     'UND_ERR_SOCKET',
     'UND_ERR_CLOSED',
     'UND_ERR_DESTROYED',
+    'ERR_EGRESS_PROXY',
   ].map((code) => [code, UNREACHABLE] as const),
   ...['UND_ERR_CONNECT_TIMEOUT', 'ETIMEDOUT'].map(
     (code) => [code, { ...SLOW, code: 'upstream_unavailable', retriable: true } as Rule] as const,
@@ -64,5 +65,5 @@ function errorCode(error: Error): string {
 }
 
 function isTlsCode(code: string): boolean {
-  return /^(ERR_TLS_|ERR_SSL_|CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_SALLYPORT_PIN)/.test(code) || code === 'EPROTO';
+  return /^(ERR_TLS_|ERR_SSL_|CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_SALLYPORT_PIN|ERR_EGRESS_)/.test(code) || code === 'EPROTO';
 }

@@ -1,4 +1,5 @@
 import type { Clock, Logger, Snapshot, Upstream } from '@sallyport/core';
+import type { Egress } from '@sallyport/egress';
 import type { HealthReport } from './health.ts';
 import { checkTls } from './pinning.ts';
 import { probe } from './probe.ts';
@@ -8,6 +9,7 @@ import { ConnectedUpstream } from './upstream.ts';
 /** The connected upstreams of the current snapshot. A changed one is replaced; calls that run on the old one end in peace. */
 export class UpstreamRegistry implements AsyncDisposable {
   readonly #resolve: ResolveSecret;
+  readonly #egress: Egress;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #connected = new Map<string, ConnectedUpstream>();
@@ -16,11 +18,13 @@ export class UpstreamRegistry implements AsyncDisposable {
 
   constructor(options: {
     readonly resolveSecret: ResolveSecret;
+    readonly egress: Egress;
     readonly clock: Clock;
     readonly logger: Logger;
     readonly probeInterval?: number;
   }) {
     this.#resolve = options.resolveSecret;
+    this.#egress = options.egress;
     this.#clock = options.clock;
     this.#logger = options.logger;
     this.#timer = options.probeInterval === 0 ? null : setInterval(() => void this.probeAll(), options.probeInterval);
@@ -61,7 +65,7 @@ export class UpstreamRegistry implements AsyncDisposable {
     if (former !== null && sameSettings(settings, former.settings) && (given === null || sameSecrets(given, former.secrets))) return;
     if (former !== null) this.#retire(name, former);
     try {
-      const upstream = new ConnectedUpstream(settings, given ?? readSecrets(settings, this.#resolve), this.#clock, former);
+      const upstream = new ConnectedUpstream(settings, given ?? readSecrets(settings, this.#resolve), this.#egress, this.#clock, former);
       upstream.activate();
       this.#connected.set(name, upstream);
     } catch (error) {

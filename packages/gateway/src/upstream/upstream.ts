@@ -1,4 +1,5 @@
 import type { Clock, Upstream } from '@sallyport/core';
+import type { Egress } from '@sallyport/egress';
 import { buildConnector, Pool } from 'undici';
 import { UpstreamHealth } from './health.ts';
 import { HttpCall } from './http-call.ts';
@@ -41,7 +42,7 @@ export class ConnectedUpstream implements AsyncDisposable {
    * `predecessor` is what was connected under this name before. Where it is the same server its slots and health go on being counted:
    * a change of a credential or a timeout neither lets more calls in than the server takes nor forgets that it is down.
    */
-  constructor(settings: Upstream, secrets: UpstreamSecrets, clock: Clock, predecessor: ConnectedUpstream | null = null) {
+  constructor(settings: Upstream, secrets: UpstreamSecrets, egress: Egress, clock: Clock, predecessor: ConnectedUpstream | null = null) {
     const url = new URL(settings.url);
     const same = predecessor !== null && isSameServer(settings, predecessor.settings) ? predecessor : null;
     const limit = settings.maxConcurrency ?? Number.POSITIVE_INFINITY;
@@ -60,13 +61,7 @@ export class ConnectedUpstream implements AsyncDisposable {
       keepAliveTimeout: KEEP_ALIVE,
       maxHeaderSize: MAX_HEADER_BYTES,
       allowH2: false,
-      connect: joining(
-        buildConnector({
-          ...tlsOptions(settings, secrets),
-          timeout: settings.timeouts.connect,
-          ...(settings.socketPath === null ? {} : { socketPath: settings.socketPath }),
-        }),
-      ),
+      connect: joining(connector(settings, secrets, egress)),
     });
   }
 
@@ -157,7 +152,15 @@ function isSameServer(a: Upstream, b: Upstream): boolean {
   return a.kind === b.kind && a.url === b.url && a.socketPath === b.socketPath;
 }
 
-/** undici's own connector, whose sockets send a request in one write. */
+/** A Unix socket is a file the configuration names; everything else goes the way out. */
+function connector(settings: Upstream, secrets: UpstreamSecrets, egress: Egress): buildConnector.connector {
+  const { socketPath, timeouts } = settings;
+  const tls = tlsOptions(settings, secrets);
+  if (socketPath === null) return egress.connector(tls, timeouts.connect);
+  return buildConnector({ ...tls, timeout: timeouts.connect, socketPath });
+}
+
+/** A connector whose sockets send a request in one write. */
 function joining(connect: buildConnector.connector): buildConnector.connector {
   return (options, callback) =>
     connect(options, (...result) => {
