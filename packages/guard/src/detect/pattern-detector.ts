@@ -1,6 +1,6 @@
 import type { Severity } from '@sallyport/core';
 import type { TextContext } from '../guard.ts';
-import type { Matcher } from '../pattern/matcher.ts';
+import { type Lanes, Matcher } from '../pattern/matcher.ts';
 import { type Pattern, type PatternMatch, PatternSet } from '../pattern/pattern-set.ts';
 import type { Piece } from '../window/piece.ts';
 import { LOOK_BEHIND, type Tape } from '../window/tape.ts';
@@ -60,7 +60,7 @@ export class PatternDetector implements FoldableDetector {
   }
 }
 
-class PatternScanner implements FoldableScanner {
+export class PatternScanner implements FoldableScanner {
   readonly #matcher: Matcher;
   readonly #detector: string;
   readonly #rules: readonly PatternRule[];
@@ -82,8 +82,16 @@ class PatternScanner implements FoldableScanner {
   }
 
   push({ units, length }: Piece, hits: Hit[]): void {
-    this.#matcher.read(units, length, this.#matches);
+    this.#matcher.read(units, 0, length, this.#matches);
     this.#reportAll(hits);
+  }
+
+  /** As `push` on each of three scanners of different detectors, in less time. */
+  static pushTogether(scanners: Lanes<PatternScanner>, { units, length }: Piece, hits: Hit[]): void {
+    const [first, second, third] = scanners;
+    const matchers = [first.#matcher, second.#matcher, third.#matcher] as const;
+    Matcher.readTogether(matchers, units, length, [first.#matches, second.#matches, third.#matches]);
+    for (const scanner of scanners) scanner.#reportAll(hits);
   }
 
   end(hits: Hit[]): void {
@@ -96,7 +104,7 @@ class PatternScanner implements FoldableScanner {
     this.#matches.length = 0;
   }
 
-  fork(tape: Tape): Scanner {
+  fork(tape: Tape): PatternScanner {
     return new PatternScanner(this.#matcher.fork(), this.#detector, this.#rules, tape, this.#flagOnly);
   }
 
@@ -133,4 +141,22 @@ class PatternScanner implements FoldableScanner {
       report({ ...part, start: start + part.start, end: start + part.end });
     }
   }
+}
+
+/** Gives a piece to every scanner: those for patterns, which are of different detectors, read it three at a time. */
+export function pushAll(scanners: readonly Scanner[], piece: Piece, hits: Hit[]): void {
+  let first: PatternScanner | null = null;
+  let second: PatternScanner | null = null;
+  for (const scanner of scanners) {
+    if (!(scanner instanceof PatternScanner)) scanner.push(piece, hits);
+    else if (first === null) first = scanner;
+    else if (second === null) second = scanner;
+    else {
+      PatternScanner.pushTogether([first, second, scanner], piece, hits);
+      first = null;
+      second = null;
+    }
+  }
+  first?.push(piece, hits);
+  second?.push(piece, hits);
 }

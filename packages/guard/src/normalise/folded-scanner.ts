@@ -1,4 +1,5 @@
 import type { FoldableScanner, Hit, Reader, Scanner } from '../detect/detector.ts';
+import { pushAll } from '../detect/pattern-detector.ts';
 import type { TextContext } from '../guard.ts';
 import type { Piece } from '../window/piece.ts';
 import { LOOK_BEHIND, Tape } from '../window/tape.ts';
@@ -50,12 +51,12 @@ export class FoldedScanner implements Scanner {
     const folded = this.#folder.push(piece);
     this.#foldedTape.append(folded.text);
     if (folded.text !== piece.text) this.#forks ??= this.#both.map((scanner) => scanner.fork(this.#foldedTape));
-    for (const scanner of this.#both) scanner.push(piece, hits);
+    pushAll(this.#both, piece, hits);
     const inner = this.#inner;
     for (const scanner of this.#only) scanner.push(folded, inner);
     this.#report(hits, false);
     if (this.#forks === null) return;
-    for (const scanner of this.#forks) scanner.push(folded, inner);
+    pushAll(this.#forks, folded, inner);
     this.#report(hits, true);
   }
 

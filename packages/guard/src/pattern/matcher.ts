@@ -2,6 +2,9 @@ import { pieceOf } from '../window/piece.ts';
 import type { State, Step } from './automaton.ts';
 import type { PatternMatch, PatternSet } from './pattern-set.ts';
 
+/** One for each of three matchers that read together. */
+export type Lanes<T> = readonly [T, T, T];
+
 /**
  * Reads one text in pieces and reports the leftmost-longest, non-overlapping matches of each pattern, whatever the pieces.
  *
@@ -103,23 +106,21 @@ export class Matcher {
   push(piece: string): PatternMatch[] {
     const matches: PatternMatch[] = [];
     const { units, length } = pieceOf(piece);
-    this.read(units, length, matches);
+    this.read(units, 0, length, matches);
     return matches;
   }
 
-  /** As `push`, for the first `count` of `units`; adds to `matches`. */
-  read(units: Uint16Array, count: number, matches: PatternMatch[]): void {
-    if (this.#stopped) return;
-    const { automaton, maxMatch } = this.#set;
+  /** As `push`, for `units` from `from` to `to`; adds to `matches`. */
+  read(units: Uint16Array, from: number, to: number, matches: PatternMatch[]): void {
+    if (this.#stopped || from === to) return;
+    const { automaton } = this.#set;
     const { classOf } = automaton.program;
-    const origin = this.#length;
     let base = this.#current().base;
-    let { table, steps } = automaton;
-    let index = 0;
-    while (!this.#stopped) {
-      // Where the first group reaches the cap. Up to there a positive cell needs no look at the registers, unless a match is tentative.
-      const due = this.#old > 0 ? (this.#starts[0] ?? 0) + maxMatch - origin : Number.POSITIVE_INFINITY;
-      const limit = Math.min(count, due, this.#tentative.size > 0 ? index + 1 : count);
+    let { table } = automaton;
+    const origin = this.#length - from;
+    let index = from;
+    while (index < to && !this.#stopped) {
+      const limit = Math.min(to, this.#due(index + origin) - origin);
       let unitClass = 0;
       let cell = 1;
       while (index < limit) {
@@ -129,29 +130,107 @@ export class Matcher {
         base = cell - 1;
         index++;
       }
-      if (cell > 0) {
-        if (this.#tentative.size > 0) this.#settle(this.#floor(automaton.stateAt(base), origin + index), origin + index, matches);
-      } else {
-        let step = steps[-cell - 1];
-        if (step === undefined) {
-          step = automaton.step(automaton.stateAt(base), unitClass);
-          ({ table, steps } = automaton);
-        }
-        const offset = origin + index++;
-        if (step.accepts) this.#acceptStep(step, offset, matches);
-        this.#move(step.registers, offset);
-        base = step.base;
-        if (this.#tentative.size > 0) this.#settle(this.#floor(step.next, offset + 1), offset + 1, matches);
+      if (cell <= 0) {
+        base = this.#take(base, unitClass, cell, origin + index, matches);
+        index++;
       }
-      if (this.#old > 0 && origin + index - (this.#starts[0] ?? 0) >= maxMatch) {
-        base = this.#overflow(automaton.stateAt(base), origin + index, matches).base;
-        ({ table, steps } = automaton);
-      }
-      if (index >= count) break;
+      base = this.#look(base, origin + index, matches);
+      table = automaton.table;
     }
-    this.#length = origin + index;
-    this.#state = automaton.stateAt(base);
-    this.#generation = automaton.generation;
+    this.#leave(base, origin + index);
+  }
+
+  /**
+   * As `read`, for three matchers of different sets that have read the same text: their steps do not depend on each other, so the
+   * processor works on them at the same time. `matches` has a list for each of them.
+   */
+  static readTogether(
+    [first, second, third]: Lanes<Matcher>,
+    units: Uint16Array,
+    to: number,
+    [matches1, matches2, matches3]: Lanes<PatternMatch[]>,
+  ): void {
+    const automaton1 = first.#set.automaton;
+    const automaton2 = second.#set.automaton;
+    const automaton3 = third.#set.automaton;
+    const classOf1 = automaton1.program.classOf;
+    const classOf2 = automaton2.program.classOf;
+    const classOf3 = automaton3.program.classOf;
+    let base1 = first.#current().base;
+    let base2 = second.#current().base;
+    let base3 = third.#current().base;
+    let table1 = automaton1.table;
+    let table2 = automaton2.table;
+    let table3 = automaton3.table;
+    const origin = first.#length;
+    let index = 0;
+    while (index < to && !first.#stopped && !second.#stopped && !third.#stopped) {
+      const offset = origin + index;
+      const limit = Math.min(to + origin, first.#due(offset), second.#due(offset), third.#due(offset)) - origin;
+      let unit = 0;
+      let cell1 = 1;
+      let cell2 = 1;
+      let cell3 = 1;
+      while (index < limit) {
+        unit = units[index] ?? 0;
+        cell1 = table1[base1 + (classOf1[unit] ?? 0)] ?? 0;
+        cell2 = table2[base2 + (classOf2[unit] ?? 0)] ?? 0;
+        cell3 = table3[base3 + (classOf3[unit] ?? 0)] ?? 0;
+        if (cell1 <= 0 || cell2 <= 0 || cell3 <= 0) break;
+        base1 = cell1 - 1;
+        base2 = cell2 - 1;
+        base3 = cell3 - 1;
+        index++;
+      }
+      if (cell1 <= 0 || cell2 <= 0 || cell3 <= 0) {
+        const at = origin + index++;
+        base1 = cell1 > 0 ? cell1 - 1 : first.#take(base1, classOf1[unit] ?? 0, cell1, at, matches1);
+        base2 = cell2 > 0 ? cell2 - 1 : second.#take(base2, classOf2[unit] ?? 0, cell2, at, matches2);
+        base3 = cell3 > 0 ? cell3 - 1 : third.#take(base3, classOf3[unit] ?? 0, cell3, at, matches3);
+      }
+      base1 = first.#look(base1, origin + index, matches1);
+      base2 = second.#look(base2, origin + index, matches2);
+      base3 = third.#look(base3, origin + index, matches3);
+      table1 = automaton1.table;
+      table2 = automaton2.table;
+      table3 = automaton3.table;
+    }
+    first.#leave(base1, origin + index);
+    second.#leave(base2, origin + index);
+    third.#leave(base3, origin + index);
+    // One has stopped at an urgent match: the others go on alone.
+    first.read(units, index, to, matches1);
+    second.read(units, index, to, matches2);
+    third.read(units, index, to, matches3);
+  }
+
+  /** How far positive cells may be followed without a look at the registers: to the length cap of the first group, or one unit where a match is tentative. */
+  #due(offset: number): number {
+    if (this.#tentative.size > 0) return offset + 1;
+    return this.#old > 0 ? (this.#starts[0] ?? 0) + this.#set.maxMatch : Number.POSITIVE_INFINITY;
+  }
+
+  /** Takes the step of a cell that is not positive, at the unit at `offset`. Returns the row it leads to. */
+  #take(base: number, unitClass: number, cell: number, offset: number, matches: PatternMatch[]): number {
+    const { automaton } = this.#set;
+    const step = automaton.steps[-cell - 1] ?? automaton.step(automaton.stateAt(base), unitClass);
+    if (step.accepts) this.#acceptStep(step, offset, matches);
+    this.#move(step.registers, offset);
+    return step.base;
+  }
+
+  /** Settles what is tentative and drops what has reached the cap, once `offset` units were read. Returns the row to go on from. */
+  #look(base: number, offset: number, matches: PatternMatch[]): number {
+    const { automaton, maxMatch } = this.#set;
+    if (this.#tentative.size > 0) this.#settle(this.#floor(automaton.stateAt(base), offset), offset, matches);
+    if (this.#old > 0 && offset - (this.#starts[0] ?? 0) >= maxMatch) return this.#overflow(automaton.stateAt(base), offset, matches).base;
+    return base;
+  }
+
+  #leave(base: number, length: number): void {
+    this.#length = length;
+    this.#state = this.#set.automaton.stateAt(base);
+    this.#generation = this.#set.automaton.generation;
   }
 
   /** The text ends here. Returns the remaining matches. */

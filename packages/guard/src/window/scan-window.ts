@@ -1,5 +1,6 @@
 import type { Finding, TextEdit } from '@sallyport/core';
 import type { Hit, Scanner } from '../detect/detector.ts';
+import { pushAll } from '../detect/pattern-detector.ts';
 import type { TextContext, TextWindow, WindowStep } from '../guard.ts';
 import { giveUnits, MAX_PIECE, type MutablePiece, NO_UNITS, takeUnits } from './piece.ts';
 import { isHighSurrogate, isLowSurrogate, type Tape } from './tape.ts';
@@ -107,7 +108,7 @@ export class ScanWindow implements TextWindow {
     const buffer = takeUnits();
     const piece = this.#piece;
     buffer.fill(piece, text);
-    for (const scanner of this.#scanners) scanner.push(piece, hits);
+    pushAll(this.#scanners, piece, hits);
     piece.units = NO_UNITS;
     piece.text = '';
     giveUnits(buffer);
