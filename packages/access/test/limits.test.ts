@@ -1,51 +1,19 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Fault, LimitRule, Principal } from '@sallyport/core';
+import type { Fault, LimitRule } from '@sallyport/core';
 import fc from 'fast-check';
-import { Limiter, type LimitRequest, type LimitRules } from '../src/index.ts';
+import { Limiter, type LimitRequest, type LimitRules, MemoryStore, type Reservation } from '../src/index.ts';
+import { codeOf, principal, request, rule, rules } from './limit-rules.ts';
 
-const principal = (id: string, over: Partial<Principal> = {}): Principal => ({
-  id,
-  kind: 'application',
-  tenant: 'acme',
-  user: null,
-  team: null,
-  roles: ['user'],
-  credential: { kind: 'api-key', id, expiresAt: null },
-  ...over,
-});
-
-const rule = (over: Partial<LimitRule>): LimitRule => ({
-  name: 'r',
-  per: 'key',
-  quantity: 'tokens',
-  amount: 100,
-  window: 60_000,
-  models: null,
-  ...over,
-});
-const rules = (...list: LimitRule[]): LimitRules => ({ rules: list, keyRules: () => [] });
-const request = (over: Partial<LimitRequest> = {}): LimitRequest => ({
-  principal: principal('k1'),
-  model: 'm',
-  upstream: 'u',
-  address: '10.0.0.1',
-  estimate: { input: 10, output: 10, outputBounded: true },
-  ...over,
-});
-
-function harness(): { clock: { time: number }; limiter: Limiter } {
-  const clock = { time: 1_000_000 };
-  return { clock, limiter: new Limiter({ now: () => clock.time, monotonic: () => clock.time }) };
+/** A limiter over counters in this process, which answers at once. */
+interface LocalLimiter {
+  reserve(rules: LimitRules, request: LimitRequest): Reservation;
 }
 
-function codeOf(act: () => unknown): string {
-  try {
-    act();
-  } catch (error) {
-    return (error as Fault).code;
-  }
-  return 'none';
+function harness(): { clock: { time: number }; limiter: LocalLimiter } {
+  const clock = { time: 1_000_000 };
+  const limiter = new Limiter(new MemoryStore({ now: () => clock.time, monotonic: () => clock.time }));
+  return { clock, limiter: { reserve: (rules, request) => limiter.reserve(rules, request) as Reservation } };
 }
 
 describe('limits', () => {

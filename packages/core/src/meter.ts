@@ -9,6 +9,8 @@ export interface Meter {
   verdict(detector: string, action: string): void;
   limitRefusal(limit: string): void;
   inFlight(delta: 1 | -1): void;
+  /** Tokens a running exchange may use, by the estimate it was admitted with; taken back when it ends. What replicas are scaled on. */
+  tokensInFlight(delta: number): void;
 }
 
 export interface ExchangeSample {
@@ -36,4 +38,5 @@ export const silentMeter: Meter = {
   verdict() {},
   limitRefusal() {},
   inFlight() {},
+  tokensInFlight() {},
 };

@@ -125,19 +125,41 @@ export interface Route {
   /** The upstream's own name of the model. */
   readonly target: string;
   readonly fallback: readonly string[];
+  /** What its tokens cost; absent where it costs nothing. */
+  readonly price?: Price;
 }
 
-export type LimitDimension = 'key' | 'user' | 'team' | 'tenant' | 'role' | 'model' | 'upstream' | 'address' | 'global';
-export type LimitQuantity = 'requests' | 'input-tokens' | 'output-tokens' | 'tokens' | 'concurrency';
+/** Currency units per million tokens; the currency is whatever `spend` limits are meant in. `cached` is input the upstream had in its cache. */
+export interface Price {
+  readonly input: number;
+  readonly output: number;
+  readonly cached: number;
+}
 
-/** At most `amount` of `quantity` in any `window` milliseconds for each value of `per`. `concurrency` has no window. */
+export type LimitDimension = 'key' | 'user' | 'team' | 'tenant' | 'role' | 'model' | 'upstream' | 'address' | 'session' | 'global';
+export type LimitQuantity = 'requests' | 'input-tokens' | 'output-tokens' | 'tokens' | 'concurrency' | 'spend';
+
+/** A budget's period: the clock hour, the day, the week from Monday (ISO 8601) or the month in an IANA time zone. */
+export interface CalendarPeriod {
+  readonly unit: 'hour' | 'day' | 'week' | 'month';
+  readonly zone: string;
+}
+
+/**
+ * At most `amount` of `quantity` in any `window` milliseconds, or in each calendar period, for each value of `per`. `concurrency` has
+ * neither.
+ */
 export interface LimitRule {
   readonly name: string;
   readonly per: LimitDimension;
   readonly quantity: LimitQuantity;
+  /** A count; of `spend`, millionths of the currency unit. */
   readonly amount: number;
-  /** Milliseconds; 0 for concurrency. */
+  /** Milliseconds of a sliding window; 0 for concurrency and calendar periods. */
   readonly window: number;
+  readonly calendar?: CalendarPeriod;
+  /** What happens to a stream that has used all there is: it is cut (default), or may finish and is counted. */
+  readonly overrun?: 'cut' | 'finish';
   /** Only for these public model names or globs; null is every model. */
   readonly models: readonly string[] | null;
 }

@@ -1,5 +1,14 @@
 import type { KeyObject } from 'node:crypto';
-import { AddressList, Authenticator, compilePolicy, type JwksCache, type Limiter, type LimitRules, type Policy } from '@sallyport/access';
+import {
+  AddressList,
+  Authenticator,
+  type Calibration,
+  compilePolicy,
+  type JwksCache,
+  type Limiter,
+  type LimitRules,
+  type Policy,
+} from '@sallyport/access';
 import type { Clock, Meter, Snapshot } from '@sallyport/core';
 import { compileGuard, type Guard } from '@sallyport/guard';
 import { RememberingGuard } from './remembering-guard.ts';
@@ -12,6 +21,7 @@ export interface Compiled {
   readonly guard: Guard;
   readonly limiter: Limiter;
   readonly limits: LimitRules;
+  readonly calibration: Calibration;
   readonly trustedProxies: AddressList;
   readonly meter: Meter;
   readonly clock: Clock;
@@ -22,6 +32,7 @@ export interface CompileOptions {
   readonly jwks: JwksCache;
   /** Shared by all snapshots of a process: a change of configuration forgets nothing that was used. */
   readonly limiter: Limiter;
+  readonly calibration: Calibration;
   readonly meter: Meter;
   readonly clock: Clock;
 }
@@ -34,6 +45,7 @@ export function compile(snapshot: Snapshot, options: CompileOptions): Compiled {
     policy: compilePolicy(snapshot),
     guard: new RememberingGuard(compileGuard(snapshot.guard)),
     limiter: options.limiter,
+    calibration: options.calibration,
     limits: { rules: snapshot.limits, keyRules: (id) => snapshot.keys.get(id)?.limits ?? [] },
     trustedProxies: new AddressList(snapshot.http.trustedProxies),
     meter: options.meter,

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Http2ServerRequest } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
-import { clientAddress, JwksCache, type JwksSource, Limiter } from '@sallyport/access';
+import { Calibration, type CounterStore, clientAddress, JwksCache, type JwksSource, Limiter, MemoryStore } from '@sallyport/access';
 import { type Clock, Fault, type GuardSettings, type Logger, type Meter, type Random, type Snapshot, type Upstream } from '@sallyport/core';
 import type { Egress } from '@sallyport/egress';
 import { compileGuard } from '@sallyport/guard';
@@ -47,6 +47,8 @@ export interface GatewayOptions {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: Random;
+  /** Where limits are counted. Default: in this process. */
+  readonly counters?: CounterStore;
   /** Told of every API key that was taken; must be cheap. */
   readonly keyUsed?: (id: string) => void;
   /** Milliseconds between two probes of an upstream; 0 probes none. Default 10 s. */
@@ -69,6 +71,7 @@ export class Gateway implements AsyncDisposable {
   readonly #strangers: Strangers;
   readonly #jwks: JwksCache;
   readonly #limiter: Limiter;
+  readonly #calibration = new Calibration();
   readonly #ids: RequestIds;
   readonly #running = new Set<ExchangeRecord>();
   #listener: Listener | null = null;
@@ -88,7 +91,7 @@ export class Gateway implements AsyncDisposable {
     });
     this.#strangers = new Strangers({ ledger, logger, clock, random });
     this.#jwks = new JwksCache(options.jwks, clock);
-    this.#limiter = new Limiter(clock);
+    this.#limiter = new Limiter(options.counters ?? new MemoryStore(clock));
     this.#ids = new RequestIds(random);
     const recorder = { ledger, strangers: this.#strangers, meter, clock, running: this.#running };
     this.#door = { upstreams: this.#upstreams, ledger, recorder, clock, random, logger, keyUsed: options.keyUsed ?? (() => undefined) };
@@ -161,7 +164,14 @@ export class Gateway implements AsyncDisposable {
   #take(snapshot: Snapshot): void {
     try {
       const { pepper, meter, clock, logger } = this.#options;
-      const compiled = compile(snapshot, { pepper, jwks: this.#jwks, limiter: this.#limiter, meter, clock });
+      const compiled = compile(snapshot, {
+        pepper,
+        jwks: this.#jwks,
+        limiter: this.#limiter,
+        calibration: this.#calibration,
+        meter,
+        clock,
+      });
       this.#openEgress(snapshot);
       this.#compiled = compiled;
       this.#upstreams.update(snapshot);

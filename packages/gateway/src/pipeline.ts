@@ -36,7 +36,7 @@ export async function exchange(door: Door, compiled: Compiled, incoming: Incomin
     const permitted = permit(asked);
     record.decided(permitted.decision);
 
-    admitted = admit(permitted);
+    admitted = await admit(permitted);
     using _charge = admitted.charge;
 
     const cleared = await inspect(admitted, record);

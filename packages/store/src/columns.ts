@@ -1,4 +1,4 @@
-import { ACTIONS, type Action, type KeyDigest, type LimitRule, type PrincipalKind } from '@sallyport/core';
+import { ACTIONS, type Action, type CalendarPeriod, type KeyDigest, type LimitRule, type PrincipalKind } from '@sallyport/core';
 
 // What a column held when it was written is checked again when it is read: a row that an older or foreign program wrote must end
 // in a clear error, not in a key with no restrictions.
@@ -14,7 +14,8 @@ export class CorruptRow extends Error {
 
 const KINDS: readonly string[] = ['person', 'application', 'workload'] satisfies PrincipalKind[];
 const DIMENSIONS: readonly string[] = ['key', 'user', 'team', 'tenant', 'role', 'model', 'upstream', 'address', 'session', 'global'];
-const QUANTITIES: readonly string[] = ['requests', 'input-tokens', 'output-tokens', 'tokens', 'concurrency'];
+const QUANTITIES: readonly string[] = ['requests', 'input-tokens', 'output-tokens', 'tokens', 'concurrency', 'spend'];
+const UNITS: readonly unknown[] = ['hour', 'day', 'week', 'month'] satisfies CalendarPeriod['unit'][];
 const ACTION_NAMES: ReadonlySet<string> = new Set(ACTIONS);
 
 export function readStrings(text: string, column: string): readonly string[] {
@@ -84,8 +85,13 @@ function isLimit(value: unknown): value is LimitRule {
     QUANTITIES.includes(value['quantity']) &&
     Number.isSafeInteger(value['amount']) &&
     Number.isSafeInteger(value['window']) &&
+    (value['calendar'] === undefined || isCalendar(value['calendar'])) &&
     (value['models'] === null || (Array.isArray(value['models']) && value['models'].every((item) => typeof item === 'string')))
   );
+}
+
+function isCalendar(value: unknown): boolean {
+  return isRecord(value) && typeof value['zone'] === 'string' && UNITS.includes(value['unit']);
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

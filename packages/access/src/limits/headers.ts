@@ -1,40 +1,39 @@
-import type { LimitRule } from '@sallyport/core';
-import type { SlidingWindow } from './window.ts';
-
-/** A rule that applies to a request, with its bucket. */
-export interface Standing {
-  readonly rule: LimitRule;
-  readonly window: SlidingWindow;
-}
+import type { Claim } from './claim.ts';
+import type { Standing } from './store.ts';
 
 /**
  * `x-ratelimit-{limit,remaining,reset}-{requests,tokens}` as OpenAI's clients know them, for the rule of each kind with the least left of
  * its limit. `reset` is a duration in seconds (`12.5s`) until the window is empty.
  */
-export function rateLimitHeaders(standings: readonly Standing[], now: number): readonly string[] {
+export function rateLimitHeaders(claims: readonly Claim[], standings: readonly Standing[]): readonly string[] {
   const headers: string[] = [];
-  for (const kind of ['requests', 'tokens'] as const) {
-    const tightest = findTightest(standings, kind, now);
-    if (tightest === null) continue;
-    const { rule, window } = tightest;
-    const remaining = Math.max(0, Math.floor(rule.amount - window.used(now)));
-    const reset = window.untilAtMost(now, 0) / 1000;
-    headers.push(`x-ratelimit-limit-${kind}`, String(rule.amount));
-    headers.push(`x-ratelimit-remaining-${kind}`, String(remaining));
-    headers.push(`x-ratelimit-reset-${kind}`, `${reset.toFixed(1)}s`);
-  }
+  addTightest(headers, 'requests', claims, standings);
+  addTightest(headers, 'tokens', claims, standings);
   return headers;
 }
 
-function findTightest(standings: readonly Standing[], kind: 'requests' | 'tokens', now: number): Standing | null {
-  let tightest: Standing | null = null;
+function addTightest(headers: string[], kind: 'requests' | 'tokens', claims: readonly Claim[], standings: readonly Standing[]): void {
+  let tightest = -1;
   let least = Number.POSITIVE_INFINITY;
-  for (const standing of standings) {
-    if ((standing.rule.quantity === 'requests') !== (kind === 'requests')) continue;
-    const share = (standing.rule.amount - standing.window.used(now)) / standing.rule.amount;
+  for (let at = 0; at < standings.length; at += 1) {
+    const rule = claims[at]?.rule;
+    const standing = standings[at];
+    if (rule === undefined || standing === undefined || kindOf(rule.quantity) !== kind) continue;
+    const share = (rule.amount - standing.used) / rule.amount;
     if (share >= least) continue;
     least = share;
-    tightest = standing;
+    tightest = at;
   }
-  return tightest;
+  const rule = claims[tightest]?.rule;
+  const standing = standings[tightest];
+  if (rule === undefined || standing === undefined) return;
+  headers.push(`x-ratelimit-limit-${kind}`, String(rule.amount));
+  headers.push(`x-ratelimit-remaining-${kind}`, String(Math.max(0, Math.floor(rule.amount - standing.used))));
+  headers.push(`x-ratelimit-reset-${kind}`, `${(standing.reset / 1000).toFixed(1)}s`);
+}
+
+/** Money and what runs at a time have no header of their own. */
+function kindOf(quantity: Claim['rule']['quantity']): 'requests' | 'tokens' | null {
+  if (quantity === 'requests') return 'requests';
+  return quantity === 'concurrency' || quantity === 'spend' ? null : 'tokens';
 }

@@ -1,12 +1,14 @@
+import type { Bucket } from './bucket.ts';
+
 /** Parts a window is divided into. More are finer and cost more memory: 61 numbers a bucket. */
-const SLICES = 60;
+export const SLICES = 60;
 
 /**
  * What was used in a sliding window, counted in slices. The window covered is always a little longer than asked for (by at most one
  * slice, a sixtieth), so that in no interval of the asked length more than the limit is ever admitted; the price is that room returns up to
  * a sixtieth of the window later than it could.
  */
-export class SlidingWindow {
+export class SlidingWindow implements Bucket {
   readonly #slice: number;
   readonly #counts: Float64Array = new Float64Array(SLICES + 1);
   #newest = Number.NEGATIVE_INFINITY;
@@ -17,26 +19,24 @@ export class SlidingWindow {
     this.#slice = window / SLICES;
   }
 
-  /** Amount used in the window that ends at `now` (monotonic milliseconds). */
   used(now: number): number {
     this.#advance(now);
     return this.#total;
   }
 
-  /** Adds `amount` at `now` and returns the slice it was counted in, for `adjust`. */
+  /** The place is the slice. */
   add(now: number, amount: number): number {
     this.#advance(now);
     this.#change(this.#newest, amount);
     return this.#newest;
   }
 
-  /** Corrects what was counted in `slice` by `delta`. A slice that has left the window needs no correction. */
   adjust(now: number, slice: number, delta: number): void {
     this.#advance(now);
     if (slice > this.#newest - this.#counts.length) this.#change(slice, delta);
+    else if (delta > 0) this.#change(this.#newest, delta);
   }
 
-  /** Milliseconds until at most `target` is in use if nothing more is added; 0 where that is so already. */
   untilAtMost(now: number, target: number): number {
     this.#advance(now);
     let left = this.#total;

@@ -111,18 +111,22 @@ function newKey(options: CreateOptions): NewKey {
   };
 }
 
-const QUANTITIES: readonly NewLimit['quantity'][] = ['requests', 'input-tokens', 'output-tokens', 'tokens', 'concurrency'];
+const QUANTITIES: readonly NewLimit['quantity'][] = ['requests', 'input-tokens', 'output-tokens', 'tokens', 'concurrency', 'spend'];
+const UNITS = ['hour', 'day', 'week', 'month'] as const;
 
-/** `tokens=100000/1m`, `concurrency=4`. Throws `UsageError`. */
+/** `tokens=100000/1m`, `spend=50/month@Europe/Berlin`, `concurrency=4`. Throws `UsageError`. */
 export function parseLimit(text: string): NewLimit {
-  const match = /^([a-z-]+)=(\d{1,15})(?:\/(\w+))?$/.exec(text);
+  const match = /^([a-z-]+)=(\d{1,15}(?:\.\d{1,6})?)(?:\/(\w+)(?:@([\w+/-]{1,64}))?)?$/.exec(text);
   const quantity = QUANTITIES.find((known) => known === match?.[1]);
   if (match?.[2] === undefined || quantity === undefined || (match[3] === undefined) !== (quantity === 'concurrency')) {
     throw new UsageError(
       `--limit: expected quantity=amount/window with one of ${QUANTITIES.join(', ')} (concurrency without a window), got ${text}`,
     );
   }
-  return { quantity, amount: Number(match[2]), window: match[3] === undefined ? 0 : parseDuration(match[3], '--limit') };
+  const amount = quantity === 'spend' ? Math.round(Number(match[2]) * 1_000_000) : Number(match[2]);
+  const unit = UNITS.find((known) => known === match[3]);
+  if (unit !== undefined) return { quantity, amount, window: 0, calendar: { unit, zone: match[4] ?? 'UTC' } };
+  return { quantity, amount, window: match[3] === undefined ? 0 : parseDuration(match[3], '--limit') };
 }
 
 function printIssued({ key, secret }: IssuedKey, json: boolean): void {

@@ -1,18 +1,24 @@
 import { Fault, type LimitRule } from '@sallyport/core';
 import Type, { type Static } from 'typebox';
+import { CALENDAR_UNITS, MILLIONTHS } from '../config/read-policy.ts';
 import { formatDuration, parseDuration } from '../config/units.ts';
 import type { IssuedKey, KeyView, NewKey, NewLimit } from '../service/views.ts';
 import { guarded, NO_BODY, NO_QUERY, type Route } from './route.ts';
 import { asInstant, asMaybeInstant, closed, duration, instant, maybeInstant, maybeText, maybeTexts, NEXT, PAGE, texts } from './schemas.ts';
 
-const QUANTITY = Type.Enum(['requests', 'input-tokens', 'output-tokens', 'tokens', 'concurrency']);
+const QUANTITY = Type.Enum(['requests', 'input-tokens', 'output-tokens', 'tokens', 'concurrency', 'spend']);
 const KIND = Type.Enum(['person', 'application', 'workload']);
 
 const NewLimitSchema = Type.Object(
   {
     quantity: QUANTITY,
-    amount: Type.Integer({ minimum: 0 }),
-    window: Type.Optional(duration('Left out for concurrency.')),
+    amount: Type.Number({ minimum: 0, description: 'A whole number; of spend, an amount of money.' }),
+    window: Type.Optional(
+      Type.String({ maxLength: 32, description: 'A duration such as 1m, or hour, day, week or month. Left out for concurrency.' }),
+    ),
+    timezone: Type.Optional(
+      Type.String({ maxLength: 64, description: 'Where a period of the calendar begins; UTC where it is left out.' }),
+    ),
     models: Type.Optional(texts('Names or globs; left out for every model.')),
   },
   closed,
@@ -52,8 +58,9 @@ const KeySchema = Type.Object(
         {
           name: Type.String(),
           quantity: QUANTITY,
-          amount: Type.Integer(),
+          amount: Type.Number(),
           window: maybeText('Null for concurrency.'),
+          timezone: maybeText('Of a period of the calendar, else null.'),
           models: maybeTexts('Null for every model.'),
         },
         closed,
@@ -162,8 +169,11 @@ function readKey(body: Static<typeof NewKeySchema>): NewKey {
 }
 
 function readLimit(limit: Static<typeof NewLimitSchema>, index: number): NewLimit {
-  const { window, ...same } = limit;
-  return { ...same, window: window === undefined ? 0 : readDuration(`limits[${index}].window`, window) };
+  const { window, timezone, amount, ...same } = limit;
+  const counted = { ...same, amount: limit.quantity === 'spend' ? Math.round(amount * MILLIONTHS) : amount };
+  const unit = CALENDAR_UNITS.find((known) => known === window);
+  if (unit !== undefined) return { ...counted, window: 0, calendar: { unit, zone: timezone ?? 'UTC' } };
+  return { ...counted, window: window === undefined ? 0 : readDuration(`limits[${index}].window`, window) };
 }
 
 function readDuration(param: string, text: string): number {
@@ -205,8 +215,9 @@ function showLimit(limit: LimitRule): Static<typeof KeySchema>['limits'][number]
   return {
     name: limit.name,
     quantity: limit.quantity,
-    amount: limit.amount,
-    window: limit.window === 0 ? null : formatDuration(limit.window),
+    amount: limit.quantity === 'spend' ? limit.amount / MILLIONTHS : limit.amount,
+    window: limit.calendar?.unit ?? (limit.window === 0 ? null : formatDuration(limit.window)),
+    timezone: limit.calendar?.zone ?? null,
     models: limit.models === null ? null : [...limit.models],
   };
 }

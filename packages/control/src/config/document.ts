@@ -84,6 +84,7 @@ export interface ModelDocument {
   upstream: string;
   target?: string;
   fallback?: string[];
+  price?: { input?: number; output?: number; cached?: number };
 }
 
 export interface IssuerDocument {
@@ -124,7 +125,10 @@ export interface LimitDocument {
   'output-tokens'?: number;
   tokens?: number;
   concurrency?: number;
+  spend?: number;
   window?: string;
+  timezone?: string;
+  overrun?: 'cut' | 'finish';
   models?: string[];
 }
 

@@ -107,6 +107,16 @@ function readConfig(value: unknown, findings: Findings, options: ParseOptions): 
     telemetry: readTelemetry(section('telemetry'), reading),
     egress: readEgress(section('egress'), reading),
   };
+  if (config.limits.some(({ quantity }) => quantity === 'spend')) {
+    const free = config.models.filter(({ price }) => price === undefined).map(({ name }) => name);
+    if (free.length > 0) {
+      findings.warn(
+        ['limits'],
+        `spend is limited and ${free.slice(0, 3).join(', ')} costs nothing`,
+        'give each model a price: { input: …, output: … }',
+      );
+    }
+  }
   if (config.models.length === 0) {
     findings.warn(['models'], 'no model is served', 'list at least one: { name: chat, upstream: NAME, target: MODEL }');
   }

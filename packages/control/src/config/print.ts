@@ -13,6 +13,7 @@ import type {
   TlsDocument,
   UpstreamDocument,
 } from './document.ts';
+import { MILLIONTHS } from './read-policy.ts';
 import { formatDuration } from './units.ts';
 
 export interface PrintOptions {
@@ -154,7 +155,13 @@ function telemetryDocument({ scrape, otlp, traces }: TelemetrySettings): Telemet
 }
 
 function modelDocument(route: Route): ModelDocument {
-  return { name: route.name, upstream: route.upstream, target: route.target, fallback: [...route.fallback] };
+  return {
+    name: route.name,
+    upstream: route.upstream,
+    target: route.target,
+    fallback: [...route.fallback],
+    ...given('price', route.price ?? null),
+  };
 }
 
 function issuerDocument(issuer: Issuer): IssuerDocument {
@@ -193,8 +200,10 @@ function limitDocument(rule: LimitRule): LimitDocument {
   return {
     name: rule.name,
     per: rule.per,
-    [rule.quantity]: rule.amount,
-    ...given('window', rule.quantity === 'concurrency' ? null : formatDuration(rule.window)),
+    [rule.quantity]: rule.quantity === 'spend' ? rule.amount / MILLIONTHS : rule.amount,
+    ...given('window', rule.quantity === 'concurrency' ? null : (rule.calendar?.unit ?? formatDuration(rule.window))),
+    ...given('timezone', rule.calendar?.zone ?? null),
+    ...given('overrun', rule.overrun ?? null),
     ...given('models', rule.models === null ? null : [...rule.models]),
   };
 }

@@ -1,4 +1,5 @@
-import type { GuardSettings, LimitQuantity, LimitRule } from '@sallyport/core';
+import { isTimeZone } from '@sallyport/access';
+import type { CalendarPeriod, GuardSettings, LimitQuantity, LimitRule } from '@sallyport/core';
 import { compileGuard, GuardConfigError } from '@sallyport/guard';
 import { DEFAULT_GUARDS } from './defaults.ts';
 import type { LimitDocument } from './document.ts';
@@ -7,7 +8,10 @@ import { checkUnique, type Item, type Reading, readItems, readSection } from './
 import { GUARDS, LIMIT } from './schema.ts';
 import { parseDuration } from './units.ts';
 
-export const LIMIT_QUANTITIES: readonly LimitQuantity[] = ['requests', 'input-tokens', 'output-tokens', 'tokens', 'concurrency'];
+export const LIMIT_QUANTITIES: readonly LimitQuantity[] = ['requests', 'input-tokens', 'output-tokens', 'tokens', 'concurrency', 'spend'];
+
+/** Of the currency unit, which is what money is counted in: whole numbers add up exactly. */
+export const MILLIONTHS = 1_000_000;
 
 const SHORTEST_WINDOW = 1_000;
 const LONGEST_WINDOW = 31 * 86_400_000;
@@ -30,16 +34,42 @@ function readLimit({ value, path }: Item<LimitDocument>, reading: Reading): Limi
     );
     return [];
   }
-  const window = readWindow(value, quantities, path, reading);
+  const calendar = readCalendar(value, quantities, path, reading);
+  const window = calendar === null ? readWindow(value, quantities, path, reading) : 0;
   const models = value.models ?? null;
   return quantities.map((quantity) => ({
     name: limitName(value, quantity, quantities.length > 1),
     per: value.per,
     quantity,
-    amount: value[quantity] ?? 0,
+    amount: quantity === 'spend' ? Math.round((value.spend ?? 0) * MILLIONTHS) : (value[quantity] ?? 0),
     window: quantity === 'concurrency' ? 0 : window,
+    ...(calendar === null || quantity === 'concurrency' ? {} : { calendar }),
+    ...(value.overrun === undefined ? {} : { overrun: value.overrun }),
     models,
   }));
+}
+
+export const CALENDAR_UNITS: readonly CalendarPeriod['unit'][] = ['hour', 'day', 'week', 'month'];
+
+/** The period of the calendar where the window is one, else null. */
+function readCalendar(value: LimitDocument, quantities: readonly LimitQuantity[], path: Path, reading: Reading): CalendarPeriod | null {
+  const { findings } = reading;
+  const unit = CALENDAR_UNITS.find((known) => known === value.window);
+  const zone = value.timezone ?? 'UTC';
+  if (unit === undefined) {
+    if (value.timezone !== undefined)
+      findings.problem(
+        [...path, 'timezone'],
+        `a window of ${CALENDAR_UNITS.join(', ')} beside it`,
+        quote(value.window ?? 'nothing'),
+        'remove it',
+      );
+    return null;
+  }
+  if (quantities.every((quantity) => quantity === 'concurrency'))
+    findings.problem([...path, 'window'], 'no window: concurrency counts requests in progress', quote(unit), 'remove it');
+  if (!isTimeZone(zone)) findings.problem([...path, 'timezone'], 'a time zone of the IANA database such as Europe/Berlin', quote(zone));
+  return { unit, zone };
 }
 
 function readWindow(value: LimitDocument, quantities: readonly LimitQuantity[], path: Path, reading: Reading): number {

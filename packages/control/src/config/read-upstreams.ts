@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { Route, Upstream } from '@sallyport/core';
+import type { Price, Route, Upstream } from '@sallyport/core';
 import { isLoopback } from './config.ts';
 import { DEFAULT_UPSTREAM } from './defaults.ts';
 import type { ModelDocument, UpstreamDocument } from './document.ts';
@@ -153,7 +153,12 @@ export function readModels(value: unknown, upstreams: unknown, reading: Reading)
     upstream: model.upstream,
     target: model.target ?? model.name,
     fallback: model.fallback ?? [],
+    ...(model.price === undefined ? {} : { price: readPrice(model.price) }),
   }));
+}
+
+function readPrice({ input = 0, output = 0, cached = input }: NonNullable<ModelDocument['price']>): Price {
+  return { input, output, cached };
 }
 
 /** Reports `name` where it is not among the known ones; shared by everything that refers to something else by name. */

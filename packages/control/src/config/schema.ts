@@ -45,6 +45,7 @@ const Url = Type.String({ pattern: '^https?://[^\\s]{1,1024}$', title: 'an http 
 const Text = (title: string, maxLength: number) => Type.String({ minLength: 1, maxLength, pattern: '^[^\\u0000-\\u001f\\u007f]*$', title });
 const Count = (minimum: number, maximum: number) =>
   Type.Integer({ minimum, maximum, title: `a whole number from ${minimum} to ${maximum}` });
+const Money = Type.Number({ minimum: 0, maximum: 1_000_000, title: 'a price from 0 to 1000000' });
 const List = <T extends Type.TSchema>(items: T, title: string, maxItems = 10_000) => Type.Array(items, { maxItems, title });
 
 const ListenSection = Type.Object(
@@ -184,6 +185,17 @@ const ModelItem = Type.Object(
         description: 'Models to try, in order, when the upstream fails.',
       }),
     ),
+    price: Type.Optional(
+      Type.Object(
+        { input: Type.Optional(Money), output: Type.Optional(Money), cached: Type.Optional(Money) },
+        {
+          ...CLOSED,
+          title: 'a mapping of prices',
+          description:
+            'Per million tokens, for limits on spend. cached is input the server had in its cache; without it, it costs what input does.',
+        },
+      ),
+    ),
   },
   { ...CLOSED, title: 'a model: a mapping with name and upstream' },
 );
@@ -263,7 +275,7 @@ const RoleItem = Type.Object(
   { ...CLOSED, title: 'a role: a mapping with name and actions' },
 );
 
-export const LIMIT_DIMENSIONS = ['key', 'user', 'team', 'tenant', 'role', 'model', 'upstream', 'address', 'global'] as const;
+export const LIMIT_DIMENSIONS = ['key', 'user', 'team', 'tenant', 'role', 'model', 'upstream', 'address', 'session', 'global'] as const;
 
 const Amount = Count(1, 1_000_000_000_000);
 
@@ -276,7 +288,37 @@ const LimitItem = Type.Object(
     'output-tokens': Type.Optional(Amount),
     tokens: Type.Optional(Amount),
     concurrency: Type.Optional(Type.Integer({ ...Amount, description: 'Requests in progress at once; needs no window.' })),
-    window: Type.Optional(Type.String({ ...Duration, description: 'From 1s to 31d. Needed for all but concurrency.' })),
+    spend: Type.Optional(
+      Type.Number({
+        exclusiveMinimum: 0,
+        maximum: 1_000_000_000,
+        title: 'an amount of money above 0, at most 10^9',
+        description: 'What the tokens cost by models[].price, in its currency.',
+      }),
+    ),
+    window: Type.Optional(
+      Type.String({
+        pattern: '^([0-9]{1,9}(ms|s|m|h|d)|hour|day|week|month)$',
+        title: 'a duration such as 1m or 30d, or hour, day, week or month',
+        description: 'Sliding from 1s to 31d, or a period of the calendar. Needed for all but concurrency.',
+      }),
+    ),
+    timezone: Type.Optional(
+      Type.String({
+        pattern: '^[A-Za-z0-9_+/-]{1,64}$',
+        title: 'a time zone of the IANA database such as Europe/Berlin',
+        default: 'UTC',
+        description: 'Where periods of the calendar begin.',
+      }),
+    ),
+    overrun: Type.Optional(
+      Type.Enum(['cut', 'finish'], {
+        title: 'one of cut, finish',
+        default: 'cut',
+        description:
+          'What happens to a stream that has used all there is: cut ends it with an error, finish counts what it goes on to use.',
+      }),
+    ),
     models: Type.Optional(ModelGlobs),
   },
   { ...CLOSED, title: 'a limit such as { per: key, tokens: 100000, window: 1m }' },

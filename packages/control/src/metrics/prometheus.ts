@@ -49,6 +49,7 @@ export class PrometheusMeter implements Meter {
   /** What the last exchange of a model counted in. */
   readonly #latest = new Map<string, ExchangeCells>();
   #inFlight = 0;
+  #tokensInFlight = 0;
 
   /** `sources` are read whenever somebody asks for numbers. */
   constructor(sources: readonly (() => readonly Family[] | Promise<readonly Family[]>)[] = []) {
@@ -86,6 +87,10 @@ export class PrometheusMeter implements Meter {
     this.#inFlight += delta;
   }
 
+  tokensInFlight(delta: number): void {
+    this.#tokensInFlight += delta;
+  }
+
   /** An entry became durable, or was refused, after so many seconds. */
   appended(seconds: number, durable: boolean): void {
     this.#append.of(durable ? 'durable' : 'refused').observe(seconds);
@@ -109,8 +114,14 @@ export class PrometheusMeter implements Meter {
       type: 'gauge',
       series: [{ labels: {}, value: this.#inFlight }],
     };
+    const tokens: Family = {
+      name: 'sallyport_tokens_in_flight',
+      help: 'Tokens that running exchanges may use, as they were estimated.',
+      type: 'gauge',
+      series: [{ labels: {}, value: this.#tokensInFlight }],
+    };
     const others = await Promise.all(this.#sources.map((source) => source()));
-    return [...own.map((instrument) => instrument.collect()), inFlight, ...others.flat()];
+    return [...own.map((instrument) => instrument.collect()), inFlight, tokens, ...others.flat()];
   }
 
   async render(form: Exposition): Promise<{ readonly contentType: string; readonly text: string }> {

@@ -1,4 +1,4 @@
-import { parseCidr } from '@sallyport/access';
+import { isTimeZone, parseCidr } from '@sallyport/access';
 import type { LimitQuantity, LimitRule } from '@sallyport/core';
 import type { KeyLifetime } from './ports.ts';
 import { invalid } from './refusal.ts';
@@ -82,7 +82,7 @@ export function checkAddresses(blocks: readonly string[] | undefined): readonly 
   });
 }
 
-const QUANTITIES: readonly LimitQuantity[] = ['requests', 'input-tokens', 'output-tokens', 'tokens', 'concurrency'];
+const QUANTITIES: readonly LimitQuantity[] = ['requests', 'input-tokens', 'output-tokens', 'tokens', 'concurrency', 'spend'];
 
 export function checkLimits(limits: readonly NewLimit[] | undefined): readonly LimitRule[] {
   if (limits === undefined) return [];
@@ -91,20 +91,26 @@ export function checkLimits(limits: readonly NewLimit[] | undefined): readonly L
     const at = `limits[${index}]`;
     if (!QUANTITIES.includes(limit.quantity)) throw invalid(`${at}.quantity`, `quantity must be one of ${QUANTITIES.join(', ')}.`);
     if (!Number.isSafeInteger(limit.amount) || limit.amount < 0) throw invalid(`${at}.amount`, 'amount must be a whole number, 0 or more.');
-    const windowed = limit.quantity !== 'concurrency';
+    const { calendar } = limit;
+    if (calendar !== undefined && (!isTimeZone(calendar.zone) || limit.quantity === 'concurrency'))
+      throw invalid(`${at}.timezone`, 'timezone must be a name of the IANA database such as Europe/Berlin; concurrency has no period.');
+    const windowed = limit.quantity !== 'concurrency' && calendar === undefined;
     const fits = windowed ? limit.window >= 1_000 && limit.window <= MAX_WINDOW : limit.window === 0;
     if (!Number.isSafeInteger(limit.window) || !fits) {
       throw invalid(
         `${at}.window`,
-        windowed ? 'window must be from one second to 366 days, in milliseconds.' : 'concurrency has no window: give 0.',
+        windowed
+          ? 'window must be from one second to 366 days, in milliseconds.'
+          : 'concurrency and calendar periods have no window: give 0.',
       );
     }
     return {
-      name: `key-${limit.quantity}-${windowed ? limit.window : index}`,
+      name: `key-${limit.quantity}-${windowed ? limit.window : (calendar?.unit ?? index)}`,
       per: 'key',
       quantity: limit.quantity,
       amount: limit.amount,
       window: limit.window,
+      ...(calendar === undefined ? {} : { calendar: { unit: calendar.unit, zone: calendar.zone } }),
       models: checkModels(limit.models, `${at}.models`),
     };
   });

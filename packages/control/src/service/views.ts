@@ -1,5 +1,5 @@
 import type { Consideration } from '@sallyport/access';
-import type { Action, Decision, LimitQuantity, PrincipalKind, Resource } from '@sallyport/core';
+import type { Action, CalendarPeriod, Decision, LimitQuantity, PrincipalKind, Resource } from '@sallyport/core';
 import type { StoredKey, User } from '@sallyport/store';
 
 // What the service takes and gives. Times are epoch milliseconds.
@@ -13,11 +13,12 @@ export interface KeyView extends Omit<StoredKey, 'digests'> {
   readonly overlapUntil: number | null;
 }
 
-/** A limit on one key, over `window` milliseconds (0 for concurrency). */
+/** A limit on one key, over `window` milliseconds (0 for concurrency) or in each period of a calendar. `spend` is in millionths. */
 export interface NewLimit {
   readonly quantity: LimitQuantity;
   readonly amount: number;
   readonly window: number;
+  readonly calendar?: CalendarPeriod;
   readonly models?: readonly string[];
 }
 

@@ -104,6 +104,9 @@ async function answerStream(
         await wait;
         record.resume();
       }
+      const cut = forwarded.charge.flow();
+      const overrun = cut instanceof Promise ? await cut : cut;
+      if (overrun !== null) throw overrun;
     }
     if (relay.blocked === null && relay.broken === null) {
       await sink.accept([...relay.push(stream.end()), ...relay.end()], null, []);

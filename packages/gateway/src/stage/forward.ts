@@ -54,6 +54,7 @@ function anotherMayHelp(fault: Fault): boolean {
 }
 
 async function ask(cleared: Cleared, { route, upstream }: Destination, door: Door, record: ExchangeRecord): Promise<Forwarded> {
+  await cleared.charge.move({ route, upstream });
   record.attempt(upstream);
   if (upstream.kind === 'demo') return begun(cleared, answerDemo(cleared, route, door), route.name, null, record);
   const connected = door.upstreams.get(upstream.name);
