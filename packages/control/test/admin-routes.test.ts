@@ -116,6 +116,7 @@ test('each answer has the form its route promises', async () => {
     quantity: 'tokens',
     amount: 5,
     window: '1m',
+    timezone: null,
     models: null,
   });
   assert.equal(at(answers['rotateKey']?.json ?? null, 'key', 'overlapUntil'), '2026-01-01T01:00:00.000Z');

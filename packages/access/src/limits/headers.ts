@@ -29,7 +29,8 @@ function addTightest(headers: string[], kind: 'requests' | 'tokens', claims: rea
   if (rule === undefined || standing === undefined) return;
   headers.push(`x-ratelimit-limit-${kind}`, String(rule.amount));
   headers.push(`x-ratelimit-remaining-${kind}`, String(Math.max(0, Math.floor(rule.amount - standing.used))));
-  headers.push(`x-ratelimit-reset-${kind}`, `${(standing.reset / 1000).toFixed(1)}s`);
+  const tenths = Math.round(standing.reset / 100);
+  headers.push(`x-ratelimit-reset-${kind}`, `${Math.floor(tenths / 10)}.${tenths % 10}s`);
 }
 
 /** Money and what runs at a time have no header of their own. */

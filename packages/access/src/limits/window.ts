@@ -39,12 +39,21 @@ export class SlidingWindow implements Bucket {
 
   untilAtMost(now: number, target: number): number {
     this.#advance(now);
+    if (target <= 0) return this.#untilEmpty(now);
     let left = this.#total;
     for (let age = SLICES; age >= 0; age -= 1) {
       if (left <= target) return 0;
       const slice = this.#newest - age;
       left -= this.#counts[index(slice, this.#counts.length)] ?? 0;
       if (left <= target) return Math.max(0, (slice + this.#counts.length) * this.#slice - now);
+    }
+    return 0;
+  }
+
+  /** Asked for every answer's headers: looks from the newest slice, where something nearly always is. */
+  #untilEmpty(now: number): number {
+    for (let slice = this.#newest; slice > this.#newest - this.#counts.length; slice -= 1) {
+      if (this.#counts[index(slice, this.#counts.length)] !== 0) return Math.max(0, (slice + this.#counts.length) * this.#slice - now);
     }
     return 0;
   }
