@@ -15,9 +15,10 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   scanner: ['core'],
   store: ['core'],
   egress: ['core'],
+  export: ['core', 'egress', 'ledger'],
   gateway: ['core', 'wire', 'guard', 'access', 'ledger', 'egress'],
   control: ['core', 'guard', 'access', 'ledger', 'scanner', 'store', 'egress'],
-  cli: ['core', 'wire', 'guard', 'access', 'ledger', 'scanner', 'store', 'egress', 'gateway', 'control'],
+  cli: ['core', 'wire', 'guard', 'access', 'ledger', 'scanner', 'store', 'egress', 'export', 'gateway', 'control'],
   testkit: ['core', 'wire'],
 };
 

@@ -1,6 +1,7 @@
 export * from './address.ts';
 export * from './decision.ts';
 export * from './entry.ts';
+export * from './exporter.ts';
 export * from './fault.ts';
 export * from './meter.ts';
 export * from './ports.ts';

@@ -11,9 +11,10 @@ export {
 } from './checkpoint.ts';
 export { ENTRY_LIMITS, type Entry, InvalidEntry, printable, type Receipt } from './entry.ts';
 export { type FailureReason, LedgerUnavailable } from './failure.ts';
+export { isCode, logDirectory, replaceFile } from './files.ts';
 export { createSigner, KeyFileError, type LedgerKeys, type LedgerSigner, loadLedgerKeys } from './keys.ts';
 export { type Digester, type Ledger, type LedgerHealth, type LedgerOptions, type OpenExchange, UNRECORDED } from './ledger.ts';
-export { LogLocked } from './lock.ts';
+export { LogLock, LogLocked } from './lock.ts';
 export { type RememberedLog, type Remembering, readMemory, rememberLog } from './memory.ts';
 export { MalformedNote } from './note.ts';
 export { openLedger } from './open.ts';
@@ -27,11 +28,12 @@ export {
   proveInclusion,
   verifyEntryProof,
 } from './proof.ts';
-export { type EntryFilter, type ReadEntry, readEntries, readUnconcluded, UnreadableEntry } from './read.ts';
+export { type EntryFilter, parseEntry, type ReadEntry, readEntries, readUnconcluded, UnreadableEntry } from './read.ts';
 export { LogDamaged } from './recovery.ts';
 export type { Retention } from './retention.ts';
 export { SealBroken, SealedBodies, type SealedBodiesOptions } from './sealed.ts';
 export type { SegmentFile, SegmentStore, SyncMode } from './segment.ts';
+export { EntriesGone, LogTail, sealedSizes } from './tail.ts';
 export type { LedgerReport, LogReport, Problem, ProblemCode } from './verify/report.ts';
 export { type VerifyOptions, verifyLedger } from './verify/verify.ts';
 export { cosignLog, type SubmitCheckpoint, Witness, type WitnessAnswer, type WitnessOptions, WitnessRefused } from './witness.ts';

@@ -1,0 +1,50 @@
+/** What an exporter speaks to. */
+export const EXPORTER_KINDS = ['splunk', 'elasticsearch', 'syslog', 'relp', 'gelf', 'otlp', 'kafka', 's3', 'webhook'] as const;
+export type ExporterKind = (typeof EXPORTER_KINDS)[number];
+
+/** How an entry is written: as it stands in the ledger, or in the words of OCSF 1.8, the Elastic Common Schema, or ArcSight CEF. */
+export const EXPORT_FORMATS = ['json', 'ocsf', 'ecs', 'cef'] as const;
+export type ExportFormat = (typeof EXPORT_FORMATS)[number];
+
+/** A destination of the ledger's entries (docs/exporters.md). Secrets and certificates are references (`env:NAME`, `file:/path`). */
+export interface ExporterSettings {
+  /** Names its cursor, dead letters and metrics. */
+  readonly name: string;
+  readonly kind: ExporterKind;
+  /** `https://…`, `tcp://host:port`, `tls://host:port`, `udp://host:port`; for Kafka several, one a broker. */
+  readonly urls: readonly string[];
+  readonly format: ExportFormat;
+  readonly tls: ExporterTls | null;
+  /** Splunk HEC token, Elasticsearch API key, bearer token, or signing secret of a webhook. */
+  readonly token: string | null;
+  readonly username: string | null;
+  readonly password: string | null;
+  /** Further HTTP headers; values are references. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Index or data stream, Kafka topic, S3 bucket. */
+  readonly target: string | null;
+  /** S3: key prefix. */
+  readonly prefix: string;
+  /** S3: region of the signature. */
+  readonly region: string;
+  /** Whether to wait until the receiver says that it has the events, where its protocol has a way to. */
+  readonly acknowledge: boolean;
+  readonly batch: {
+    readonly events: number;
+    readonly bytes: number /** Milliseconds to wait for a fuller batch. */;
+    readonly wait: number;
+  };
+  /** Milliseconds one attempt may take. */
+  readonly timeout: number;
+  /** Entries older than this (milliseconds) are not sent any more but listed among the dead letters; null for no bound. */
+  readonly maxAge: number | null;
+  /** Where a new exporter begins: with the oldest entry of the ledger, or with what is written from then on. */
+  readonly start: 'oldest' | 'newest';
+}
+
+export interface ExporterTls {
+  readonly ca: string | null;
+  readonly cert: string | null;
+  readonly key: string | null;
+  readonly serverName: string | null;
+}

@@ -1,0 +1,81 @@
+import { once } from 'node:events';
+import { connect as connectTcp, type Socket } from 'node:net';
+import { type ConnectionOptions, connect as connectTls } from 'node:tls';
+import { DeliveryFailed } from './destination.ts';
+
+/** Certificates of one destination, read. */
+export interface TlsMaterial {
+  readonly options: Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'servername' | 'minVersion'>;
+}
+
+const CONNECT_TIMEOUT = 10_000;
+
+/** A connection to `tcp://host:port` or `tls://host:port`, ready to be written to. */
+export async function openSocket(url: URL, tls: TlsMaterial | null, signal: AbortSignal): Promise<Socket> {
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  const port = Number(url.port);
+  const secure = tls !== null;
+  const socket = secure ? connectTls({ host, port, servername: host, minVersion: 'TLSv1.2', ...tls.options }) : connectTcp({ host, port });
+  const timer = setTimeout(() => socket.destroy(new DeliveryFailed('no connection in time')), CONNECT_TIMEOUT);
+  try {
+    await once(socket, secure ? 'secureConnect' : 'connect', { signal });
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+  socket.setNoDelay(true);
+  // An error between two waits closes the socket, which the next use notices.
+  socket.on('error', () => undefined);
+  return socket;
+}
+
+/** Writes, and waits while the peer is slow. @throws {DeliveryFailed} the connection is gone */
+export async function write(socket: Socket, bytes: string | Uint8Array, signal: AbortSignal): Promise<void> {
+  if (socket.destroyed || !socket.writable) throw new DeliveryFailed('the receiver closed the connection');
+  if (!socket.write(bytes)) await settled(socket, 'drain', signal);
+}
+
+/**
+ * Ends our side and waits for the peer to end its own. A receiver does so once it has read everything: plain TCP has no other sign that
+ * what was written has arrived anywhere but in a buffer.
+ * @throws {DeliveryFailed} it broke off instead, or did not end
+ */
+export async function finish(socket: Socket, signal: AbortSignal): Promise<void> {
+  if (socket.destroyed) throw new DeliveryFailed('the receiver closed the connection');
+  socket.resume();
+  socket.end();
+  await settled(socket, 'end', signal);
+  socket.destroy();
+}
+
+async function settled(socket: Socket, event: 'drain' | 'end', signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const done = (): void => {
+      for (const [name, listener] of listeners) socket.off(name, listener);
+      signal.removeEventListener('abort', abort);
+    };
+    const good = (): void => {
+      done();
+      resolve();
+    };
+    const bad = (): void => {
+      done();
+      reject(new DeliveryFailed('the receiver broke off the connection'));
+    };
+    const abort = (): void => {
+      done();
+      socket.destroy();
+      reject(signal.reason);
+    };
+    const listeners = [
+      [event, good],
+      ['error', bad],
+      ['close', bad],
+    ] as const;
+    for (const [name, listener] of listeners) socket.on(name, listener);
+    signal.addEventListener('abort', abort);
+    if (signal.aborted) abort();
+  });
+}

@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Clock, type EntryFacts, type ExporterSettings, silentLogger, systemClock } from '@sallyport/core';
+import { Exporters, type ExportersOptions } from '@sallyport/export';
+import { type Ledger, loadLedgerKeys, openLedger, readEntries } from '@sallyport/ledger';
+import { type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
+
+export const random = { bytes: (length: number): Uint8Array => randomBytes(length) };
+
+export function facts(change: Partial<EntryFacts> = {}): EntryFacts {
+  return {
+    id: 'req_01JD3Q9V5T',
+    kind: 'request',
+    principal: { id: 'alice', kind: 'person', tenant: 'acme', credential: 'api-key:k_1' },
+    source: { ip: '192.0.2.7', port: 51234, tls: 'TLSv1.3' },
+    action: 'model.infer',
+    resource: 'chat',
+    decision: { effect: 'permit', rule: 'role:user' },
+    model: { name: 'chat', upstream: 'ollama', artifact: null },
+    usage: { input: 12, output: 100, cached: 0, exact: true },
+    latency: { overhead: 1.234, ttft: 120.5, total: 822.125 },
+    verdicts: [],
+    outcome: 'answered',
+    fault: null,
+    digest: { prompt: 'a'.repeat(64), reply: null },
+    detail: { endpoint: 'openai.chat', attempts: 1, reason: null },
+    ...change,
+  };
+}
+
+/** A ledger of its own, with a log that tests append to. */
+export class Bench implements AsyncDisposable {
+  readonly directory: string;
+  readonly ledger: Ledger;
+  readonly #home: TemporaryDirectory;
+
+  private constructor(home: TemporaryDirectory, directory: string, ledger: Ledger) {
+    this.#home = home;
+    this.directory = directory;
+    this.ledger = ledger;
+  }
+
+  static async create(options: { readonly segmentBytes?: number; readonly clock?: Clock } = {}): Promise<Bench> {
+    const home = await temporaryDirectory();
+    const directory = home.file('ledger');
+    return new Bench(home, directory, await openLog(home, directory, 'serve', options));
+  }
+
+  /** Another log in the same directory. */
+  open(writer: string): Promise<Ledger> {
+    return openLog(this.#home, this.directory, writer, {});
+  }
+
+  /** Appends entries whose `id` is their number, and seals them. */
+  async append(count: number, change: (i: number) => Partial<EntryFacts> = () => ({})): Promise<void> {
+    await Promise.all(Array.from({ length: count }, (_, i) => this.ledger.append(facts({ id: `r${i}`, ...change(i) }))));
+    await this.ledger.checkpoint();
+  }
+
+  /** Hashes of all entries, as a reader sees them. */
+  async hashes(): Promise<string[]> {
+    const hashes: string[] = [];
+    for await (const { entry } of readEntries(this.directory)) hashes.push(entry.hash);
+    return hashes;
+  }
+
+  exporters(settings: Partial<ExporterSettings>, change: Partial<ExportersOptions> = {}): Exporters {
+    return new Exporters({
+      directory: this.directory,
+      settings: [exporterSettings(settings)],
+      secrets: (reference) => SECRETS[reference] ?? assert.fail(`no secret ${reference}`),
+      clock: systemClock,
+      logger: silentLogger,
+      random,
+      version: '0.1.0',
+      poll: 5,
+      standby: 20,
+      backoff: { first: 5, most: 40 },
+      ...change,
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.ledger.close();
+    await this.#home[Symbol.asyncDispose]();
+  }
+}
+
+async function openLog(
+  home: TemporaryDirectory,
+  directory: string,
+  writer: string,
+  options: { readonly segmentBytes?: number; readonly clock?: Clock },
+): Promise<Ledger> {
+  const keys = await loadLedgerKeys(home.file('keys'), random);
+  return openLedger({ ...keys, directory, writer, clock: systemClock, random, syncMode: 'unsafe-none', ...options });
+}
+
+/** What the references of the tests lead to. Tests add to it. */
+export const SECRETS: Record<string, string> = {
+  'env:TOKEN': 'a-token',
+  'env:SECRET': `whsec_${Buffer.alloc(32, 7).toString('base64')}`,
+  'env:USER': 'AKIDEXAMPLE',
+  'env:PASSWORD': 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY',
+};
+
+export function exporterSettings(change: Partial<ExporterSettings>): ExporterSettings {
+  return {
+    name: 'siem',
+    kind: 'webhook',
+    urls: [],
+    format: 'json',
+    tls: null,
+    token: null,
+    username: null,
+    password: null,
+    headers: {},
+    target: null,
+    prefix: '',
+    region: 'eu-central-1',
+    acknowledge: true,
+    batch: { events: 20, bytes: 1 << 20, wait: 0 },
+    timeout: 2000,
+    maxAge: null,
+    start: 'oldest',
+    ...change,
+  };
+}
+
+/** Waits until `done` holds. The time is a bound on a broken test, not an expectation. */
+export async function until(done: () => boolean, what: string): Promise<void> {
+  for (let waited = 0; !done(); waited += 5) {
+    if (waited > 30_000) assert.fail(`still not so: ${what}`);
+    await delay(5);
+  }
+}
+
+/**
+ * What at least once and in order mean: every entry came; the first copies are in the order of the ledger; a later copy is of an entry
+ * no further back than one batch.
+ */
+export function assertDelivered(sent: readonly string[], received: readonly string[], window: number): void {
+  const place = new Map(sent.map((hash, i) => [hash, i]));
+  let newest = -1;
+  for (const hash of received) {
+    const at = place.get(hash) ?? assert.fail(`${hash} was never sent`);
+    if (at > newest) {
+      assert.equal(at, newest + 1, 'an entry came before its predecessor');
+      newest = at;
+    } else assert.ok(newest - at < window, `entry ${at} came again after entry ${newest}`);
+  }
+  assert.equal(newest, sent.length - 1, 'entries are missing');
+}
