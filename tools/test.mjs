@@ -10,6 +10,9 @@ const PEERS = [
   { program: '/usr/bin/curl', package: 'curl' },
   { program: '/usr/bin/promtool', package: 'prometheus' },
   { program: '/usr/bin/amtool', package: 'prometheus-alertmanager' },
+  { program: '/usr/sbin/rsyslogd', package: 'rsyslog' },
+  { program: '/var/lib/dpkg/info/rsyslog-gnutls.list', package: 'rsyslog-gnutls' },
+  { program: '/var/lib/dpkg/info/rsyslog-relp.list', package: 'rsyslog-relp' },
 ];
 
 function installPeers() {

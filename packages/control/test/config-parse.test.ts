@@ -317,7 +317,46 @@ const BAD: readonly (readonly [title: string, text: string, paths: readonly stri
   ['an unknown database', 'storage: { url: "mysql://h/d" }', ['storage.url']],
   ['a password for SQLite', 'storage: { url: "sqlite:a.db", password: "env:P" }', ['storage.password']],
   ['counters that come later', 'counters: { url: "redis://127.0.0.1" }', ['counters.url']],
-  ['exporters that come later', 'audit: { exporters: [{ kind: splunk }] }', ['audit.exporters']],
+  ['an exporter without anything', 'audit: { exporters: [{ kind: splunk }] }', ['audit.exporters[0].name', 'audit.exporters[0].url']],
+  ['an exporter without its token', 'audit: { exporters: [{ name: a, kind: splunk, url: "https://s" }] }', ['audit.exporters[0].token']],
+  [
+    'object storage without bucket and keys',
+    'audit: { exporters: [{ name: a, kind: s3, url: "https://s" }] }',
+    ['audit.exporters[0].target', 'audit.exporters[0].username', 'audit.exporters[0].password'],
+  ],
+  ['syslog over HTTP', 'audit: { exporters: [{ name: a, kind: syslog, url: "https://s" }] }', ['audit.exporters[0].url']],
+  ['a stream without a port', 'audit: { exporters: [{ name: a, kind: relp, url: "tls://s" }] }', ['audit.exporters[0].url']],
+  [
+    'a receiver in the metadata service',
+    'audit: { exporters: [{ name: a, kind: otlp, url: "http://169.254.169.254" }] }',
+    ['audit.exporters[0].url'],
+  ],
+  ['credentials in its URL', 'audit: { exporters: [{ name: a, kind: otlp, url: "https://u:p@h" }] }', ['audit.exporters[0].url']],
+  [
+    'TLS settings without TLS',
+    'audit: { exporters: [{ name: a, kind: relp, url: "tcp://h:1", tls: { serverName: h } }] }',
+    ['audit.exporters[0].tls'],
+  ],
+  [
+    'half a client certificate',
+    'audit: { exporters: [{ name: a, kind: relp, url: "tls://h:1", tls: { cert: "env:C" } }] }',
+    ['audit.exporters[0].tls.key'],
+  ],
+  [
+    'a header written out',
+    'audit: { exporters: [{ name: a, kind: otlp, url: "https://h", headers: { x-key: secretsecret } }] }',
+    ['audit.exporters[0].headers.x-key'],
+  ],
+  [
+    'two exporters of one name',
+    'audit: { exporters: [{ name: a, kind: otlp, url: "https://h" }, { name: a, kind: otlp, url: "https://h" }] }',
+    ['audit.exporters[1].name'],
+  ],
+  [
+    'a wait without a unit',
+    'audit: { exporters: [{ name: a, kind: otlp, url: "https://h", batch: { wait: 5 } }] }',
+    ['audit.exporters[0].batch.wait'],
+  ],
 ];
 
 describe('a bad configuration', () => {

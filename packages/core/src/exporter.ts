@@ -1,5 +1,5 @@
 /** What an exporter speaks to. */
-export const EXPORTER_KINDS = ['splunk', 'elasticsearch', 'syslog', 'relp', 'gelf', 'otlp', 'kafka', 's3', 'webhook'] as const;
+export const EXPORTER_KINDS = ['splunk', 'elasticsearch', 'syslog', 'relp', 'gelf', 'otlp', 's3', 'webhook'] as const;
 export type ExporterKind = (typeof EXPORTER_KINDS)[number];
 
 /** How an entry is written: as it stands in the ledger, or in the words of OCSF 1.8, the Elastic Common Schema, or ArcSight CEF. */
@@ -11,8 +11,8 @@ export interface ExporterSettings {
   /** Names its cursor, dead letters and metrics. */
   readonly name: string;
   readonly kind: ExporterKind;
-  /** `https://…`, `tcp://host:port`, `tls://host:port`, `udp://host:port`; for Kafka several, one a broker. */
-  readonly urls: readonly string[];
+  /** `https://…`, `tcp://host:port`, `tls://host:port` or `udp://host:port`. */
+  readonly url: string;
   readonly format: ExportFormat;
   readonly tls: ExporterTls | null;
   /** Splunk HEC token, Elasticsearch API key, bearer token, or signing secret of a webhook. */
@@ -21,7 +21,7 @@ export interface ExporterSettings {
   readonly password: string | null;
   /** Further HTTP headers; values are references. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Index or data stream, Kafka topic, S3 bucket. */
+  /** Index or data stream, S3 bucket. */
   readonly target: string | null;
   /** S3: key prefix. */
   readonly prefix: string;

@@ -68,7 +68,7 @@ describe('every entry arrives, in order, through outages', () => {
       await using standIn = await StandIn.start(api);
       standIn.troubles.push(...OUTAGE);
       await bench.append(70, (i) => ({ id: `r${i}`, detail: { text: `\u00e9 | = ] " \\ ${i}` } }));
-      await using exporters = bench.exporters({ ...settings, urls: [standIn.url] });
+      await using exporters = bench.exporters({ ...settings, url: standIn.url });
       exporters.start();
       const sent = await bench.hashes();
       await until(() => new Set(received).size >= sent.length && exporters.status()[0]?.lag === 0, 'all delivered');

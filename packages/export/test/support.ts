@@ -109,7 +109,7 @@ export function exporterSettings(change: Partial<ExporterSettings>): ExporterSet
   return {
     name: 'siem',
     kind: 'webhook',
-    urls: [],
+    url: '',
     format: 'json',
     tls: null,
     token: null,

@@ -15,9 +15,12 @@ export function checkCertificates(config: Config, source: SecretSource, now: num
     checkPair(config.tls.cert, config.tls.key, ['tls'], source, now, findings);
     checkAuthorities(config.tls.clientCa, ['tls', 'clientCa'], source, findings);
   }
-  for (const [index, { tls }] of config.upstreams.entries()) {
+  const peers: [Path, { readonly ca: string | null; readonly cert: string | null; readonly key: string | null } | null][] = [
+    ...config.upstreams.map(({ tls }, index): [Path, typeof tls] => [['upstreams', index, 'tls'], tls]),
+    ...config.audit.exporters.map(({ tls }, index): [Path, typeof tls] => [['audit', 'exporters', index, 'tls'], tls]),
+  ];
+  for (const [path, tls] of peers) {
     if (tls === null) continue;
-    const path: Path = ['upstreams', index, 'tls'];
     if (tls.cert !== null && tls.key !== null) checkPair(tls.cert, tls.key, path, source, now, findings);
     checkAuthorities(tls.ca, [...path, 'ca'], source, findings);
   }

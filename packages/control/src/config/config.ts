@@ -1,6 +1,7 @@
 import type {
   CertificateIdentity,
   EgressSettings,
+  ExporterSettings,
   GuardSettings,
   HttpSettings,
   Issuer,
@@ -60,7 +61,7 @@ export interface StorageSettings {
 export interface AuditSettings {
   /** Absolute path of the ledger's directory. */
   readonly directory: string;
-  readonly exporters: readonly string[];
+  readonly exporters: readonly ExporterSettings[];
 }
 
 export interface TelemetrySettings {

@@ -1,4 +1,4 @@
-import type { Action, LimitDimension, UpstreamKind } from '@sallyport/core';
+import type { Action, ExporterKind, ExportFormat, LimitDimension, UpstreamKind } from '@sallyport/core';
 
 /** `sallyport.yaml` as it is written, after its shape was checked. Every key is described in docs/configuration.md. */
 export interface ConfigDocument {
@@ -14,7 +14,7 @@ export interface ConfigDocument {
   storage?: { url?: string; password?: string };
   counters?: { url?: string };
   egress?: { hosts?: string[]; networks?: string[]; proxy?: EgressProxyDocument };
-  audit?: { directory?: string; exporters?: unknown[] };
+  audit?: { directory?: string; exporters?: ExporterDocument[] };
   telemetry?: TelemetryDocument;
 }
 
@@ -47,6 +47,26 @@ export interface EgressProxyDocument {
   url: string;
   credential?: string;
   except?: string[];
+}
+
+export interface ExporterDocument {
+  name: string;
+  kind: ExporterKind;
+  url: string;
+  format?: ExportFormat;
+  tls?: { ca?: string; cert?: string; key?: string; serverName?: string };
+  token?: string;
+  username?: string;
+  password?: string;
+  headers?: Record<string, string>;
+  target?: string;
+  prefix?: string;
+  region?: string;
+  acknowledge?: boolean;
+  batch?: { events?: number; bytes?: number; wait?: string };
+  timeout?: string;
+  maxAge?: string;
+  start?: 'oldest' | 'newest';
 }
 
 export interface TlsDocument {

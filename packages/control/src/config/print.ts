@@ -1,10 +1,11 @@
-import type { CertificateIdentity, Issuer, LimitRule, Role, Route, Upstream } from '@sallyport/core';
+import type { CertificateIdentity, ExporterSettings, Issuer, LimitRule, Role, Route, Upstream } from '@sallyport/core';
 import { Document } from 'yaml';
 import { type Config, formatListen, type TelemetrySettings, type TlsSettings } from './config.ts';
 import type {
   CertificateDocument,
   ConfigDocument,
   EgressProxyDocument,
+  ExporterDocument,
   IssuerDocument,
   LimitDocument,
   ModelDocument,
@@ -80,7 +81,7 @@ function toDocument(config: Config): ConfigDocument {
       networks: [...config.egress.networks],
       ...given('proxy', config.egress.proxy === null ? null : proxyDocument(config.egress.proxy)),
     },
-    audit: { directory: config.audit.directory, exporters: [...config.audit.exporters] },
+    audit: { directory: config.audit.directory, exporters: config.audit.exporters.map(exporterDocument) },
     telemetry: telemetryDocument(config.telemetry),
   };
 }
@@ -151,6 +152,31 @@ function telemetryDocument({ scrape, otlp, traces }: TelemetrySettings): Telemet
           },
         }),
     ...given('traces', traces === null ? null : { ...traces }),
+  };
+}
+
+function exporterDocument(exporter: ExporterSettings): ExporterDocument {
+  const { tls, batch } = exporter;
+  return {
+    name: exporter.name,
+    kind: exporter.kind,
+    url: exporter.url,
+    format: exporter.format,
+    ...(tls === null
+      ? {}
+      : { tls: { ...given('ca', tls.ca), ...given('cert', tls.cert), ...given('key', tls.key), ...given('serverName', tls.serverName) } }),
+    ...given('token', exporter.token),
+    ...given('username', exporter.username),
+    ...given('password', exporter.password),
+    headers: { ...exporter.headers },
+    ...given('target', exporter.target),
+    prefix: exporter.prefix,
+    region: exporter.region,
+    acknowledge: exporter.acknowledge,
+    batch: { events: batch.events, bytes: batch.bytes, wait: formatDuration(batch.wait) },
+    timeout: formatDuration(exporter.timeout),
+    ...given('maxAge', exporter.maxAge === null ? null : formatDuration(exporter.maxAge)),
+    start: exporter.start,
   };
 }
 

@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
-import type { AuditSettings, StorageSettings } from './config.ts';
-import { DEFAULT_LEDGER_DIRECTORY, DEFAULT_STORAGE_FILE } from './defaults.ts';
+import type { StorageSettings } from './config.ts';
+import { DEFAULT_STORAGE_FILE } from './defaults.ts';
 import { quote } from './problem.ts';
 import { type Reading, readReference, readSection, refuseInlineSecrets } from './reading.ts';
-import { AUDIT, COUNTERS, STORAGE } from './schema.ts';
+import { COUNTERS, STORAGE } from './schema.ts';
 
 export function readStorage(value: unknown, reading: Reading): StorageSettings {
   const { findings } = reading;
@@ -52,21 +52,4 @@ export function readCounters(value: unknown, reading: Reading): { readonly url: 
     );
   }
   return { url: 'memory:' };
-}
-
-export function readAudit(value: unknown, reading: Reading): AuditSettings {
-  const section = readSection(AUDIT, value, ['audit'], reading);
-  if ((section?.exporters ?? []).length > 0) {
-    reading.findings.problem(
-      ['audit', 'exporters'],
-      'an empty list',
-      `a list of ${section?.exporters?.length}`,
-      'exporters are not supported in this version: collect the ledger files from audit.directory',
-    );
-  }
-  const directory = section?.directory;
-  return {
-    directory: directory === undefined ? resolve(reading.home, DEFAULT_LEDGER_DIRECTORY) : resolve(reading.directory, directory),
-    exporters: [],
-  };
 }

@@ -24,6 +24,12 @@ export function references(config: Config): ConfigReference[] {
   add(['storage', 'url'], config.storage.url);
   add(['storage', 'password'], config.storage.password);
   add(['telemetry', 'otlp', 'authorization'], config.telemetry.otlp?.authorization);
+  for (const [index, exporter] of config.audit.exporters.entries()) {
+    const path: Path = ['audit', 'exporters', index];
+    for (const key of ['token', 'username', 'password'] as const) add([...path, key], exporter[key]);
+    for (const [name, reference] of Object.entries(exporter.headers)) add([...path, 'headers', name], reference);
+    for (const key of ['ca', 'cert', 'key'] as const) add([...path, 'tls', key], exporter.tls?.[key]);
+  }
   return found;
 }
 

@@ -29,7 +29,7 @@ export interface ConnectPorts {
 export function connect(settings: ExporterSettings, { secrets, clock, version }: ConnectPorts): Destination {
   const origin: Origin = { host: hostname(), version };
   const encode = encoder(settings.format, origin);
-  const address = settings.urls[0] ?? '';
+  const address = settings.url;
   const url = new URL(address);
   const tls = readTls(settings, url, secrets);
   const secret = (reference: string | null): string => (reference === null ? '' : secrets(reference));
@@ -89,8 +89,6 @@ export function connect(settings: ExporterSettings, { secrets, clock, version }:
       if (/^https?:$/.test(url.protocol)) return new GelfHttp(new HttpPeer(tls), { url: withPath(url, '/gelf'), headers, encode: full });
       return new EventStream({ url, tls, acknowledge: settings.acknowledge, encode: (event) => `${full(event)}\0` });
     }
-    case 'kafka':
-      throw new Error('kafka is not supported in this version');
   }
 }
 
@@ -100,7 +98,7 @@ function syslogOf(event: SoundEvent, { format }: ExporterSettings, encode: (even
 }
 
 function readTls({ tls }: ExporterSettings, url: URL, secrets: Secrets): TlsMaterial | null {
-  if (!['https:', 'tls:', 'kafkas:'].includes(url.protocol)) return null;
+  if (!['https:', 'tls:'].includes(url.protocol)) return null;
   if (tls === null) return { options: {} };
   return {
     options: {

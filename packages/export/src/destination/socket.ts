@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { DeliveryFailed } from './destination.ts';
 
@@ -15,7 +15,9 @@ export async function openSocket(url: URL, tls: TlsMaterial | null, signal: Abor
   const host = url.hostname.replace(/^\[|\]$/g, '');
   const port = Number(url.port);
   const secure = tls !== null;
-  const socket = secure ? connectTls({ host, port, servername: host, minVersion: 'TLSv1.2', ...tls.options }) : connectTcp({ host, port });
+  const socket = secure
+    ? connectTls({ host, port, ...(isIP(host) === 0 ? { servername: host } : {}), minVersion: 'TLSv1.2', ...tls.options })
+    : connectTcp({ host, port });
   const timer = setTimeout(() => socket.destroy(new DeliveryFailed('no connection in time')), CONNECT_TIMEOUT);
   try {
     await once(socket, secure ? 'secureConnect' : 'connect', { signal });

@@ -1,0 +1,131 @@
+import { resolve } from 'node:path';
+import type { ExporterKind, ExporterSettings } from '@sallyport/core';
+import { type AuditSettings, isLoopback } from './config.ts';
+import { DEFAULT_LEDGER_DIRECTORY } from './defaults.ts';
+import type { ExporterDocument } from './document.ts';
+import { type Path, quote } from './problem.ts';
+import { checkUnique, type Reading, readDuration, readReference, readSection, refuseInlineSecrets } from './reading.ts';
+import { AUDIT } from './schema.ts';
+import { bareHost, isMetadataHost } from './units.ts';
+
+const SCHEMES: Readonly<Record<ExporterKind, readonly string[]>> = {
+  splunk: ['https', 'http'],
+  elasticsearch: ['https', 'http'],
+  syslog: ['tls', 'tcp'],
+  relp: ['tls', 'tcp'],
+  gelf: ['tls', 'tcp', 'udp', 'https', 'http'],
+  otlp: ['https', 'http'],
+  s3: ['https', 'http'],
+  webhook: ['https', 'http'],
+};
+
+/** Keys that a kind cannot do without. */
+const NEEDED: Readonly<Partial<Record<ExporterKind, readonly ('token' | 'target' | 'username' | 'password')[]>>> = {
+  splunk: ['token'],
+  webhook: ['token'],
+  s3: ['target', 'username', 'password'],
+};
+
+export function readAudit(value: unknown, reading: Reading): AuditSettings {
+  const section = readSection(AUDIT, withoutInlineSecrets(value, reading), ['audit'], reading);
+  const directory = section?.directory;
+  const items = (section?.exporters ?? []).map((exporter, index) => ({ value: exporter, path: ['audit', 'exporters', index] }));
+  checkUnique(items, reading.findings);
+  return {
+    directory: directory === undefined ? resolve(reading.home, DEFAULT_LEDGER_DIRECTORY) : resolve(reading.directory, directory),
+    exporters: items.map((item) => readExporter(item.value, item.path, reading)),
+  };
+}
+
+function withoutInlineSecrets(value: unknown, reading: Reading): unknown {
+  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, 'exporters')) return value;
+  const list: unknown = Reflect.get(value, 'exporters');
+  if (!Array.isArray(list)) return value;
+  const exporters = list.map((item: unknown, index) => {
+    const path: Path = ['audit', 'exporters', index];
+    const exporter = refuseInlineSecrets(item, ['token', 'username', 'password'], path, reading);
+    if (typeof exporter !== 'object' || exporter === null) return exporter;
+    const clean: Record<string, unknown> = { ...exporter };
+    if (clean['tls'] !== undefined) clean['tls'] = refuseInlineSecrets(clean['tls'], ['ca', 'cert', 'key'], [...path, 'tls'], reading);
+    const headers = clean['headers'];
+    if (typeof headers === 'object' && headers !== null)
+      clean['headers'] = refuseInlineSecrets(headers, Object.keys(headers), [...path, 'headers'], reading);
+    return clean;
+  });
+  return { ...value, exporters };
+}
+
+function readExporter(value: ExporterDocument, path: Path, reading: Reading): ExporterSettings {
+  const { kind, tls, batch = {} } = value;
+  const time = (text: string | undefined, fallback: number, most: number, ...key: string[]): number =>
+    readDuration(text, fallback, [1, most], [...path, ...key], reading);
+  checkUrl(value, path, reading);
+  for (const key of NEEDED[kind] ?? []) {
+    if (value[key] === undefined) reading.findings.problem([...path, key], `what an exporter of kind ${kind} needs`, 'nothing');
+  }
+  if (tls !== undefined && (tls.cert === undefined) !== (tls.key === undefined)) {
+    const lacking = tls.cert === undefined ? 'cert' : 'key';
+    reading.findings.problem([...path, 'tls', lacking], 'certificate and private key together', 'one of them');
+  }
+  return {
+    name: value.name,
+    kind,
+    url: value.url,
+    format: value.format ?? 'json',
+    tls:
+      tls === undefined
+        ? null
+        : {
+            ca: readReference(tls.ca, reading),
+            cert: readReference(tls.cert, reading),
+            key: readReference(tls.key, reading),
+            serverName: tls.serverName ?? null,
+          },
+    token: readReference(value.token, reading),
+    username: readReference(value.username, reading),
+    password: readReference(value.password, reading),
+    headers: Object.fromEntries(Object.entries(value.headers ?? {}).map(([name, text]) => [name, readReference(text, reading) ?? ''])),
+    target: value.target ?? null,
+    prefix: value.prefix ?? '',
+    region: value.region ?? 'us-east-1',
+    acknowledge: value.acknowledge ?? true,
+    batch: { events: batch.events ?? 500, bytes: batch.bytes ?? 1_048_576, wait: time(batch.wait, 1_000, 3_600_000, 'batch', 'wait') },
+    timeout: time(value.timeout, 30_000, 3_600_000, 'timeout'),
+    maxAge: value.maxAge === undefined ? null : time(value.maxAge, 0, Number.MAX_SAFE_INTEGER, 'maxAge'),
+    start: value.start ?? 'oldest',
+  };
+}
+
+function checkUrl({ kind, url: text, tls, acknowledge }: ExporterDocument, path: Path, reading: Reading): void {
+  const { findings } = reading;
+  const at = [...path, 'url'];
+  const url = URL.parse(text);
+  const scheme = url?.protocol.slice(0, -1) ?? '';
+  const allowed = SCHEMES[kind];
+  if (url === null || url.hostname === '' || !allowed.includes(scheme)) {
+    findings.problem(
+      at,
+      `a URL beginning with ${allowed.map((name) => `${name}://`).join(' or ')}`,
+      url === null ? 'none' : quote(`${scheme}://`),
+    );
+    return;
+  }
+  const host = bareHost(url);
+  if (url.username !== '' || url.password !== '')
+    findings.problem(
+      at,
+      'a URL without credentials',
+      'a URL with credentials',
+      'write username: env:NAME and password: env:NAME, or token',
+    );
+  if (isMetadataHost(host)) findings.problem(at, 'the address of a receiver', 'an address of a cloud metadata service');
+  const stream = !scheme.startsWith('http');
+  if (stream && url.port === '') findings.problem(at, 'a host with a port', 'a host alone', `write ${scheme}://HOST:PORT`);
+  if (tls !== undefined && !['https', 'tls'].includes(scheme))
+    findings.problem([...path, 'tls'], 'https:// or tls:// beside TLS settings', quote(`${scheme}://`));
+  if (['http', 'tcp', 'udp'].includes(scheme) && !isLoopback(host))
+    findings.warn(at, 'audit entries, and the credential, are sent in the clear', scheme === 'http' ? 'use https' : 'use tls://');
+  if (scheme === 'udp') findings.warn(at, 'datagrams may be lost unseen', 'use tls://, tcp:// or https://');
+  else if (stream && kind !== 'relp' && acknowledge === false)
+    findings.warn([...path, 'acknowledge'], 'what is in flight when the connection breaks is lost', 'leave acknowledge on, or use RELP');
+}
