@@ -12,7 +12,10 @@ if (!isBuilt()) {
   rmSync(DIST, { recursive: true, force: true });
   mkdirSync(DIST, { recursive: true });
   await build({
-    entryPoints: { sallyport: join(ROOT, 'packages', 'cli', 'src', 'main.ts') },
+    entryPoints: {
+      sallyport: join(ROOT, 'packages', 'cli', 'src', 'main.ts'),
+      'exporters-worker': join(ROOT, 'packages', 'cli', 'src', 'process', 'exporters-worker.ts'),
+    },
     outdir: DIST,
     outExtension: { '.js': '.mjs' },
     bundle: true,

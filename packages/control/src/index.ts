@@ -22,6 +22,7 @@ export { CONFIG_JSON_SCHEMA } from './config/schema.ts';
 export { type ResolvedSecret, resolveSecret, SecretError, type SecretSource } from './config/secret.ts';
 export type { JsonSchema } from './config/shape.ts';
 export { type ScrapeTarget, scrapeEngines } from './metrics/engines.ts';
+export { type ExporterFigures, exporterFamilies } from './metrics/exporters.ts';
 export { CONTENT_TYPES, type Exposition, negotiate } from './metrics/exposition.ts';
 export { hostFamilies } from './metrics/host.ts';
 export type { Family } from './metrics/instrument.ts';

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Launched, type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
+import { freePort, Launched, type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
 import { Authority, type IssuedCertificate } from '@sallyport/testkit/certificates';
 
 /** Why rsyslog cannot be run here, or null. */
@@ -110,16 +110,6 @@ function configuration(input: Input, port: number, directory: TemporaryDirectory
     inputs[input],
     '',
   ].join('\n');
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
 }
 
 function listening(port: number): Promise<boolean> {

@@ -2,10 +2,12 @@ import { type Config, type ControlService, checkPepper, formatListen, type Insta
 import type { Logger } from '@sallyport/core';
 import type { Store } from '@sallyport/store';
 import { type Installation, openConfiguredStore, openInstallation, openService, type Place, readConfig } from '../installation.ts';
+import type { Level } from '../log.ts';
 import { describeError, tell } from '../terminal.ts';
 import { VERSION } from '../version.ts';
 import { startControlPlane } from './control-plane.ts';
 import { startDataPlane } from './data-plane.ts';
+import { ExporterThread } from './exporters.ts';
 import { reloadable } from './reload.ts';
 import { startTelemetry } from './telemetry.ts';
 import { firstCall, issued, summary, weaknesses } from './welcome.ts';
@@ -17,6 +19,7 @@ export interface ServeOptions {
   readonly place: Place;
   readonly half: Half;
   readonly logger: Logger;
+  readonly logLevel: Level;
   /** Name of this process's ledger log. */
   readonly writer: string;
 }
@@ -45,7 +48,8 @@ export async function serve(options: ServeOptions): Promise<void> {
   const made = half === 'both' && service !== null ? await setUpOnce(service) : null;
   // At once: they exist from here on and cannot be had again, whether or not the ports can be bound.
   if (made !== null) tell(issued(made, process.stderr.isTTY));
-  using telemetry = startTelemetry(installation);
+  await using exporters = ExporterThread.start(config, logger, options.logLevel);
+  using telemetry = startTelemetry(installation, exporters);
   await using data = half === 'control' ? null : await startDataPlane(installation, store?.store ?? null, telemetry);
   if (data !== null) refresh = async () => void (await data.feed.refresh());
   await using admin =

@@ -1,6 +1,7 @@
 import { dirname } from 'node:path';
 import {
   type Config,
+  exporterFamilies,
   hostFamilies,
   installationFamilies,
   negotiate,
@@ -14,6 +15,7 @@ import type { Snapshot } from '@sallyport/core';
 import type { LedgerPort } from '@sallyport/gateway';
 import type { Installation } from '../installation.ts';
 import { VERSION } from '../version.ts';
+import type { ExporterThread } from './exporters.ts';
 
 /** What the data plane of a process adds to its metrics. Times are epoch milliseconds. */
 export interface DataPlaneState {
@@ -34,7 +36,7 @@ export interface Telemetry extends Disposable {
   render(accept: string | undefined): Promise<{ readonly contentType: string; readonly text: string }>;
 }
 
-export function startTelemetry(installation: Installation): Telemetry {
+export function startTelemetry(installation: Installation, exporters: ExporterThread | null): Telemetry {
   const { config, home, ledger, clock } = installation;
   const own = new ProcessMetrics();
   let data: DataPlaneState | null = null;
@@ -57,6 +59,7 @@ export function startTelemetry(installation: Installation): Telemetry {
         certificates,
       });
     },
+    () => exporterFamilies(exporters?.status() ?? []),
     () => own.collect(),
     () => hostFamilies(volumes),
     () => scrapeEngines(config.telemetry.scrape),

@@ -3,11 +3,12 @@ import { type LedgerReport, type LogReport, type RememberedLog, readMemory, veri
 import { Command } from 'commander';
 import { memoryOf, readConfig } from '../installation.ts';
 import { EXIT, result, table, tell, UsageError } from '../terminal.ts';
+import { addExporters } from './audit-exporters.ts';
 import { addReading } from './audit-read.ts';
 import { collect, globalOptions } from './options.ts';
 
 export function auditCommand(): Command {
-  const audit = new Command('audit').description('the ledger: tail, query, export, verify, prove');
+  const audit = new Command('audit').description('the ledger: tail, query, export, verify, prove, exporters');
   audit
     .command('verify')
     .description('check every entry, chain, tree and checkpoint on the files alone. Exits with 1 where anything is wrong')
@@ -34,6 +35,7 @@ export function auditCommand(): Command {
       },
     );
   addReading(audit);
+  addExporters(audit);
   return audit;
 }
 

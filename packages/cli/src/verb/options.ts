@@ -12,19 +12,20 @@ import {
   readConfig,
   systemRandom,
 } from '../installation.ts';
-import { createLogger, isLevel } from '../log.ts';
+import { createLogger, isLevel, type Level } from '../log.ts';
 import { UsageError } from '../terminal.ts';
 
 /** Options every verb has. */
 export interface GlobalOptions {
   readonly place: Place;
   readonly logger: Logger;
+  readonly logLevel: Level;
 }
 
 export function globalOptions(command: Command): GlobalOptions {
   const options = command.optsWithGlobals<{ config?: string; logLevel: string }>();
   if (!isLevel(options.logLevel)) throw new UsageError(`--log-level: expected debug, info, warn or error, got ${options.logLevel}`);
-  return { place: findPlace(options), logger: createLogger(options.logLevel) };
+  return { place: findPlace(options), logger: createLogger(options.logLevel), logLevel: options.logLevel };
 }
 
 /** A verb's hands: the control plane's service, and who acts. Whoever may run this may read the pepper and the database anyway. */
