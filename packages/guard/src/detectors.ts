@@ -5,6 +5,7 @@ import { LengthDetector } from './detect/length.ts';
 import { ExfiltrationDetector } from './exfiltration/exfiltration.ts';
 import { classifierDetector, ruleDetector } from './injection/injection.ts';
 import { personalDetector } from './personal/personal.ts';
+import { SystemPromptDetector } from './prompt/system-prompt.ts';
 import { secretsDetector } from './secrets/secrets.ts';
 
 /** Which list of `guards` a detector is named in: `input` is also used for documents and tool results on their way to a model. */
@@ -88,6 +89,15 @@ export const ENTRIES: readonly DetectorEntry[] = [
     defaults: { input: '', output: 'redact' },
     make: (action, _side, { links }) => [{ reads: 'original', detector: new ExfiltrationDetector(action ?? 'redact', links) }],
   },
+  {
+    name: 'system-prompt',
+    description:
+      'passages of the system prompt in a reply, also spread out, encoded, reversed or in ROT13, and the canary Sallyport puts into its prompts',
+    sides: ['output'],
+    actions: ['block', 'redact', 'flag'],
+    defaults: { input: '', output: 'redact' },
+    make: (action) => [{ reads: 'folded', detector: new SystemPromptDetector(action ?? 'redact') }],
+  },
 ];
 
 const NORMALISE: DetectorInfo = {
@@ -116,4 +126,4 @@ export const GUARD_DETECTORS: readonly DetectorInfo[] = [
 
 /** The lists of a configuration that names none. */
 export const DEFAULT_INPUT: readonly string[] = ['normalise', 'characters', 'length', 'injection', 'secrets', 'pii'];
-export const DEFAULT_OUTPUT: readonly string[] = ['normalise', 'characters', 'length', 'exfiltration', 'secrets', 'pii'];
+export const DEFAULT_OUTPUT: readonly string[] = ['normalise', 'characters', 'length', 'system-prompt', 'exfiltration', 'secrets', 'pii'];
