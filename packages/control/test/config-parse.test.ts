@@ -141,7 +141,7 @@ identity:
       `${SERVING}http: { corsOrigins: ["https://a.example"], trustedProxies: [10.0.0.1], timeouts: { drain: 90s } }
 limits: [{ per: role, concurrency: 3 }, { name: mine, per: global, requests: 9, tokens: 3, window: 90s }]
 roles: [{ name: helper, actions: [model.list, model.infer], models: ["a*"] }]
-guards: { mode: hold, deny: [{ name: x, pattern: "a+b", ignoreCase: true, stages: [input], action: flag }] }
+guards: { mode: hold, deny: [{ name: x, pattern: "a+b", ignoreCase: true, stages: [input], action: flag }], pii: { actions: { email: tokenise }, recognisers: [{ name: t, pattern: "T-[0-9]+", context: [ticket], checksum: luhn, action: hash }] } }
 identity: { issuers: [{ name: i, issuer: "https://i.example", audience: [a, b], jwksUri: "https://i.example/k", claims: { roles: a.b }, roleMap: { __proto__: helper, x: user }, clockTolerance: 5s }] }
 tls: { cert: "env:C", key: "env:K", clientCa: "env:A", clientAuth: request, minVersion: "1.3" }
 storage: { url: "postgres://u@h/d?sslmode=require", password: "env:P" }`,
@@ -279,6 +279,12 @@ const BAD: readonly (readonly [title: string, text: string, paths: readonly stri
     'guards: { deny: [{ name: a, pattern: "(" }, { name: a, pattern: "b" }] }',
     ['guards.deny[0].pattern', 'guards.deny[1].name'],
   ],
+  [
+    'classes of personal data that do not exist, and recognisers that cannot be',
+    'guards: { pii: { actions: { nobody: mask }, recognisers: [{ name: email, pattern: "a" }, { name: ticket, pattern: "(" }] } }',
+    ['guards.pii.recognisers[0].name', 'guards.pii.recognisers[1].pattern', 'guards.pii.actions.nobody'],
+  ],
+  ['settings of a detector that is off', 'guards: { input: [secrets], output: [secrets], pii: { actions: {} } }', ['guards.pii']],
   ['the short name of an unsafe choice', 'guards: { onUnavailable: pass }', ['guards.onUnavailable']],
   ['unknown modes', 'guards: { mode: off, onBlock: ignore }', ['guards.mode', 'guards.onBlock']],
   [

@@ -172,6 +172,8 @@ export interface GuardSettings {
   readonly mode: 'observe' | 'transform' | 'hold';
   /** Operator patterns, linear-time syntax. */
   readonly deny: readonly DenyPattern[];
+  /** Personal data by class; absent where the lists say all there is. */
+  readonly pii?: PersonalSettings;
   /** `fault` answers `content_blocked`; `assistant` answers an assistant turn with `finish_reason: content_filter`. */
   readonly onBlock: 'fault' | 'assistant';
   /** What `unavailable` does. */
@@ -187,6 +189,32 @@ export interface LinkSettings {
   readonly hosts: readonly string[];
   /** True where every other host is refused. */
   readonly only: boolean;
+}
+
+/**
+ * `mask` puts `[EMAIL_1]` in its place; `tokenise` does too and puts the value back into the reply to the same caller; `hash` puts a keyed
+ * hash there; `flag` only reports; `pass` does not look.
+ */
+export type PersonalAction = 'block' | 'mask' | 'tokenise' | 'hash' | 'flag' | 'pass';
+
+export interface PersonalSettings {
+  /** By category (`us-ssn`) or class (`id`), in place of what the lists say. */
+  readonly actions: Readonly<Record<string, PersonalAction>>;
+  /** The operator's own classes. */
+  readonly recognisers: readonly Recogniser[];
+}
+
+/** Values of a form of the operator's own: customer numbers and the like. */
+export interface Recogniser {
+  /** Category in findings and, in upper case, the word in its placeholder. */
+  readonly name: string;
+  /** Linear-time syntax. */
+  readonly pattern: string;
+  readonly ignoreCase: boolean;
+  /** One of these words must stand shortly before it; none where the list is empty. */
+  readonly context: readonly string[];
+  /** The check digits it must pass, or null. */
+  readonly checksum: 'luhn' | 'mod97' | 'mod11-10' | 'verhoeff' | null;
 }
 
 export interface DenyPattern {

@@ -1,4 +1,4 @@
-import type { KeyObject } from 'node:crypto';
+import { hkdfSync, type KeyObject } from 'node:crypto';
 import {
   AddressList,
   Authenticator,
@@ -43,7 +43,7 @@ export function compile(snapshot: Snapshot, options: CompileOptions): Compiled {
     snapshot,
     authenticator: new Authenticator(snapshot, options),
     policy: compilePolicy(snapshot),
-    guard: new RememberingGuard(compileGuard(snapshot.guard)),
+    guard: new RememberingGuard(compileGuard(snapshot.guard, { hashKey: hashKey(options.pepper) })),
     limiter: options.limiter,
     calibration: options.calibration,
     limits: { rules: snapshot.limits, keyRules: (id) => snapshot.keys.get(id)?.limits ?? [] },
@@ -51,4 +51,9 @@ export function compile(snapshot: Snapshot, options: CompileOptions): Compiled {
     meter: options.meter,
     clock: options.clock,
   };
+}
+
+/** The key of the hashes that stand for personal values (RFC 5869): the same for every gateway of an installation, and none other of its keys. */
+function hashKey(pepper: KeyObject): Uint8Array {
+  return new Uint8Array(hkdfSync('sha256', pepper, '', 'sallyport/guard/hash', 32));
 }

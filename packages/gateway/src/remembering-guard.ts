@@ -18,13 +18,18 @@ export class RememberingGuard implements Guard {
   #young = new Set<string>();
   #old = new Set<string>();
 
+  get tokenises(): boolean {
+    return this.#guard.tokenises;
+  }
+
   constructor(guard: Guard) {
     this.#guard = guard;
   }
 
   inspect(text: string, context: TextContext): Verdict {
-    // A reply is judged beside what it answers, which the memory does not know.
-    if (text.length < WORTH_REMEMBERING || context.exchange !== undefined) return this.#guard.inspect(text, context);
+    // A reply is judged beside what it answers, which the memory does not know, and may hold a placeholder of its exchange.
+    const isAlone = context.exchange === undefined && (context.stage !== 'output' || context.placeholders?.restores !== true);
+    if (text.length < WORTH_REMEMBERING || !isAlone) return this.#guard.inspect(text, context);
     // A lone surrogate and U+FFFD encode alike; a text that holds one is judged each time.
     if (!text.isWellFormed()) return this.#guard.inspect(text, context);
     const name = `${context.stage}/${context.provenance}/${context.kind ?? ''}/${hash('sha256', text, 'base64')}`;

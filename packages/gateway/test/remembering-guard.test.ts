@@ -9,6 +9,7 @@ const user: TextContext = { stage: 'input', provenance: 'user', kind: 'content' 
 function counting(verdict: (text: string) => Verdict): { guard: RememberingGuard; calls: () => number } {
   let calls = 0;
   const inner: Guard = {
+    tokenises: false,
     inspect: (text) => {
       calls += 1;
       return verdict(text);

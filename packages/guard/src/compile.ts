@@ -1,22 +1,35 @@
+import { randomBytes } from 'node:crypto';
 import { type DenyPattern, type GuardSettings, PASS, type Verdict } from '@sallyport/core';
-import type { Action, Reader, Scanner } from './detect/detector.ts';
+import type { Reader, Scanner } from './detect/detector.ts';
 import { PatternDetector, type PatternRule } from './detect/pattern-detector.ts';
-import { type DetectorEntry, ENTRIES, GUARD_DETECTORS, type Side } from './detectors.ts';
+import { type ActionWord, type DetectorEntry, ENTRIES, GUARD_DETECTORS, type Side } from './detectors.ts';
 import { GuardConfigError, type GuardConfigIssue } from './error.ts';
 import type { Guard, Stage, TextContext, TextWindow } from './guard.ts';
 import { FoldedScanner } from './normalise/folded-scanner.ts';
-import { PatternError } from './pattern/parse.ts';
-import { DEFAULT_MAX_MATCH, PatternSet } from './pattern/pattern-set.ts';
+import { DEFAULT_MAX_MATCH, patternProblem } from './pattern/pattern-set.ts';
+import { personalProblems, tokenises } from './personal/settings.ts';
+import { Naming } from './window/naming.ts';
+import type { Placeholders } from './window/placeholders.ts';
+import { RestoreScanner } from './window/restore-scanner.ts';
 import { ScanWindow } from './window/scan-window.ts';
 import { Tape } from './window/tape.ts';
 
 export interface GuardOptions {
   /** Most text that is ever held back, in UTF-16 units. A match that would need more is decided at this length, against the text. Default 4096. */
   readonly maxHold?: number;
+  /** Key of the hashes that stand for personal values (`hash`), at least 16 bytes. Default: one of this process, so that hashes end with it. */
+  readonly hashKey?: Uint8Array;
 }
 
 /** What a configuration may call an action; `mask` is the word of other products for `redact`. */
-const ACTION_WORDS: Readonly<Record<string, Action>> = { block: 'block', redact: 'redact', mask: 'redact', flag: 'flag' };
+const ACTION_WORDS: Readonly<Record<string, ActionWord>> = {
+  block: 'block',
+  redact: 'redact',
+  mask: 'redact',
+  tokenise: 'tokenise',
+  hash: 'hash',
+  flag: 'flag',
+};
 
 interface Pack {
   readonly original: readonly Reader[];
@@ -34,11 +47,12 @@ export function compileGuard(settings: GuardSettings, options: GuardOptions = {}
   const maxHold = options.maxHold ?? DEFAULT_MAX_MATCH;
   const packs = { input: compilePack('input', settings, maxHold, issues), output: compilePack('output', settings, maxHold, issues) };
   checkDeny(settings.deny, issues);
+  checkPersonal(settings, issues);
   if (!Number.isSafeInteger(settings.maxTextLength) || settings.maxTextLength < 1) {
     issues.push({ path: 'guards.maxTextLength', expected: 'a whole number above 0', got: String(settings.maxTextLength) });
   }
   if (issues.length > 0) throw new GuardConfigError(issues);
-  return new PackGuard(packs, settings.mode !== 'observe');
+  return new PackGuard(packs, settings, options.hashKey ?? randomBytes(32));
 }
 
 function compilePack(side: Side, settings: GuardSettings, maxHold: number, issues: GuardConfigIssue[]): Pack {
@@ -68,10 +82,13 @@ function compilePack(side: Side, settings: GuardSettings, maxHold: number, issue
       return;
     }
     const entry: DetectorEntry | undefined = ENTRIES.find((known) => known.name === name);
-    if (entry !== undefined && issues.length === 0) made.push(...entry.make(observe ? 'flag' : action, side, settings, maxHold));
+    if (entry === undefined || issues.length > 0 || personalProblems(settings.pii).length > 0) return;
+    const form = action === 'tokenise' ? 'token' : action === 'hash' ? 'hash' : 'mask';
+    const done = action === 'tokenise' || action === 'hash' ? 'redact' : action;
+    made.push(...entry.make(observe ? 'flag' : done, side, settings, maxHold, form));
   });
   const deny = settings.deny.filter(({ stages }) => stages.includes(side));
-  if (deny.length > 0 && deny.every((pattern) => patternProblem(pattern) === null)) {
+  if (deny.length > 0 && deny.every(({ pattern, ignoreCase }) => patternProblem(pattern, ignoreCase) === null)) {
     const rules = deny.map((pattern) => denyRule(pattern, observe));
     made.push({ reads: 'both', detector: new PatternDetector('deny', rules, maxHold) });
   }
@@ -97,7 +114,7 @@ function checkDeny(deny: readonly DenyPattern[], issues: GuardConfigIssue[]): vo
     if (names.has(pattern.name))
       issues.push({ path: `${path}.name`, expected: 'a name of its own', got: JSON.stringify(pattern.name.slice(0, 60)) });
     names.add(pattern.name);
-    const problem = patternProblem(pattern);
+    const problem = patternProblem(pattern.pattern, pattern.ignoreCase);
     if (problem !== null) {
       issues.push({
         path: `${path}.pattern`,
@@ -108,13 +125,11 @@ function checkDeny(deny: readonly DenyPattern[], issues: GuardConfigIssue[]): vo
   });
 }
 
-function patternProblem({ pattern, ignoreCase }: DenyPattern): PatternError | null {
-  try {
-    new PatternSet([{ source: pattern, ignoreCase }]);
-    return null;
-  } catch (error) {
-    if (error instanceof PatternError) return error;
-    throw error;
+function checkPersonal(settings: GuardSettings, issues: GuardConfigIssue[]): void {
+  issues.push(...personalProblems(settings.pii));
+  const isUsed = [...settings.input, ...settings.output].some((item) => /^pii(?::|$)/.test(item));
+  if (settings.pii !== undefined && !isUsed) {
+    issues.push({ path: 'guards.pii', expected: '`pii` in guards.input or guards.output', got: 'neither' });
   }
 }
 
@@ -122,13 +137,17 @@ function patternProblem({ pattern, ignoreCase }: DenyPattern): PatternError | nu
 const SIDE: Readonly<Record<Stage, Side>> = { input: 'input', document: 'input', tool: 'input', output: 'output' };
 
 class PackGuard implements Guard {
+  readonly tokenises: boolean;
   readonly #packs: Readonly<Record<Side, Pack>>;
   readonly #withhold: boolean;
   readonly #windows = new Map<string, ScanWindow>();
+  readonly #hashKey: Uint8Array;
 
-  constructor(packs: Readonly<Record<Side, Pack>>, withhold: boolean) {
+  constructor(packs: Readonly<Record<Side, Pack>>, settings: GuardSettings, hashKey: Uint8Array) {
+    this.tokenises = tokenises(settings);
     this.#packs = packs;
-    this.#withhold = withhold;
+    this.#withhold = settings.mode !== 'observe';
+    this.#hashKey = hashKey;
   }
 
   open(context: TextContext): TextWindow {
@@ -136,18 +155,24 @@ class PackGuard implements Guard {
   }
 
   #open(context: TextContext): ScanWindow {
-    const { original, folded, mayBlock } = this.#packs[SIDE[context.stage]];
+    const { placeholders, kind, stage } = context;
+    const { original, folded, mayBlock } = this.#packs[SIDE[stage]];
     const tape = new Tape();
     const scanners: Scanner[] = original.map(({ detector }) => detector.open(tape, context));
     if (folded.length > 0) scanners.push(new FoldedScanner(folded, tape, context));
-    return new ScanWindow(scanners, tape, mayBlock, this.#withhold);
+    if (isRestoring(context)) scanners.push(new RestoreScanner(context.placeholders, kind === 'tool-arguments'));
+    const naming = new Naming(stage === 'output', kind === 'arguments', this.#hashKey);
+    naming.begin(placeholders ?? null);
+    return new ScanWindow(scanners, tape, naming, mayBlock, this.#withhold);
   }
 
   inspect(text: string, context: TextContext): Verdict {
-    const { effect, findings, edits } = this.#windowFor(context).whole(text);
-    if (findings.length === 0) return PASS;
+    // What puts back the values of one exchange is of no use to another.
+    const window = isRestoring(context) ? this.#open(context) : this.#windowFor(context);
+    const { effect, findings, edits } = window.whole(text);
     if (effect === 'block') return { effect, findings };
-    return edits.length > 0 ? { effect: 'redact', findings, edits } : { effect: 'flag', findings };
+    if (edits.length > 0) return { effect: 'redact', findings, edits };
+    return findings.length === 0 ? PASS : { effect: 'flag', findings };
   }
 
   /** A window that was used for a whole text of the same context before, made as new: opening one costs more than a short text. */
@@ -164,6 +189,10 @@ class PackGuard implements Guard {
     if (this.#windows.size < MAX_WINDOWS) this.#windows.set(key, window);
     return window;
   }
+}
+
+function isRestoring(context: TextContext): context is TextContext & { readonly placeholders: Placeholders } {
+  return context.stage === 'output' && context.placeholders?.restores === true;
 }
 
 /** Windows kept for whole texts. */

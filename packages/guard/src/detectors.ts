@@ -1,6 +1,6 @@
 import type { GuardSettings } from '@sallyport/core';
 import { CharacterDetector } from './detect/characters.ts';
-import type { Action, Reader } from './detect/detector.ts';
+import type { Action, Label, Reader } from './detect/detector.ts';
 import { LengthDetector } from './detect/length.ts';
 import { ExfiltrationDetector } from './exfiltration/exfiltration.ts';
 import { classifierDetector, ruleDetector } from './injection/injection.ts';
@@ -11,20 +11,23 @@ import { secretsDetector } from './secrets/secrets.ts';
 /** Which list of `guards` a detector is named in: `input` is also used for documents and tool results on their way to a model. */
 export type Side = 'input' | 'output';
 
+/** What a list may ask a detector to do: the last two for personal data only. */
+export type ActionWord = Action | 'tokenise' | 'hash';
+
 /** What a configuration may name. */
 export interface DetectorInfo {
   readonly name: string;
   readonly description: string;
   readonly sides: readonly Side[];
   /** Actions that may be given as `name:action`. */
-  readonly actions: readonly Action[];
+  readonly actions: readonly ActionWord[];
   /** What it does without an action. */
   readonly defaults: Readonly<Record<Side, string>>;
 }
 
 export interface DetectorEntry extends DetectorInfo {
   /** `action` is null where the configuration leaves it to the default. */
-  make(action: Action | null, side: Side, settings: GuardSettings, maxHold: number): readonly Reader[];
+  make(action: Action | null, side: Side, settings: GuardSettings, maxHold: number, form: Label['form']): readonly Reader[];
 }
 
 export const ENTRIES: readonly DetectorEntry[] = [
@@ -66,9 +69,9 @@ export const ENTRIES: readonly DetectorEntry[] = [
     description:
       'personal data with a form of its own: e-mail, telephone, cards, IBANs, national identifiers, IP and MAC addresses, wallets, dates of birth',
     sides: ['input', 'output'],
-    actions: ['block', 'redact', 'flag'],
+    actions: ['block', 'redact', 'tokenise', 'hash', 'flag'],
     defaults: { input: 'redact', output: 'redact, flag in tool arguments' },
-    make: (action, _side, _settings, maxHold) => [{ reads: 'both', detector: personalDetector(action, maxHold) }],
+    make: (action, _side, settings, maxHold, form) => [{ reads: 'both', detector: personalDetector(action, form, settings, maxHold) }],
   },
   {
     name: 'injection',

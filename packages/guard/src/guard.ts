@@ -1,5 +1,6 @@
 import type { Finding, GuardSettings, Provenance, TextEdit, Verdict } from '@sallyport/core';
 import type { Exchange } from './exchange.ts';
+import type { Placeholders } from './window/placeholders.ts';
 
 /** Which side of the door a text is on. */
 export type Stage = 'input' | 'output' | 'document' | 'tool';
@@ -12,10 +13,14 @@ export interface TextContext {
   readonly kind: string | null;
   /** What a reply answers, where that is known: detectors of leaks and exfiltration compare the two. */
   readonly exchange?: Exchange;
+  /** What stands in for the personal values of the exchange the text belongs to; absent where it stands alone. */
+  readonly placeholders?: Placeholders;
 }
 
 /** A compiled set of detectors. Built once per snapshot; `inspect` is pure and linear in the length of the text. */
 export interface Guard {
+  /** Whether something in a request may be replaced and put back into the reply: its texts must then be reserved first (`Placeholders.reserve`). */
+  readonly tokenises: boolean;
   /** Judges a whole text. */
   inspect(text: string, context: TextContext): Verdict;
   /** Judges a text that arrives in pieces. The final verdict, edits and released text do not depend on how it was cut. */

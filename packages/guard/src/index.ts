@@ -5,3 +5,4 @@ export type * from './exchange.ts';
 export type * from './guard.ts';
 export { PatternError } from './pattern/parse.ts';
 export { type Pattern, type PatternMatch, PatternSet, type PatternSetOptions } from './pattern/pattern-set.ts';
+export { Placeholders } from './window/placeholders.ts';

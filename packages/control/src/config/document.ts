@@ -1,4 +1,4 @@
-import type { Action, ExporterKind, ExportFormat, LimitDimension, UpstreamKind } from '@sallyport/core';
+import type { Action, ExporterKind, ExportFormat, LimitDimension, PersonalAction, UpstreamKind } from '@sallyport/core';
 
 /** `sallyport.yaml` as it is written, after its shape was checked. Every key is described in docs/configuration.md. */
 export interface ConfigDocument {
@@ -157,6 +157,7 @@ export interface GuardsDocument {
   output?: string[];
   mode?: 'observe' | 'transform' | 'hold';
   deny?: DenyDocument[];
+  pii?: PersonalDocument;
   onBlock?: 'fault' | 'assistant';
   onUnavailable?: 'block' | 'pass-unsafe';
   maxTextLength?: number;
@@ -166,6 +167,20 @@ export interface GuardsDocument {
 export interface LinksDocument {
   hosts?: string[];
   only?: boolean;
+}
+
+export interface PersonalDocument {
+  actions?: Record<string, PersonalAction>;
+  recognisers?: RecogniserDocument[];
+}
+
+export interface RecogniserDocument {
+  name: string;
+  pattern: string;
+  ignoreCase?: boolean;
+  context?: string[];
+  checksum?: 'luhn' | 'mod97' | 'mod11-10' | 'verhoeff';
+  action?: PersonalAction;
 }
 
 export interface DenyDocument {

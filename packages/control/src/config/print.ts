@@ -1,4 +1,4 @@
-import type { CertificateIdentity, ExporterSettings, Issuer, LimitRule, Role, Route, Upstream } from '@sallyport/core';
+import type { CertificateIdentity, ExporterSettings, Issuer, LimitRule, PersonalSettings, Role, Route, Upstream } from '@sallyport/core';
 import { Document } from 'yaml';
 import { type Config, formatListen, type TelemetrySettings, type TlsSettings } from './config.ts';
 import type {
@@ -9,6 +9,7 @@ import type {
   IssuerDocument,
   LimitDocument,
   ModelDocument,
+  PersonalDocument,
   RoleDocument,
   TelemetryDocument,
   TlsDocument,
@@ -69,6 +70,7 @@ function toDocument(config: Config): ConfigDocument {
       output: [...guards.output],
       mode: guards.mode,
       deny: guards.deny.map((pattern) => ({ ...pattern, stages: [...pattern.stages] })),
+      ...(guards.pii === undefined ? {} : { pii: personalDocument(guards.pii) }),
       onBlock: guards.onBlock,
       onUnavailable: guards.onUnavailable,
       maxTextLength: guards.maxTextLength,
@@ -88,6 +90,19 @@ function toDocument(config: Config): ConfigDocument {
 
 function proxyDocument({ url, credential, except }: NonNullable<Config['egress']['proxy']>): EgressProxyDocument {
   return { url, ...given('credential', credential), except: [...except] };
+}
+
+function personalDocument({ actions, recognisers }: PersonalSettings): PersonalDocument {
+  return {
+    actions: { ...actions },
+    recognisers: recognisers.map(({ name, pattern, ignoreCase, context, checksum }) => ({
+      name,
+      pattern,
+      ignoreCase,
+      context: [...context],
+      ...given('checksum', checksum),
+    })),
+  };
 }
 
 /** `{ [key]: value }`, or nothing where the value is null: a file leaves such keys out. */

@@ -1,8 +1,8 @@
 import { isTimeZone } from '@sallyport/access';
-import type { CalendarPeriod, GuardSettings, LimitQuantity, LimitRule } from '@sallyport/core';
+import type { CalendarPeriod, GuardSettings, LimitQuantity, LimitRule, PersonalSettings } from '@sallyport/core';
 import { compileGuard, GuardConfigError } from '@sallyport/guard';
 import { DEFAULT_GUARDS } from './defaults.ts';
-import type { LimitDocument } from './document.ts';
+import type { LimitDocument, PersonalDocument } from './document.ts';
 import { type Path, quote } from './problem.ts';
 import { checkUnique, type Item, type Reading, readItems, readSection } from './reading.ts';
 import { GUARDS, LIMIT } from './schema.ts';
@@ -121,13 +121,14 @@ export function readGuards(value: unknown, check: CheckGuards, reading: Reading)
       stages: pattern.stages ?? ['input', 'output'],
       action: pattern.action ?? 'block',
     })),
+    ...(section.pii === undefined ? {} : { pii: readPersonal(section.pii) }),
     onBlock: section.onBlock ?? DEFAULT_GUARDS.onBlock,
     onUnavailable: section.onUnavailable ?? DEFAULT_GUARDS.onUnavailable,
     maxTextLength: section.maxTextLength ?? DEFAULT_GUARDS.maxTextLength,
     links: { hosts: section.links?.hosts ?? DEFAULT_GUARDS.links.hosts, only: section.links?.only ?? DEFAULT_GUARDS.links.only },
   };
   // The default lists are the guard's own: compiling them again would only cost time at the start.
-  const written = section.input ?? section.output ?? section.deny;
+  const written = section.input ?? section.output ?? section.deny ?? section.pii;
   for (const { path, expected, got } of written === undefined ? [] : check(settings)) findings.problem(['guards', ...path], expected, got);
   if (settings.mode === 'observe')
     findings.warn(['guards', 'mode'], 'findings are recorded and nothing is stopped', 'use transform or hold');
@@ -139,6 +140,21 @@ export function readGuards(value: unknown, check: CheckGuards, reading: Reading)
     }
   }
   return settings;
+}
+
+/** A recogniser's own action is one more action by its name. */
+function readPersonal({ actions = {}, recognisers = [] }: PersonalDocument): PersonalSettings {
+  const own = recognisers.flatMap(({ name, action }) => (action === undefined ? [] : [[name, action] as const]));
+  return {
+    actions: { ...Object.fromEntries(own), ...actions },
+    recognisers: recognisers.map(({ name, pattern, ignoreCase, context, checksum }) => ({
+      name,
+      pattern,
+      ignoreCase: ignoreCase ?? false,
+      context: context ?? [],
+      checksum: checksum ?? null,
+    })),
+  };
 }
 
 /** Asks the guard that will run. */

@@ -354,6 +354,48 @@ const LinksItem = Type.Object(
   },
 );
 
+const PersonalAction = Type.Enum(['block', 'mask', 'tokenise', 'hash', 'flag', 'pass'], {
+  title: 'one of block, mask, tokenise, hash, flag, pass',
+});
+
+const PersonalSection = Type.Object(
+  {
+    actions: Type.Optional(
+      Type.Record(Type.String({ pattern: '^[a-z][a-z0-9-]{0,63}$' }), PersonalAction, {
+        title: 'actions by category or class: { email: tokenise, payment-card: block }',
+        description: 'In place of the action that the lists give pii.',
+      }),
+    ),
+    recognisers: Type.Optional(
+      List(
+        Type.Object(
+          {
+            name: Type.String({ pattern: '^[a-z][a-z0-9-]{0,30}$', title: 'a name of lower case letters, digits and -, at most 31' }),
+            pattern: Type.String({ minLength: 1, maxLength: 4_096, title: 'a pattern of at most 4096 characters' }),
+            ignoreCase: Type.Optional(Type.Boolean({ title: 'true or false', default: false })),
+            context: Type.Optional(
+              Type.Array(Type.String({ minLength: 1, maxLength: 30, title: 'a word of at most 30 characters' }), {
+                maxItems: 64,
+                title: 'a list of words',
+                default: [],
+                description: 'One of them must stand within 32 characters before a match.',
+              }),
+            ),
+            checksum: Type.Optional(
+              Type.Enum(['luhn', 'mod97', 'mod11-10', 'verhoeff'], { title: 'one of luhn, mod97, mod11-10, verhoeff' }),
+            ),
+            action: Type.Optional(PersonalAction),
+          },
+          { ...CLOSED, title: 'a recogniser: a mapping with name and pattern' },
+        ),
+        'a list of recognisers',
+        200,
+      ),
+    ),
+  },
+  { ...CLOSED, title: 'a mapping with actions and recognisers' },
+);
+
 const GuardsSection = Type.Object(
   {
     input: Type.Optional(
@@ -392,6 +434,7 @@ const GuardsSection = Type.Object(
         1_000,
       ),
     ),
+    pii: Type.Optional(PersonalSection),
     onBlock: Type.Optional(Type.Enum(['fault', 'assistant'], { title: 'one of fault, assistant', default: 'fault' })),
     onUnavailable: Type.Optional(
       Type.Enum(['block', 'pass-unsafe'], {

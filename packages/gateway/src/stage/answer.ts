@@ -54,8 +54,9 @@ async function answerWhole(forwarded: Forwarded, format: ReplyFormat, door: Door
 }
 
 /** The reply's inspection, which the charge follows. */
-function openRelay({ compiled, servedAs, call, charge, request }: Forwarded, record: ExchangeRecord): Relay {
-  const relay = new Relay(compiled, servedAs, { given: request?.texts ?? [], prompt: null, canary: null }, record);
+function openRelay({ compiled, servedAs, placeholders, call, charge, request }: Forwarded, record: ExchangeRecord): Relay {
+  const exchange = { given: request?.texts ?? [], prompt: null, canary: null };
+  const relay = new Relay(compiled, servedAs, exchange, placeholders, record);
   charge.follow({
     // A translator has read the upstream's own figures; the client's dialect may have had to say 0 where they come late or not at all.
     get usage() {

@@ -1,4 +1,5 @@
 import type { Decision, Fault, Principal, Route, Snapshot, Upstream } from '@sallyport/core';
+import type { Placeholders } from '@sallyport/guard';
 import type { Endpoint, ParsedRequest } from '@sallyport/wire';
 import type { Charge } from '../charge.ts';
 import type { Compiled } from '../compiled.ts';
@@ -50,6 +51,8 @@ export interface Admitted extends Permitted {
 
 /** Every text of the request was inspected; `body` is what may be forwarded (without the model name of a destination). */
 export interface Cleared extends Admitted {
+  /** What stands in for the caller's personal values; gone with the exchange. */
+  readonly placeholders: Placeholders;
   readonly edits: readonly { readonly path: readonly (string | number)[]; readonly value: string }[];
 }
 

@@ -1,5 +1,5 @@
 import { Fault, type Finding, PASS, type TextEdit, type Verdict } from '@sallyport/core';
-import type { Guard, TextContext, WindowStep } from '@sallyport/guard';
+import { type Guard, Placeholders, type TextContext, type WindowStep } from '@sallyport/guard';
 import type { Admitted, Cleared } from './facts.ts';
 
 /** Told of what guards found, for the ledger and the counters. */
@@ -18,6 +18,8 @@ const TEXT_COST = 512;
 export async function inspect(admitted: Admitted, sink: FindingSink): Promise<Cleared> {
   const { request, compiled } = admitted;
   const edits: { path: readonly (string | number)[]; value: string }[] = [];
+  const placeholders = new Placeholders();
+  if (compiled.guard.tokenises) for (const { text } of request?.texts ?? []) placeholders.reserve(text);
   let left = TURN;
   for (const text of request?.texts ?? []) {
     if (left <= 0) {
@@ -26,7 +28,12 @@ export async function inspect(admitted: Admitted, sink: FindingSink): Promise<Cl
     }
     left -= Math.max(text.text.length, TEXT_COST);
     const last = text.path[text.path.length - 1];
-    const context: TextContext = { stage: 'input', provenance: text.provenance, kind: typeof last === 'string' ? last : null };
+    const context: TextContext = {
+      stage: 'input',
+      provenance: text.provenance,
+      kind: typeof last === 'string' ? last : null,
+      placeholders,
+    };
     const verdict =
       text.text.length <= TURN ? compiled.guard.inspect(text.text, context) : await inspectLong(compiled.guard, text.text, context);
     if (verdict.effect === 'pass') continue;
@@ -40,7 +47,7 @@ export async function inspect(admitted: Admitted, sink: FindingSink): Promise<Cl
     }
     if (verdict.effect === 'redact') edits.push({ path: text.path, value: applyEdits(text.text, verdict.edits) });
   }
-  return { ...admitted, edits };
+  return { ...admitted, edits, placeholders };
 }
 
 /** A long text in pieces, which by the guard's promise gives the same verdict as the whole. */

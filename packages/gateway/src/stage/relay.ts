@@ -1,5 +1,5 @@
 import { Fault, type Finding, type TextEdit, type Usage } from '@sallyport/core';
-import type { Exchange, TextContext, TextWindow, WindowStep } from '@sallyport/guard';
+import type { Exchange, Placeholders, TextContext, TextWindow, WindowStep } from '@sallyport/guard';
 import type { ReplyEvent, ReplyText } from '@sallyport/wire';
 import type { Compiled } from '../compiled.ts';
 import { applyEdits, type FindingSink } from './inspect.ts';
@@ -44,6 +44,7 @@ export class Relay {
   readonly #compiled: Compiled;
   readonly #publicModel: string;
   readonly #exchange: Exchange;
+  readonly #placeholders: Placeholders;
   readonly #sink: FindingSink;
   readonly #channels = new Map<string, Channel>();
   /** Bytes of text by channel: a whole text that repeats its deltas is no further one. */
@@ -52,10 +53,11 @@ export class Relay {
   #heldBytes = 0;
   #redacted = false;
 
-  constructor(compiled: Compiled, publicModel: string, exchange: Exchange, sink: FindingSink) {
+  constructor(compiled: Compiled, publicModel: string, exchange: Exchange, placeholders: Placeholders, sink: FindingSink) {
     this.#compiled = compiled;
     this.#publicModel = publicModel;
     this.#exchange = exchange;
+    this.#placeholders = placeholders;
     this.#sink = sink;
   }
 
@@ -136,7 +138,7 @@ export class Relay {
   }
 
   #context({ kind }: ReplyText): TextContext {
-    return { stage: 'output', provenance: 'assistant', kind, exchange: this.#exchange };
+    return { stage: 'output', provenance: 'assistant', kind, exchange: this.#exchange, placeholders: this.#placeholders };
   }
 
   #close(name: string): void {

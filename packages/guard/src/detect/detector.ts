@@ -6,9 +6,16 @@ import type { Tape } from '../window/tape.ts';
 /** What is done about a match, strongest first. */
 export type Action = 'block' | 'redact' | 'flag';
 
-/** Names what was there without telling it: upper case, `EMAIL`. */
+/** Names what was there without telling it. */
 export interface Label {
+  /** Upper case: `EMAIL`. */
   readonly label: string;
+  /**
+   * - `mask`: `[EMAIL_1]`, the same number for the same value within an exchange
+   * - `token`: the same, and put back into the reply
+   * - `hash`: `[EMAIL_` and a keyed hash of the value, the same for the same value under the same key
+   */
+  readonly form: 'mask' | 'token' | 'hash';
 }
 
 /** A match that nothing which follows in the text can change any more. Offsets are UTF-16 units of the whole text. */
@@ -20,8 +27,9 @@ export interface Hit {
   readonly detector: string;
   readonly category: string;
   readonly severity: Severity;
-  readonly action: Action;
-  /** What a `redact` puts in its place; with a label, `[LABEL_n]`, the same `n` for the same value within one text. */
+  /** `restore` puts a value back that stood there before; it is no finding. */
+  readonly action: Action | 'restore';
+  /** What a `redact` or `restore` puts in its place. */
   readonly replacement: string | Label;
   readonly score?: number;
 }

@@ -3,6 +3,7 @@ import type { TextContext } from '../guard.ts';
 import { type Lanes, Matcher } from '../pattern/matcher.ts';
 import { type Pattern, type PatternMatch, PatternSet } from '../pattern/pattern-set.ts';
 import type { Piece } from '../window/piece.ts';
+import type { Placeholders } from '../window/placeholders.ts';
 import { LOOK_BEHIND, type Tape } from '../window/tape.ts';
 import type { Action, FoldableDetector, FoldableScanner, Hit, Label, Scanner } from './detector.ts';
 
@@ -13,11 +14,20 @@ export interface PatternRule {
   readonly severity: Severity;
   readonly action: Action;
   readonly replacement: string | Label;
+  /** What is done about a part of a match, by its category and the rule's or its own label, where that is not the rule's; null lets it be. */
+  readonly treat?: (category: string, label: string) => Treatment | null;
   /**
    * Looks at a match (with up to `LOOK_BEHIND` units before it) and says which parts of it count, in order; none where it is no match after
    * all. Must be pure and linear: the text is hostile. Without it the whole match counts.
    */
   readonly locate?: (match: string, before: string) => readonly Part[];
+}
+
+export interface Treatment {
+  readonly action: Action;
+  readonly form: Label['form'];
+  /** False where it is this also in kinds of text in which matches are only flagged. */
+  readonly isDefault: boolean;
 }
 
 /** A part of a match, as offsets into the match, and of which class it is where that is not the rule's. */
@@ -54,9 +64,10 @@ export class PatternDetector implements FoldableDetector {
     );
   }
 
-  open(tape: Tape, { kind }: TextContext): FoldableScanner {
+  open(tape: Tape, { kind, stage, placeholders }: TextContext): FoldableScanner {
     const flagOnly = kind !== null && this.#flaggedKinds.includes(kind);
-    return new PatternScanner(this.#set.open(), this.#name, this.#rules, tape, flagOnly);
+    const own = stage === 'output' && placeholders?.restores === true ? placeholders : null;
+    return new PatternScanner(this.#set.open(), this.#name, this.#rules, tape, flagOnly, own);
   }
 }
 
@@ -68,9 +79,12 @@ export class PatternScanner implements FoldableScanner {
   readonly #flagOnly: boolean;
   /** Empty between calls. */
   readonly #matches: PatternMatch[] = [];
+  /** The values that the caller is to have back, in a reply. */
+  readonly #own: Placeholders | null;
 
-  constructor(matcher: Matcher, detector: string, rules: readonly PatternRule[], tape: Tape, flagOnly: boolean) {
+  constructor(matcher: Matcher, detector: string, rules: readonly PatternRule[], tape: Tape, flagOnly: boolean, own: Placeholders | null) {
     this.#flagOnly = flagOnly;
+    this.#own = own;
     this.#tape = tape;
     this.#matcher = matcher;
     this.#detector = detector;
@@ -105,7 +119,7 @@ export class PatternScanner implements FoldableScanner {
   }
 
   fork(tape: Tape): PatternScanner {
-    return new PatternScanner(this.#matcher.fork(), this.#detector, this.#rules, tape, this.#flagOnly);
+    return new PatternScanner(this.#matcher.fork(), this.#detector, this.#rules, tape, this.#flagOnly, this.#own);
   }
 
   mark(): void {
@@ -127,11 +141,11 @@ export class PatternScanner implements FoldableScanner {
     const rule = this.#rules[pattern];
     if (rule === undefined) throw new RangeError('a match of a pattern that the set does not have');
     const { severity, locate } = rule;
-    const action = this.#flagOnly ? 'flag' : rule.action;
     const report = (part: Part): void => {
-      const replacement = part.label === undefined ? rule.replacement : { label: part.label };
       const category = part.category ?? rule.category;
-      hits.push({ start: part.start, end: part.end, at, detector: this.#detector, category, severity, action, replacement });
+      const treated = this.#treat(rule, category, part.label);
+      if (treated === null || this.#own?.owns(this.#tape.slice(part.start, part.end)) === true) return;
+      hits.push({ start: part.start, end: part.end, at, detector: this.#detector, category, severity, ...treated });
     };
     if (locate === undefined) {
       report({ start, end });
@@ -140,6 +154,16 @@ export class PatternScanner implements FoldableScanner {
     for (const part of locate(this.#tape.slice(start, end), this.#tape.slice(start - LOOK_BEHIND, start))) {
       report({ ...part, start: start + part.start, end: start + part.end });
     }
+  }
+
+  #treat(rule: PatternRule, category: string, label: string | undefined): Pick<Hit, 'action' | 'replacement'> | null {
+    const { replacement } = rule;
+    if (typeof replacement === 'string') return { action: this.#flagOnly ? 'flag' : rule.action, replacement };
+    const named = label ?? replacement.label;
+    const treatment = rule.treat?.(category, named) ?? null;
+    if (rule.treat !== undefined && treatment === null) return null;
+    const { action, form, isDefault } = treatment ?? { action: rule.action, form: replacement.form, isDefault: true };
+    return { action: this.#flagOnly && isDefault ? 'flag' : action, replacement: { label: named, form } };
   }
 }
 

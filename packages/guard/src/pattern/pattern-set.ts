@@ -1,5 +1,6 @@
 import { Automaton } from './automaton.ts';
 import { Matcher } from './matcher.ts';
+import { PatternError } from './parse.ts';
 import { compileProgram, type PatternSource } from './program.ts';
 
 export interface Pattern extends PatternSource {
@@ -48,6 +49,17 @@ export class PatternSet {
     const matches = matcher.push(text);
     matches.push(...matcher.end());
     return matches.sort(byPlace);
+  }
+}
+
+/** What is wrong with a pattern of somebody's, or null. */
+export function patternProblem(pattern: string, ignoreCase: boolean): PatternError | null {
+  try {
+    new PatternSet([{ source: pattern, ignoreCase }]);
+    return null;
+  } catch (error) {
+    if (error instanceof PatternError) return error;
+    throw error;
   }
 }
 

@@ -1,6 +1,9 @@
-import type { Action, FoldableDetector } from '../detect/detector.ts';
+import type { GuardSettings } from '@sallyport/core';
+import type { Action, FoldableDetector, Label } from '../detect/detector.ts';
 import { PatternDetector, type PatternRule } from '../detect/pattern-detector.ts';
+import { recogniserRule } from './recogniser.ts';
 import { PERSONAL_RULES } from './rules.ts';
+import { treatment } from './settings.ts';
 
 const compiled = new Map<string, FoldableDetector>();
 
@@ -8,23 +11,36 @@ const compiled = new Map<string, FoldableDetector>();
  * Personal data with a form of its own: addresses, numbers and identifiers, by check digits and by the words before them. Without
  * an action it masks, except in the arguments of a tool call: a call with a placeholder for an address would only fail.
  */
-export function personalDetector(action: Action | null, maxHold: number): FoldableDetector {
-  // Compiled once for both sides and every reload: the rules do not depend on the configuration.
-  const key = `${action} ${maxHold}`;
-  const detector = compiled.get(key) ?? compilePersonal(action, maxHold);
+export function personalDetector(
+  action: Action | null,
+  form: Label['form'],
+  settings: Pick<GuardSettings, 'pii' | 'mode'>,
+  maxHold: number,
+): FoldableDetector {
+  if (settings.pii !== undefined) return compilePersonal(action, form, settings, maxHold);
+  // Compiled once for both sides and every reload where the rules do not depend on the configuration.
+  const key = `${action} ${form} ${maxHold}`;
+  const detector = compiled.get(key) ?? compilePersonal(action, form, settings, maxHold);
   compiled.set(key, detector);
   return detector;
 }
 
-function compilePersonal(action: Action | null, maxHold: number): FoldableDetector {
+function compilePersonal(
+  action: Action | null,
+  form: Label['form'],
+  { pii, mode }: Pick<GuardSettings, 'pii' | 'mode'>,
+  maxHold: number,
+): FoldableDetector {
+  const treat = treatment(pii, mode === 'observe', { action: action ?? 'redact', form, isDefault: true });
   // `locate` judges what has reached the cap as it judges everything else.
-  const rules = PERSONAL_RULES.map(
+  const rules = [...PERSONAL_RULES, ...(pii?.recognisers ?? []).map(recogniserRule)].map(
     ({ category, label, pattern, ignoreCase, locate }): PatternRule => ({
       pattern: { source: pattern, ignoreCase: ignoreCase ?? false, overlong: 'match' },
       category,
       severity: 'medium',
       action: action ?? 'redact',
-      replacement: { label },
+      replacement: { label, form },
+      treat,
       locate,
     }),
   );

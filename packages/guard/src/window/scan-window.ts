@@ -2,6 +2,7 @@ import type { Finding, TextEdit } from '@sallyport/core';
 import type { Hit, Scanner } from '../detect/detector.ts';
 import { pushAll } from '../detect/pattern-detector.ts';
 import type { TextContext, TextWindow, WindowStep } from '../guard.ts';
+import type { Naming } from './naming.ts';
 import { giveUnits, MAX_PIECE, type MutablePiece, NO_UNITS, takeUnits } from './piece.ts';
 import { isHighSurrogate, isLowSurrogate, type Tape } from './tape.ts';
 
@@ -22,6 +23,7 @@ export class ScanWindow implements TextWindow {
   readonly #tape: Tape;
   readonly #mayBlock: boolean;
   readonly #withhold: boolean;
+  readonly #naming: Naming;
   /** A high surrogate that waits for its other half. */
   #carry = '';
   #length = 0;
@@ -30,8 +32,6 @@ export class ScanWindow implements TextWindow {
   #covered = 0;
   /** Final hits beyond what is decided by all scanners. */
   #hits: Hit[] = [];
-  /** Numbers given to the values of each label. */
-  readonly #labelled = new Map<string, Map<string, number>>();
   #closed: 'block' | 'end' | null = null;
   readonly #piece: MutablePiece = { text: '', units: NO_UNITS, length: 0, plain: true };
 
@@ -39,9 +39,10 @@ export class ScanWindow implements TextWindow {
    * @param mayBlock false where no scanner can report a block, which spares looking for one
    * @param withhold false to release everything at once, for observing only; then no hit may redact or block
    */
-  constructor(scanners: readonly Scanner[], tape: Tape, mayBlock: boolean, withhold: boolean) {
+  constructor(scanners: readonly Scanner[], tape: Tape, naming: Naming, mayBlock: boolean, withhold: boolean) {
     this.#scanners = scanners;
     this.#tape = tape;
+    this.#naming = naming;
     this.#mayBlock = mayBlock;
     this.#withhold = withhold;
   }
@@ -82,7 +83,7 @@ export class ScanWindow implements TextWindow {
     this.#released = 0;
     this.#covered = 0;
     if (this.#hits.length > 0) this.#hits = [];
-    if (this.#labelled.size > 0) this.#labelled.clear();
+    this.#naming.begin(context.placeholders ?? null);
     this.#closed = null;
   }
 
@@ -98,7 +99,12 @@ export class ScanWindow implements TextWindow {
     }
     for (const scanner of this.#scanners) scanner.end(this.#hits);
     const block = this.#mayBlock ? firstBlock(this.#hits) : null;
-    if (block === null) return this.#release(this.#length);
+    if (block === null) {
+      const step = this.#release(this.#length);
+      // A window waits for its next text; the values of an exchange must not wait with it.
+      this.#naming.begin(null);
+      return step;
+    }
     const certain = this.#hits.filter((hit) => hit.at <= block.at).sort(byPlace);
     return { released: 0, edits: NOTHING, findings: toFindings(certain), effect: 'block' };
   }
@@ -166,7 +172,7 @@ export class ScanWindow implements TextWindow {
     this.#hits = ready.length === this.#hits.length ? [] : this.#hits.filter((hit) => hit.start >= decided);
     const edits: TextEdit[] = [];
     for (const hit of ready) {
-      if (hit.action !== 'redact') continue;
+      if (hit.action !== 'redact' && hit.action !== 'restore') continue;
       const start = this.#isPairInside(hit.start) ? hit.start - 1 : hit.start;
       const end = this.#isPairInside(hit.end) ? hit.end + 1 : hit.end;
       if (end <= this.#covered) continue;
@@ -174,22 +180,12 @@ export class ScanWindow implements TextWindow {
       this.#covered = end;
     }
     this.#released = Math.max(this.#released, this.#withhold ? decided : this.#length, this.#covered);
-    const effect = edits.length > 0 ? 'redact' : ready.length > 0 ? 'flag' : 'pass';
+    const effect = strongest(ready);
     return { released: this.#released, edits, findings: toFindings(ready), effect };
   }
 
   #replacementOf({ replacement, start, end }: Hit): string {
-    if (typeof replacement === 'string') return replacement;
-    const { label } = replacement;
-    const values = this.#labelled.get(label) ?? new Map<string, number>();
-    this.#labelled.set(label, values);
-    const value = this.#tape
-      .slice(start, end)
-      .replace(/[\s.()/-]/g, '')
-      .toLowerCase();
-    const number = values.get(value) ?? values.size + 1;
-    values.set(value, number);
-    return `[${label}_${number}]`;
+    return typeof replacement === 'string' ? replacement : this.#naming.nameOf(replacement, this.#tape.slice(start, end));
   }
 
   #isPairInside(offset: number): boolean {
@@ -223,6 +219,15 @@ function firstBlock(hits: readonly Hit[]): Hit | null {
   return first;
 }
 
+function strongest(hits: readonly Hit[]): 'pass' | 'flag' | 'redact' {
+  let effect: 'pass' | 'flag' | 'redact' = 'pass';
+  for (const { action } of hits) {
+    if (action === 'redact') return 'redact';
+    if (action === 'flag') effect = 'flag';
+  }
+  return effect;
+}
+
 function byPlace(a: Hit, b: Hit): number {
   return a.start - b.start || b.end - a.end || compare(a.detector, b.detector) || compare(a.category, b.category);
 }
@@ -234,7 +239,8 @@ function compare(a: string, b: string): number {
 /** Sorted hits as findings; what two readers of the same text both found is said once. */
 function toFindings(hits: readonly Hit[]): Finding[] {
   const findings: Finding[] = [];
-  for (const { detector, category, severity, start, end, score } of hits) {
+  for (const { detector, category, severity, start, end, score, action } of hits) {
+    if (action === 'restore') continue;
     const last = findings.at(-1);
     if (last?.start === start && last.end === end && last.detector === detector && last.category === category) continue;
     const finding = { detector, category, severity, start, end };
