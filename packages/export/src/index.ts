@@ -1,4 +1,4 @@
-export { type ConnectPorts, connect, type Secrets } from './destination/connect.ts';
+export { type ConnectPorts, connect, receivers, type Secrets } from './destination/connect.ts';
 export { BatchRefused, type Delivery, DeliveryFailed, type Destination } from './destination/destination.ts';
 export { isSound, readEvent, type SoundEvent } from './event.ts';
 export { Exporter, type ExporterOptions, type ExporterStatus } from './exporter.ts';

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Clock, type EntryFacts, type ExporterSettings, silentLogger, systemClock } from '@sallyport/core';
+import { Egress, NO_EGRESS_SETTINGS } from '@sallyport/egress';
 import { Exporters, type ExportersOptions } from '@sallyport/export';
 import { type Ledger, loadLedgerKeys, openLedger, readEntries } from '@sallyport/ledger';
 import { type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
@@ -74,6 +75,7 @@ export class Bench implements AsyncDisposable {
       logger: silentLogger,
       random,
       version: '0.1.0',
+      egress: egressFor(settings.url ?? ''),
       poll: 5,
       standby: 20,
       backoff: { first: 5, most: 40 },
@@ -95,6 +97,13 @@ async function openLog(
 ): Promise<Ledger> {
   const keys = await loadLedgerKeys(home.file('keys'), random);
   return openLedger({ ...keys, directory, writer, clock: systemClock, random, syncMode: 'unsafe-none', ...options });
+}
+
+/** The way out, to one receiver. */
+export function egressFor(url: string): Egress {
+  const egress = new Egress({ settings: NO_EGRESS_SETTINGS, resolveSecret: () => assert.fail(), logger: silentLogger });
+  egress.name('exporters', [{ url, private: true }]);
+  return egress;
 }
 
 /** What the references of the tests lead to. Tests add to it. */

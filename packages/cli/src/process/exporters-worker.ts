@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
 import { resolveSecret } from '@sallyport/control';
 import { systemClock } from '@sallyport/core';
-import { Exporters } from '@sallyport/export';
+import { Egress } from '@sallyport/egress';
+import { Exporters, receivers } from '@sallyport/export';
 import { createLogger } from '../log.ts';
 import { VERSION } from '../version.ts';
 import type { ExporterReport, WorkerOptions } from './exporters.ts';
@@ -11,13 +12,18 @@ import type { ExporterReport, WorkerOptions } from './exporters.ts';
 const REPORT_INTERVAL = 1000;
 
 /** The thread that exports: reading, writing in other formats and sending cost the thread that serves requests nothing. */
-const { directory, settings, logLevel } = workerData as WorkerOptions;
+const { directory, settings, logLevel, egress: egressSettings } = workerData as WorkerOptions;
+const logger = createLogger(logLevel);
+const secrets = (reference: string): string => resolveSecret(reference).value;
+const egress = new Egress({ settings: egressSettings, resolveSecret: secrets, logger });
+egress.name('exporters', receivers(settings));
 const exporters = new Exporters({
   directory,
   settings,
-  secrets: (reference) => resolveSecret(reference).value,
+  secrets,
+  egress,
   clock: systemClock,
-  logger: createLogger(logLevel),
+  logger,
   random: { bytes: (length) => randomBytes(length) },
   version: VERSION,
 });
@@ -30,5 +36,6 @@ const timer = setInterval(report, REPORT_INTERVAL);
 parentPort?.once('message', async () => {
   clearInterval(timer);
   await exporters[Symbol.asyncDispose]();
+  await egress[Symbol.asyncDispose]();
   parentPort?.close();
 });

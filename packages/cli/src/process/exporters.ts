@@ -1,13 +1,14 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { Config } from '@sallyport/control';
-import type { ExporterSettings, Logger } from '@sallyport/core';
+import type { EgressSettings, ExporterSettings, Logger } from '@sallyport/core';
 import type { ExporterStatus } from '@sallyport/export';
 import type { Level } from '../log.ts';
 
 export interface WorkerOptions {
   readonly directory: string;
   readonly settings: readonly ExporterSettings[];
+  readonly egress: EgressSettings;
   readonly logLevel: Level;
 }
 
@@ -32,9 +33,9 @@ export class ExporterThread implements AsyncDisposable {
   #stopped = false;
 
   /** Null where none is configured. */
-  static start({ audit }: Config, logger: Logger, logLevel: Level): ExporterThread | null {
+  static start({ audit, egress }: Config, logger: Logger, logLevel: Level): ExporterThread | null {
     if (audit.exporters.length === 0) return null;
-    return new ExporterThread({ directory: audit.directory, settings: audit.exporters, logLevel }, logger);
+    return new ExporterThread({ directory: audit.directory, settings: audit.exporters, egress, logLevel }, logger);
   }
 
   private constructor(options: WorkerOptions, logger: Logger) {

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { resolveSecret } from '@sallyport/control';
-import { type ExporterSettings, systemClock } from '@sallyport/core';
-import { connect, type DeadLetter, ExporterFiles, type Failure, type SoundEvent } from '@sallyport/export';
+import { type EgressSettings, type ExporterSettings, type Logger, systemClock } from '@sallyport/core';
+import { Egress } from '@sallyport/egress';
+import { connect, type DeadLetter, ExporterFiles, type Failure, receivers, type SoundEvent } from '@sallyport/export';
 import { sealedSizes } from '@sallyport/ledger';
 import type { Command } from 'commander';
 import { readConfig } from '../installation.ts';
@@ -61,9 +62,9 @@ export function addExporters(audit: Command): void {
     .option('--json', 'print one JSON object')
     .addHelpText('after', '\nExample:\n  $ sallyport audit exporters test splunk')
     .action(async (name: string, options: { json?: boolean }, command: Command) => {
-      const { settings } = await named(command, name);
+      const { settings, egress } = await named(command, name);
       const event = testEvent();
-      const failure = await deliverOne(settings, event);
+      const failure = await deliverOne(settings, egress, globalOptions(command).logger, event);
       if (failure !== null) process.exitCode = EXIT.refused;
       result(options.json === true, { exporter: name, id: event.entry.hash, delivered: failure === null, failure }, () =>
         failure === null ? `Taken: ${event.entry.action}, id ${event.entry.hash}.` : `Not taken: ${failure}.`,
@@ -71,15 +72,21 @@ export function addExporters(audit: Command): void {
     });
 }
 
-async function configured(command: Command): Promise<{ readonly directory: string; readonly settings: readonly ExporterSettings[] }> {
-  const { audit } = (await readConfig(globalOptions(command).place, false)).config;
-  return { directory: audit.directory, settings: audit.exporters };
+interface Configured {
+  readonly directory: string;
+  readonly egress: EgressSettings;
+  readonly settings: readonly ExporterSettings[];
 }
 
-async function named(command: Command, name: string): Promise<{ readonly directory: string; readonly settings: ExporterSettings }> {
-  const { directory, settings } = await configured(command);
+async function configured(command: Command): Promise<Configured> {
+  const { audit, egress } = (await readConfig(globalOptions(command).place, false)).config;
+  return { directory: audit.directory, egress, settings: audit.exporters };
+}
+
+async function named(command: Command, name: string): Promise<Omit<Configured, 'settings'> & { readonly settings: ExporterSettings }> {
+  const { settings, ...rest } = await configured(command);
   const found = settings.find((one) => one.name === name);
-  if (found !== undefined) return { directory, settings: found };
+  if (found !== undefined) return { ...rest, settings: found };
   const known = settings.map((one) => one.name).join(', ');
   throw new UsageError(known === '' ? 'No exporter is configured: see audit.exporters.' : `name: expected one of ${known}, got ${name}`);
 }
@@ -133,8 +140,16 @@ function describe(rows: readonly Row[]): string {
 }
 
 /** Why the receiver did not take it, or null. */
-async function deliverOne(settings: ExporterSettings, event: SoundEvent): Promise<string | null> {
-  const destination = connect(settings, { secrets: (reference) => resolveSecret(reference).value, clock: systemClock, version: VERSION });
+async function deliverOne(
+  settings: ExporterSettings,
+  egressSettings: EgressSettings,
+  logger: Logger,
+  event: SoundEvent,
+): Promise<string | null> {
+  const secrets = (reference: string): string => resolveSecret(reference).value;
+  await using egress = new Egress({ settings: egressSettings, resolveSecret: secrets, logger });
+  egress.name('exporters', receivers([settings]));
+  const destination = connect(settings, { secrets, clock: systemClock, egress, version: VERSION });
   try {
     const { refused, again } = await destination.deliver([event], { number: 1, signal: AbortSignal.timeout(settings.timeout) });
     return refused[0]?.reason ?? (again.length > 0 ? 'the receiver is busy' : null);

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import type { Clock, ExporterSettings } from '@sallyport/core';
+import type { Egress, NamedServer, TlsOptions } from '@sallyport/egress';
 import type { SoundEvent } from '../event.ts';
 import { asciiJson, encoder, type Origin } from '../format/encoder.ts';
 import { octetCounted, syslogMessage } from '../format/syslog.ts';
@@ -10,7 +11,6 @@ import { HttpPeer } from './http.ts';
 import { Otlp } from './otlp.ts';
 import { Relp } from './relp.ts';
 import { S3 } from './s3.ts';
-import type { TlsMaterial } from './socket.ts';
 import { Splunk } from './splunk.ts';
 import { EventStream } from './stream.ts';
 import { Webhook } from './webhook.ts';
@@ -21,12 +21,19 @@ export type Secrets = (reference: string) => string;
 export interface ConnectPorts {
   readonly secrets: Secrets;
   readonly clock: Clock;
+  /** Has to know the receivers' URLs. */
+  readonly egress: Egress;
   /** Sallyport's version. */
   readonly version: string;
 }
 
+/** Whom the exporters may reach: collectors of a private network as well as services outside. */
+export function receivers(settings: readonly ExporterSettings[]): NamedServer[] {
+  return settings.map(({ url }) => ({ url, private: true }));
+}
+
 /** The destination that the settings describe. Reads its secrets and certificates; connects with the first delivery. */
-export function connect(settings: ExporterSettings, { secrets, clock, version }: ConnectPorts): Destination {
+export function connect(settings: ExporterSettings, { secrets, clock, egress, version }: ConnectPorts): Destination {
   const origin: Origin = { host: hostname(), version };
   const encode = encoder(settings.format, origin);
   const address = settings.url;
@@ -36,7 +43,7 @@ export function connect(settings: ExporterSettings, { secrets, clock, version }:
   const headers = httpHeaders(settings, secrets);
   switch (settings.kind) {
     case 'splunk':
-      return new Splunk(new HttpPeer(tls), {
+      return new Splunk(new HttpPeer(egress, tls), {
         url: base(address),
         token: secret(settings.token),
         index: settings.target,
@@ -46,16 +53,16 @@ export function connect(settings: ExporterSettings, { secrets, clock, version }:
         encode: (event) => (settings.format === 'cef' ? encode(event) : JSON.parse(encode(event))),
       });
     case 'elasticsearch':
-      return new Elasticsearch(new HttpPeer(tls), {
+      return new Elasticsearch(new HttpPeer(egress, tls), {
         url: base(address),
         index: settings.target ?? 'logs-sallyport.audit-default',
         headers,
         encode,
       });
     case 'otlp':
-      return new Otlp(new HttpPeer(tls), { url: withPath(url, '/v1/logs'), headers, host: origin.host, version, encode });
+      return new Otlp(new HttpPeer(egress, tls), { url: withPath(url, '/v1/logs'), headers, host: origin.host, version, encode });
     case 'webhook':
-      return new Webhook(new HttpPeer(tls), {
+      return new Webhook(new HttpPeer(egress, tls), {
         url: address,
         secret: secret(settings.token),
         headers: configured(settings, secrets),
@@ -63,7 +70,7 @@ export function connect(settings: ExporterSettings, { secrets, clock, version }:
         now: () => clock.now(),
       });
     case 's3':
-      return new S3(new HttpPeer(tls), {
+      return new S3(new HttpPeer(egress, tls), {
         url: base(address),
         bucket: settings.target ?? '',
         prefix: settings.prefix,
@@ -76,18 +83,20 @@ export function connect(settings: ExporterSettings, { secrets, clock, version }:
       });
     case 'syslog':
       return new EventStream({
+        egress,
         url,
         tls,
         acknowledge: settings.acknowledge,
         encode: (event) => octetCounted(syslogOf(event, settings, encode, origin)),
       });
     case 'relp':
-      return new Relp({ url, tls, encode: (event) => syslogOf(event, settings, encode, origin) });
+      return new Relp({ egress, url, tls, encode: (event) => syslogOf(event, settings, encode, origin) });
     case 'gelf': {
       const full = (event: SoundEvent): string => gelfMessage(event, origin.host, settings.format === 'json' ? null : encode(event));
-      if (url.protocol === 'udp:') return new GelfUdp(url, full);
-      if (/^https?:$/.test(url.protocol)) return new GelfHttp(new HttpPeer(tls), { url: withPath(url, '/gelf'), headers, encode: full });
-      return new EventStream({ url, tls, acknowledge: settings.acknowledge, encode: (event) => `${full(event)}\0` });
+      if (url.protocol === 'udp:') return new GelfUdp(egress, url, full);
+      if (/^https?:$/.test(url.protocol))
+        return new GelfHttp(new HttpPeer(egress, tls), { url: withPath(url, '/gelf'), headers, encode: full });
+      return new EventStream({ egress, url, tls, acknowledge: settings.acknowledge, encode: (event) => `${full(event)}\0` });
     }
   }
 }
@@ -97,16 +106,13 @@ function syslogOf(event: SoundEvent, { format }: ExporterSettings, encode: (even
   return syslogMessage(event, format === 'cef' ? text : asciiJson(text), host);
 }
 
-function readTls({ tls }: ExporterSettings, url: URL, secrets: Secrets): TlsMaterial | null {
-  if (!['https:', 'tls:'].includes(url.protocol)) return null;
-  if (tls === null) return { options: {} };
+function readTls({ tls }: ExporterSettings, url: URL, secrets: Secrets): TlsOptions | null {
+  if (url.protocol !== 'https:' && url.protocol !== 'tls:') return null;
   return {
-    options: {
-      ...(tls.ca === null ? {} : { ca: secrets(tls.ca) }),
-      ...(tls.cert === null ? {} : { cert: secrets(tls.cert) }),
-      ...(tls.key === null ? {} : { key: secrets(tls.key) }),
-      ...(tls.serverName === null ? {} : { servername: tls.serverName }),
-    },
+    ...(tls?.ca == null ? {} : { ca: secrets(tls.ca) }),
+    ...(tls?.cert == null ? {} : { cert: secrets(tls.cert) }),
+    ...(tls?.key == null ? {} : { key: secrets(tls.key) }),
+    ...(tls?.serverName == null ? {} : { servername: tls.serverName }),
   };
 }
 

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { isIPv6 } from 'node:net';
+import type { Egress } from '@sallyport/egress';
 import type { SoundEvent } from '../event.ts';
 import { LEVELS, severityOf } from '../format/severity.ts';
-import { type Attempt, DELIVERED, type Delivery, type Destination } from './destination.ts';
+import { type Attempt, DELIVERED, type Delivery, DeliveryFailed, type Destination } from './destination.ts';
 import { expectSuccess, type HttpPeer } from './http.ts';
 
 /** A GELF 1.1 message (Graylog's payload specification). `full` becomes `full_message`. */
@@ -94,14 +94,14 @@ const MOST_CHUNKS = 128;
 
 /** GELF over UDP, in chunks where a message is longer than a datagram. Nothing tells whether a datagram arrived. */
 export class GelfUdp implements Destination {
-  readonly #host: string;
-  readonly #port: number;
+  readonly #egress: Egress;
+  readonly #url: URL;
   readonly #encode: (event: SoundEvent) => string;
   #socket: Socket | null = null;
 
-  constructor(url: URL, encode: (event: SoundEvent) => string) {
-    this.#host = url.hostname.replace(/^\[|\]$/g, '');
-    this.#port = Number(url.port);
+  constructor(egress: Egress, url: URL, encode: (event: SoundEvent) => string) {
+    this.#egress = egress;
+    this.#url = url;
     this.#encode = encode;
   }
 
@@ -119,8 +119,11 @@ export class GelfUdp implements Destination {
 
   /** Connected, so that a port nobody listens on is told of by the next send. */
   async #open(signal: AbortSignal): Promise<Socket> {
-    const socket = createSocket(isIPv6(this.#host) ? 'udp6' : 'udp4');
-    socket.connect(this.#port, this.#host);
+    const port = Number(this.#url.port);
+    const [to] = await this.#egress.addressesOf(this.#url.hostname, port);
+    if (to === undefined) throw new DeliveryFailed('the receiver has no address');
+    const socket = createSocket(to.family === 6 ? 'udp6' : 'udp4');
+    socket.connect(port, to.address);
     await once(socket, 'connect', { signal });
     socket.on('error', () => undefined);
     this.#socket = socket;

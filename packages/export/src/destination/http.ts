@@ -1,6 +1,6 @@
+import type { Egress, TlsOptions } from '@sallyport/egress';
 import { Agent, type Dispatcher } from 'undici';
 import { BatchRefused, DeliveryFailed } from './destination.ts';
-import type { TlsMaterial } from './socket.ts';
 
 export interface HttpAnswer {
   readonly status: number;
@@ -25,13 +25,8 @@ const LONGEST_ANSWER = 1 << 20;
 export class HttpPeer implements AsyncDisposable {
   readonly #agent: Agent;
 
-  constructor(tls: TlsMaterial | null) {
-    this.#agent = new Agent({
-      connections: 1,
-      connect: { timeout: 10_000, ...(tls === null ? {} : { ...tls.options }) },
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    });
+  constructor(egress: Egress, tls: TlsOptions | null) {
+    this.#agent = new Agent({ connections: 1, connect: egress.connector(tls ?? {}), headersTimeout: 0, bodyTimeout: 0 });
   }
 
   readonly send: HttpSend = async ({ url, method, headers, body, signal }) => {

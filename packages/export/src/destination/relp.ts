@@ -1,11 +1,13 @@
 import type { Socket } from 'node:net';
+import type { Egress, TlsOptions } from '@sallyport/egress';
 import type { SoundEvent } from '../event.ts';
 import { type Attempt, type Delivery, DeliveryFailed, type Destination } from './destination.ts';
-import { openSocket, type TlsMaterial, write } from './socket.ts';
+import { openSocket, write } from './socket.ts';
 
 export interface RelpOptions {
   readonly url: URL;
-  readonly tls: TlsMaterial | null;
+  readonly tls: TlsOptions | null;
+  readonly egress: Egress;
   /** The syslog message of an event, not framed. */
   readonly encode: (event: SoundEvent) => string;
 }
@@ -33,8 +35,8 @@ export class Relp implements Destination {
   }
 
   async deliver(events: readonly SoundEvent[], { signal }: Attempt): Promise<Delivery> {
-    const { url, tls, encode } = this.#options;
-    this.#session ??= await RelpSession.open(await openSocket(url, tls, signal), signal);
+    const { egress, url, tls, encode } = this.#options;
+    this.#session ??= await RelpSession.open(await openSocket(egress, url, tls, signal), signal);
     const session = this.#session;
     const indices = new Map<number, number>();
     const refused: Delivery['refused'][number][] = [];

@@ -1,35 +1,19 @@
-import { once } from 'node:events';
-import { connect as connectTcp, isIP, type Socket } from 'node:net';
-import { type ConnectionOptions, connect as connectTls } from 'node:tls';
+import type { Socket } from 'node:net';
+import type { Egress, TlsOptions } from '@sallyport/egress';
 import { DeliveryFailed } from './destination.ts';
-
-/** Certificates of one destination, read. */
-export interface TlsMaterial {
-  readonly options: Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'servername' | 'minVersion'>;
-}
 
 const CONNECT_TIMEOUT = 10_000;
 
 /** A connection to `tcp://host:port` or `tls://host:port`, ready to be written to. */
-export async function openSocket(url: URL, tls: TlsMaterial | null, signal: AbortSignal): Promise<Socket> {
-  const host = url.hostname.replace(/^\[|\]$/g, '');
-  const port = Number(url.port);
-  const secure = tls !== null;
-  const socket = secure
-    ? connectTls({ host, port, ...(isIP(host) === 0 ? { servername: host } : {}), minVersion: 'TLSv1.2', ...tls.options })
-    : connectTcp({ host, port });
-  const timer = setTimeout(() => socket.destroy(new DeliveryFailed('no connection in time')), CONNECT_TIMEOUT);
-  try {
-    await once(socket, secure ? 'secureConnect' : 'connect', { signal });
-  } catch (error) {
-    socket.destroy();
-    throw error;
-  } finally {
-    clearTimeout(timer);
-  }
-  socket.setNoDelay(true);
+export async function openSocket(egress: Egress, url: URL, tls: TlsOptions | null, signal: AbortSignal): Promise<Socket> {
+  const socket = await egress.connect(url.hostname, Number(url.port), tls, CONNECT_TIMEOUT);
   // An error between two waits closes the socket, which the next use notices.
   socket.on('error', () => undefined);
+  if (signal.aborted) {
+    socket.destroy();
+    signal.throwIfAborted();
+  }
+  socket.setNoDelay(true);
   return socket;
 }
 

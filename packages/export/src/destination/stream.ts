@@ -1,11 +1,13 @@
 import type { Socket } from 'node:net';
+import type { Egress, TlsOptions } from '@sallyport/egress';
 import type { SoundEvent } from '../event.ts';
 import { type Attempt, DELIVERED, type Delivery, type Destination } from './destination.ts';
-import { finish, openSocket, type TlsMaterial, write } from './socket.ts';
+import { finish, openSocket, write } from './socket.ts';
 
 export interface StreamOptions {
   readonly url: URL;
-  readonly tls: TlsMaterial | null;
+  readonly tls: TlsOptions | null;
+  readonly egress: Egress;
   /** Whether to end the connection after each batch and wait for the receiver to do the same. */
   readonly acknowledge: boolean;
   /** The bytes of one event, framed. */
@@ -26,8 +28,8 @@ export class EventStream implements Destination {
   }
 
   async deliver(events: readonly SoundEvent[], { signal }: Attempt): Promise<Delivery> {
-    const { url, tls, encode, acknowledge } = this.#options;
-    if (this.#socket?.destroyed !== false) this.#socket = await openSocket(url, tls, signal);
+    const { egress, url, tls, encode, acknowledge } = this.#options;
+    if (this.#socket?.destroyed !== false) this.#socket = await openSocket(egress, url, tls, signal);
     await write(this.#socket, events.map(encode).join(''), signal);
     if (acknowledge) {
       await finish(this.#socket, signal);
