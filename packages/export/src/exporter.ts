@@ -34,6 +34,9 @@ export interface ExporterOptions {
   readonly backoff?: { readonly first: number; readonly most: number };
 }
 
+/** Milliseconds that an attempt under way has when the exporter is told to stop. */
+const STOP_GRACE = 1500;
+
 /** Longest time a receiver can ask us to stay away. */
 const MOST_RETRY_AFTER = 600_000;
 
@@ -165,8 +168,19 @@ export class Exporter {
 
   async #attempt(events: readonly SoundEvent[], number: number, signal: AbortSignal): Promise<ReturnType<Destination['deliver']>> {
     this.#destination ??= this.#options.connect();
-    const limit = AbortSignal.timeout(this.#options.settings.timeout);
-    return await this.#destination.deliver(events, { number, signal: AbortSignal.any([signal, limit]) });
+    // Who is told to stop still hears whether the receiver took what it has: else that would be sent again.
+    const limit = new AbortController();
+    const abort = (): void => limit.abort(new DeliveryFailed('no answer in time'));
+    const timers = [setTimeout(abort, this.#options.settings.timeout)];
+    const stopping = (): void => void timers.push(setTimeout(abort, STOP_GRACE));
+    if (signal.aborted) stopping();
+    signal.addEventListener('abort', stopping);
+    try {
+      return await this.#destination.deliver(events, { number, signal: limit.signal });
+    } finally {
+      signal.removeEventListener('abort', stopping);
+      for (const timer of timers) clearTimeout(timer);
+    }
   }
 
   async #disconnect(): Promise<void> {
@@ -265,6 +279,5 @@ async function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
 function reasonOf(error: unknown): string {
   if (error instanceof DeliveryFailed) return error.message;
   if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
-  if (error instanceof Error && error.name === 'TimeoutError') return 'no answer in time';
   return error instanceof Error ? error.name : 'unknown';
 }

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Clock, type EntryFacts, type ExporterSettings, silentLogger, systemClock } from '@sallyport/core';
 import { Egress, NO_EGRESS_SETTINGS } from '@sallyport/egress';
-import { Exporters, type ExportersOptions } from '@sallyport/export';
+import { Exporters } from '@sallyport/export';
 import { type Ledger, loadLedgerKeys, openLedger, readEntries } from '@sallyport/ledger';
 import { type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
 
@@ -66,9 +66,13 @@ export class Bench implements AsyncDisposable {
     return hashes;
   }
 
-  exporters(settings: Partial<ExporterSettings>, change: Partial<ExportersOptions> = {}): Exporters {
+  exporters(settings: Partial<ExporterSettings>): Exporters {
+    return Bench.exportersOf(this.directory, settings);
+  }
+
+  static exportersOf(directory: string, settings: Partial<ExporterSettings>): Exporters {
     return new Exporters({
-      directory: this.directory,
+      directory,
       settings: [exporterSettings(settings)],
       secrets: (reference) => SECRETS[reference] ?? assert.fail(`no secret ${reference}`),
       clock: systemClock,
@@ -79,7 +83,6 @@ export class Bench implements AsyncDisposable {
       poll: 5,
       standby: 20,
       backoff: { first: 5, most: 40 },
-      ...change,
     });
   }
 
