@@ -6,6 +6,7 @@ import { ensureInstalled, findNode, ROOT, runNode } from './runtime.mjs';
 /** Real peers the tests talk to, by the program that shows they are there. A peer that is missing skips its tests with a message. */
 const PEERS = [
   { program: '/usr/lib/postgresql', package: 'postgresql' },
+  { program: '/usr/bin/redis-server', package: 'redis-server' },
   { program: '/usr/bin/openssl', package: 'openssl' },
   { program: '/usr/bin/curl', package: 'curl' },
   { program: '/usr/bin/promtool', package: 'prometheus' },

@@ -14,6 +14,7 @@ export * from './process.ts';
 export * from './random.ts';
 export * from './rawclient.ts';
 export * from './rawresponse.ts';
+export * from './redis.ts';
 export * from './replies.ts';
 export * from './tempdir.ts';
 export * from './tinymodel.ts';
