@@ -160,7 +160,7 @@ describe('a team', () => {
     assert.match(reasons['general_settings.master_key'] ?? '', /keys create/);
     assert.match(reasons['general_settings.database_url'] ?? '', /nothing is read from the database/);
     assert.match(reasons['general_settings.allowed_ips'] ?? '', /--allow-ip/);
-    assert.match(reasons['router_settings.redis_host'] ?? '', /not supported in this version/);
+    assert.match(reasons['router_settings.redis_host'] ?? '', /counters\.url/);
     assert.match(reasons['router_settings.routing_strategy'] ?? '', /no balancing/);
     assert.match(reasons['model_list[1]'] ?? '', /llama-70b@2/);
     assert.match(reasons['model_list[2].litellm_params.api_key'] ?? '', /placeholder/);

@@ -322,7 +322,6 @@ const BAD: readonly (readonly [title: string, text: string, paths: readonly stri
   ['a database password written out', 'storage: { url: "postgres://u@h/d", password: hunter2 }', ['storage.password']],
   ['an unknown database', 'storage: { url: "mysql://h/d" }', ['storage.url']],
   ['a password for SQLite', 'storage: { url: "sqlite:a.db", password: "env:P" }', ['storage.password']],
-  ['counters that come later', 'counters: { url: "redis://127.0.0.1" }', ['counters.url']],
   ['an exporter without anything', 'audit: { exporters: [{ kind: splunk }] }', ['audit.exporters[0].name', 'audit.exporters[0].url']],
   ['an exporter without its token', 'audit: { exporters: [{ name: a, kind: splunk, url: "https://s" }] }', ['audit.exporters[0].token']],
   [
@@ -363,6 +362,11 @@ const BAD: readonly (readonly [title: string, text: string, paths: readonly stri
     'audit: { exporters: [{ name: a, kind: otlp, url: "https://h", batch: { wait: 5 } }] }',
     ['audit.exporters[0].batch.wait'],
   ],
+  ['local shares of nobody knows how many', 'counters: { url: "redis://127.0.0.1", onUnavailable: local }', ['counters.shares']],
+  ['what memory has not', 'counters: { url: "memory:", shares: 3 }', ['counters.shares']],
+  ['a zone that is none', 'limits: [{ per: key, spend: 5, window: month, timezone: Mars/Base }]', ['limits[0].timezone']],
+  ['a zone beside a sliding window', 'limits: [{ per: key, spend: 5, window: 30d, timezone: UTC }]', ['limits[0].timezone']],
+  ['a period for what runs', 'limits: [{ per: key, concurrency: 5, window: month }]', ['limits[0].window']],
 ];
 
 describe('a bad configuration', () => {

@@ -38,6 +38,7 @@ export async function exchange(door: Door, compiled: Compiled, incoming: Incomin
 
     admitted = await admit(permitted);
     using _charge = admitted.charge;
+    if (admitted.charge.origin === 'local') record.countedLocally();
 
     const cleared = await inspect(admitted, record);
     using forwarded = await forward(cleared, door, record);

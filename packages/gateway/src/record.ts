@@ -53,6 +53,7 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
   #provider: UpstreamKind | null = null;
   #streamed = false;
   #attempts = 0;
+  #countedLocally = false;
   #promptDigest: string | null = null;
   #replyDigest: string | null = null;
   /** Since when it waits for the upstream or the client, or null while Sallyport itself is at work. */
@@ -111,6 +112,11 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
       else known.count += 1;
       this.#ports.meter.verdict(detector, effect);
     }
+  }
+
+  /** Shared counters were out of reach: a share of the limits in this process admitted it. */
+  countedLocally(): void {
+    this.#countedLocally = true;
   }
 
   /** A try at an upstream begins. */
@@ -219,7 +225,12 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
       outcome,
       fault: fault?.code ?? null,
       digest: { prompt: this.#promptDigest, reply: this.#replyDigest },
-      detail: { endpoint: this.#endpoint, attempts: this.#attempts, reason: fault?.detail?.slice(0, 512) ?? null },
+      detail: {
+        endpoint: this.#endpoint,
+        attempts: this.#attempts,
+        reason: fault?.detail?.slice(0, 512) ?? null,
+        ...(this.#countedLocally ? { limits: 'local' } : {}),
+      },
     };
   }
 }

@@ -48,11 +48,11 @@ export class MemoryStore implements CounterStore {
   readonly #slots = new Map<string, Slot>();
   #sweepAt = SWEEP_AT;
 
-  /** `share`: the part of every limit that may be used here, where each of several processes counts for itself. */
-  constructor(clock: Clock, share: number = 1) {
+  /** `share`: the part of every limit that may be used here, where each of several processes counts for itself; null where this one counts for all. */
+  constructor(clock: Clock, share: number | null = null) {
     this.#clock = clock;
-    this.#share = share;
-    this.#origin = share === 1 ? 'shared' : 'local';
+    this.#share = share ?? 1;
+    this.#origin = share === null ? 'shared' : 'local';
   }
 
   /** Buckets in memory. */

@@ -102,7 +102,7 @@ export class SharedStore implements CounterStore, AsyncDisposable {
     this.#options = options;
     const { counters, clock } = options;
     this.#instance = Buffer.from(options.random.bytes(9)).toString('base64url');
-    this.#local = new MemoryStore(clock, 1 / Math.max(2, counters.shares));
+    this.#local = new MemoryStore(clock, 1 / counters.shares);
     const tls = counters.url.startsWith('rediss:');
     this.#client = new Redis(counters.url, {
       lazyConnect: true,

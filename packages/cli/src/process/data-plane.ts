@@ -6,6 +6,7 @@ import { Egress } from '@sallyport/egress';
 import { Gateway, HttpJwksSource, type TlsMaterial } from '@sallyport/gateway';
 import type { Store } from '@sallyport/store';
 import type { Installation } from '../installation.ts';
+import { openCounters } from './counters.ts';
 import { LateStoreSource } from './store-source.ts';
 import type { Telemetry } from './telemetry.ts';
 
@@ -40,6 +41,7 @@ export async function startDataPlane(installation: Installation, store: Store | 
   });
   const egress = new Egress({ settings: config.egress, resolveSecret: (reference) => resolveSecret(reference).value, logger });
   const jwks = new HttpJwksSource(egress);
+  const counters = await openCounters(installation);
   const uses = new Map<string, number>();
   const gateway = new Gateway({
     listen: config.listen.gateway,
@@ -58,6 +60,7 @@ export async function startDataPlane(installation: Installation, store: Store | 
     logger,
     clock,
     random,
+    counters: counters.store,
     keyUsed: (id) => uses.set(id, clock.now()),
   });
   telemetry.attach({
@@ -94,6 +97,7 @@ export async function startDataPlane(installation: Installation, store: Store | 
     [Symbol.asyncDispose]: async () => {
       clearInterval(timer);
       await gateway[Symbol.asyncDispose]();
+      await counters[Symbol.asyncDispose]();
       await flush();
       await feed.close();
       await egress[Symbol.asyncDispose]();

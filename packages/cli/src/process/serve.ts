@@ -1,7 +1,7 @@
 import { type Config, type ControlService, checkPepper, formatListen, type Installation as NewInstallation } from '@sallyport/control';
 import type { Logger } from '@sallyport/core';
 import type { Store } from '@sallyport/store';
-import { type Installation, openConfiguredStore, openInstallation, openService, type Place, readConfig } from '../installation.ts';
+import { openConfiguredStore, openInstallation, openService, type Place, readConfig } from '../installation.ts';
 import type { Level } from '../log.ts';
 import { describeError, tell } from '../terminal.ts';
 import { VERSION } from '../version.ts';
@@ -9,6 +9,7 @@ import { startControlPlane } from './control-plane.ts';
 import { startDataPlane } from './data-plane.ts';
 import { ExporterThread } from './exporters.ts';
 import { reloadable } from './reload.ts';
+import { systemEntry } from './system-entry.ts';
 import { startTelemetry } from './telemetry.ts';
 import { firstCall, issued, summary, weaknesses } from './welcome.ts';
 
@@ -100,30 +101,6 @@ class OpenStore implements AsyncDisposable {
 /** Makes owner and keys where there are none. Two processes that start at once make one installation. */
 async function setUpOnce(service: ControlService): Promise<NewInstallation | null> {
   return (await service.initialised()) ? null : service.init({ owner: 'owner' });
-}
-
-function systemEntry(
-  { random }: Installation,
-  action: string,
-  detail: Record<string, string | number>,
-): Parameters<Installation['record']>[0] {
-  return {
-    id: Buffer.from(random.bytes(12)).toString('base64url'),
-    kind: 'system',
-    principal: null,
-    source: null,
-    action,
-    resource: null,
-    decision: null,
-    model: null,
-    usage: null,
-    latency: null,
-    verdicts: [],
-    outcome: 'done',
-    fault: null,
-    digest: { prompt: null, reply: null },
-    detail,
-  };
 }
 
 /**

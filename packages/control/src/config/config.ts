@@ -28,7 +28,7 @@ export interface Config {
   readonly limits: readonly LimitRule[];
   readonly guards: GuardSettings;
   readonly storage: StorageSettings;
-  readonly counters: { readonly url: string };
+  readonly counters: CounterSettings;
   readonly audit: AuditSettings;
   readonly telemetry: TelemetrySettings;
   readonly egress: EgressSettings;
@@ -56,6 +56,17 @@ export interface StorageSettings {
   readonly url: string;
   /** Reference to the database password, or null. */
   readonly password: string | null;
+}
+
+/** Where limits are counted. `password` and `ca` are references. */
+export interface CounterSettings {
+  /** `memory:`, or `redis://` or `rediss://` without a password. */
+  readonly url: string;
+  readonly password: string | null;
+  readonly ca: string | null;
+  readonly onUnavailable: 'refuse' | 'local';
+  /** Processes that share the limits. */
+  readonly shares: number;
 }
 
 export interface AuditSettings {

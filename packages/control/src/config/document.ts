@@ -12,7 +12,7 @@ export interface ConfigDocument {
   limits?: LimitDocument[];
   guards?: GuardsDocument;
   storage?: { url?: string; password?: string };
-  counters?: { url?: string };
+  counters?: { url?: string; password?: string; ca?: string; onUnavailable?: 'refuse' | 'local'; shares?: number };
   egress?: { hosts?: string[]; networks?: string[]; proxy?: EgressProxyDocument };
   audit?: { directory?: string; exporters?: ExporterDocument[] };
   telemetry?: TelemetryDocument;

@@ -96,10 +96,10 @@ const REASONS: Readonly<Record<string, string>> = {
   routing_strategy: 'there is no balancing: the order of fallbacks counts',
   allowed_fails: 'breakers have no settings in this version',
   cooldown_time: 'breakers have no settings in this version',
-  redis_host: 'counters shared between processes are not supported in this version',
-  redis_port: 'counters shared between processes are not supported in this version',
-  redis_password: 'counters shared between processes are not supported in this version',
-  redis_url: 'counters shared between processes are not supported in this version',
+  redis_host: 'set counters.url to redis://HOST:PORT and counters.password to a reference',
+  redis_port: 'set counters.url to redis://HOST:PORT and counters.password to a reference',
+  redis_password: 'set counters.url to redis://HOST:PORT and counters.password to a reference',
+  redis_url: 'set counters.url to redis://HOST:PORT and counters.password to a reference',
   store_model_in_db: 'models are in the configuration file',
 };
 

@@ -77,7 +77,12 @@ function toDocument(config: Config): ConfigDocument {
       links: { hosts: [...guards.links.hosts], only: guards.links.only },
     },
     storage: { url: config.storage.url, ...given('password', config.storage.password) },
-    counters: { url: config.counters.url },
+    counters: {
+      url: config.counters.url,
+      ...given('password', config.counters.password),
+      ...given('ca', config.counters.ca),
+      ...(config.counters.url === 'memory:' ? {} : { onUnavailable: config.counters.onUnavailable, shares: config.counters.shares }),
+    },
     egress: {
       hosts: [...config.egress.hosts],
       networks: [...config.egress.networks],

@@ -1,9 +1,10 @@
 import { resolve } from 'node:path';
-import type { StorageSettings } from './config.ts';
+import type { CounterSettings, StorageSettings } from './config.ts';
 import { DEFAULT_STORAGE_FILE } from './defaults.ts';
-import { quote } from './problem.ts';
+import { type Path, quote } from './problem.ts';
 import { type Reading, readReference, readSection, refuseInlineSecrets } from './reading.ts';
 import { COUNTERS, STORAGE } from './schema.ts';
+import { bareHost, isPrivateHost } from './units.ts';
 
 export function readStorage(value: unknown, reading: Reading): StorageSettings {
   const { findings } = reading;
@@ -40,16 +41,39 @@ export function readStorage(value: unknown, reading: Reading): StorageSettings {
   return { url, password };
 }
 
-export function readCounters(value: unknown, reading: Reading): { readonly url: string } {
-  const section = readSection(COUNTERS, value, ['counters'], reading);
-  const url = section?.url ?? 'memory:';
-  if (url !== 'memory:') {
-    reading.findings.problem(
-      ['counters', 'url'],
-      'memory:',
-      'a Redis URL',
-      'counters shared between processes are not supported in this version',
+export function readCounters(value: unknown, reading: Reading): CounterSettings {
+  const { findings } = reading;
+  const section = readSection(COUNTERS, refuseInlineSecrets(value, ['password', 'ca'], ['counters'], reading), ['counters'], reading) ?? {};
+  const settings: CounterSettings = {
+    url: section.url ?? 'memory:',
+    password: readReference(section.password, reading),
+    ca: readReference(section.ca, reading),
+    onUnavailable: section.onUnavailable ?? 'refuse',
+    shares: section.shares ?? 1,
+  };
+  const at = (key: string): Path => ['counters', key];
+  if (settings.url === 'memory:') {
+    for (const key of ['password', 'ca', 'onUnavailable', 'shares'] as const) {
+      if (section[key] !== undefined)
+        findings.problem(at(key), 'no such key beside memory:', 'a value', 'give url: redis://HOST:PORT, or remove it');
+    }
+    return settings;
+  }
+  const url = URL.parse(settings.url);
+  if (url === null || url.hostname === '') findings.problem(at('url'), 'redis://HOST:PORT', 'a URL that cannot be read');
+  else {
+    if (url.password !== '') findings.problem(at('url'), 'a URL without a password', 'a URL with a password', 'write password: env:NAME');
+    if (url.protocol === 'redis:' && !isPrivateHost(bareHost(url)))
+      findings.warn(at('url'), 'counters cross a public network in the clear', 'use rediss:// or a private network');
+    if (url.protocol === 'redis:' && settings.ca !== null) findings.problem(at('ca'), 'a rediss:// URL beside it', 'redis://');
+  }
+  if (settings.onUnavailable === 'local' && section.shares === undefined) {
+    findings.problem(
+      at('shares'),
+      'the number of processes that share the limits',
+      'nothing',
+      'replicas times workers, the most that ever run',
     );
   }
-  return { url: 'memory:' };
+  return settings;
 }

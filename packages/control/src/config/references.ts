@@ -23,6 +23,8 @@ export function references(config: Config): ConfigReference[] {
   add(['egress', 'proxy', 'credential'], config.egress.proxy?.credential);
   add(['storage', 'url'], config.storage.url);
   add(['storage', 'password'], config.storage.password);
+  add(['counters', 'password'], config.counters.password);
+  add(['counters', 'ca'], config.counters.ca);
   add(['telemetry', 'otlp', 'authorization'], config.telemetry.otlp?.authorization);
   for (const [index, exporter] of config.audit.exporters.entries()) {
     const path: Path = ['audit', 'exporters', index];

@@ -465,7 +465,31 @@ const StorageSection = Type.Object(
 );
 
 const CountersSection = Type.Object(
-  { url: Type.Optional(Type.String({ pattern: '^(memory:|rediss?://[^\\s]{1,1024})$', title: 'memory:', default: 'memory:' })) },
+  {
+    url: Type.Optional(
+      Type.String({
+        pattern: '^(memory:|rediss?://[^\\s]{1,1024})$',
+        title: 'memory:, or redis://HOST:PORT of a Redis or Valkey (rediss:// with TLS)',
+        default: 'memory:',
+        description: 'In this process (shared by its workers), or in a server that all replicas share.',
+      }),
+    ),
+    password: Type.Optional(Type.String({ ...Reference, description: 'Password of the server; never part of the URL.' })),
+    ca: Type.Optional(Type.String({ ...Reference, description: 'Authorities to trust for rediss:// instead of the system ones, PEM.' })),
+    onUnavailable: Type.Optional(
+      Type.Enum(['refuse', 'local'], {
+        title: 'one of refuse, local',
+        default: 'refuse',
+        description: 'While the server is away requests under a limit are refused, or held to a share of it in each process.',
+      }),
+    ),
+    shares: Type.Optional(
+      Type.Integer({
+        ...Count(1, 100_000),
+        description: 'Processes that share the limits, workers included. Needed for onUnavailable: local.',
+      }),
+    ),
+  },
   { ...CLOSED, title: 'a mapping of counter settings', description: 'Where limits are counted.' },
 );
 
