@@ -97,7 +97,14 @@ describe('servers that are what they seem', () => {
     assert.equal(config.models.length, 7);
     assert.deepEqual(
       config.models.find(({ name }) => name.startsWith('qwen')),
-      { name: 'qwen2.5-0.5b.gguf', upstream: 'llamacpp', target: '/models/qwen2.5-0.5b.gguf', fallback: [] },
+      {
+        name: 'qwen2.5-0.5b.gguf',
+        upstream: 'llamacpp',
+        target: '/models/qwen2.5-0.5b.gguf',
+        fallback: [],
+        replicas: [],
+        fallbackAnswer: null,
+      },
     );
   });
 
@@ -121,7 +128,7 @@ describe('nothing there', () => {
       config.upstreams.map(({ kind, url }) => [kind, url]),
       [['demo', '']],
     );
-    assert.deepEqual(config.models, [{ name: 'demo', upstream: 'demo', target: 'demo', fallback: [] }]);
+    assert.deepEqual(config.models, [{ name: 'demo', upstream: 'demo', target: 'demo', fallback: [], replicas: [], fallbackAnswer: null }]);
   });
 });
 

@@ -112,8 +112,8 @@ describe('a home server', () => {
       [['ollama', 'ollama', 'http://localhost:11434']],
     );
     assert.deepEqual(result.config.models, [
-      { name: 'chat', upstream: 'ollama', target: 'llama3.2', fallback: ['small'] },
-      { name: 'small', upstream: 'ollama', target: 'qwen2.5:0.5b', fallback: [] },
+      { name: 'chat', upstream: 'ollama', target: 'llama3.2', fallback: ['small'], replicas: [], fallbackAnswer: null },
+      { name: 'small', upstream: 'ollama', target: 'qwen2.5:0.5b', fallback: [], replicas: [], fallbackAnswer: null },
     ]);
   });
   test('lists what was not', () => assert.deepEqual(Object.keys(dropped(result)), ['litellm_settings.drop_params']));

@@ -44,8 +44,8 @@ audit:    { directory: .sallyport/ledger, exporters: [] }
     assert.deepEqual(config.listen, { gateway: { host: '127.0.0.1', port: 7070 }, control: { host: '127.0.0.1', port: 7071 } });
     assert.equal(config.upstreams[0]?.maxConcurrency, 4);
     assert.deepEqual(config.models, [
-      { name: 'chat', upstream: 'ollama', target: 'llama3.2', fallback: ['chat-small'] },
-      { name: 'chat-small', upstream: 'ollama', target: 'chat-small', fallback: [] },
+      { name: 'chat', upstream: 'ollama', target: 'llama3.2', fallback: ['chat-small'], replicas: [], fallbackAnswer: null },
+      { name: 'chat-small', upstream: 'ollama', target: 'chat-small', fallback: [], replicas: [], fallbackAnswer: null },
     ]);
     assert.deepEqual(config.limits, [
       { name: 'tokens/key/1m', per: 'key', quantity: 'tokens', amount: 100_000, window: 60_000, models: null },

@@ -11,6 +11,8 @@ export interface Meter {
   inFlight(delta: 1 | -1): void;
   /** Tokens a running exchange may use, by the estimate it was admitted with; taken back when it ends. What replicas are scaled on. */
   tokensInFlight(delta: number): void;
+  /** A breaker changed: of an upstream as a whole (`model` null), or of one of its models, by the upstream's name for it. */
+  breaker(upstream: string, model: string | null, state: 'closed' | 'open' | 'half-open'): void;
 }
 
 export interface ExchangeSample {
@@ -39,4 +41,5 @@ export const silentMeter: Meter = {
   limitRefusal() {},
   inFlight() {},
   tokensInFlight() {},
+  breaker() {},
 };

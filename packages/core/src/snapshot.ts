@@ -22,6 +22,7 @@ export interface Snapshot {
   readonly guard: GuardSettings;
   readonly http: HttpSettings;
   readonly egress: EgressSettings;
+  readonly fairness: FairnessSettings;
 }
 
 /** A stored API key. The secret is not in it: `digests` are HMAC-SHA-256 values under the pepper, base64url, newest first (two while a rotation overlaps). */
@@ -106,6 +107,13 @@ export interface Upstream {
   readonly connections: number;
   readonly timeouts: { readonly connect: number; readonly firstByte: number; readonly idle: number; readonly total: number };
   readonly retries: number;
+  /** Opens after `failures` in a row (0: never) for `open` milliseconds, twice as long each time, up to `maxOpen`. */
+  readonly breaker: { readonly failures: number; readonly open: number; readonly maxOpen: number };
+  /**
+   * Of a server with `maxConcurrency`: how many may wait for each slot, how long (milliseconds), and after how long a client that keeps
+   * its server waiting is cut where others wait.
+   */
+  readonly queue: { readonly perSlot: number; readonly wait: number; readonly slowClient: number };
   /** A credential for the upstream, by reference (`env:`, `file:`); resolved by the gateway, never part of a snapshot file. */
   readonly credential: string | null;
   readonly tls: {
@@ -127,6 +135,17 @@ export interface Route {
   readonly fallback: readonly string[];
   /** What its tokens cost; absent where it costs nothing. */
   readonly price?: Price;
+  /** Further upstreams that serve the same `target`; each request goes to the one that is expected to be done first. */
+  readonly replicas: readonly string[];
+  /** A text that is answered, as the model's, where neither the model nor a fallback can; null answers the fault. */
+  readonly fallbackAnswer: string | null;
+}
+
+/** Shares of a server that many wait for: first by priority, then by tenant. What is not named has the weight 1. */
+export interface FairnessSettings {
+  readonly tenants: readonly { readonly name: string; readonly weight: number }[];
+  /** The first that names one of a caller's roles is the caller's. */
+  readonly priorities: readonly { readonly name: string; readonly weight: number; readonly roles: readonly string[] }[];
 }
 
 /** Currency units per million tokens; the currency is whatever `spend` limits are meant in. `cached` is input the upstream had in its cache. */

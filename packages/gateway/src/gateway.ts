@@ -85,6 +85,10 @@ export class Gateway implements AsyncDisposable {
     this.#upstreams = new UpstreamRegistry({
       resolveSecret: options.resolveSecret,
       egress: options.egress,
+      onBreaker: (upstream, model, state, reason) => {
+        meter.breaker(upstream, model, state);
+        logger[state === 'open' ? 'warn' : 'info']('upstream.breaker', { upstream, model, state, reason });
+      },
       clock,
       logger,
       probeInterval: options.probeInterval ?? PROBE_INTERVAL,

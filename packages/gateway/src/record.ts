@@ -54,6 +54,8 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
   #streamed = false;
   #attempts = 0;
   #countedLocally = false;
+  /** Why the route's own text was answered, or null. */
+  #fallback: string | null = null;
   #promptDigest: string | null = null;
   #replyDigest: string | null = null;
   /** Since when it waits for the upstream or the client, or null while Sallyport itself is at work. */
@@ -125,6 +127,12 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
     this.#provider = kind;
     this.#attempts += 1;
     this.pause();
+  }
+
+  /** The route's own text is answered in place of the model. */
+  fellBack(reason: string): void {
+    this.#fallback = reason;
+    this.#upstream = null;
   }
 
   /** From here on it waits for somebody else: for the upstream's next piece, or for the client to take what it has. */
@@ -228,7 +236,8 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
       detail: {
         endpoint: this.#endpoint,
         attempts: this.#attempts,
-        reason: fault?.detail?.slice(0, 512) ?? null,
+        reason: (fault?.detail ?? this.#fallback)?.slice(0, 512) ?? null,
+        ...(this.#fallback === null ? {} : { fallback: 'answer' }),
         ...(this.#countedLocally ? { limits: 'local' } : {}),
       },
     };

@@ -92,6 +92,9 @@ export function upstream(url: string, change: Partial<Upstream> = {}): Upstream 
     connections: 256,
     timeouts: { connect: 500, firstByte: 1_000, idle: 500, total: 10_000 },
     retries: 0,
+    // Tests break their servers again and again; those of the breaker turn it on.
+    breaker: { failures: 0, open: 1_000, maxOpen: 10_000 },
+    queue: { perSlot: 32, wait: 30_000, slowClient: 10_000 },
     credential: null,
     tls: null,
     ...change,
@@ -99,7 +102,7 @@ export function upstream(url: string, change: Partial<Upstream> = {}): Upstream 
 }
 
 export function route(name: string, change: Partial<Route> = {}): Route {
-  return { name, upstream: 'engine', target: name, fallback: [], ...change };
+  return { name, upstream: 'engine', target: name, fallback: [], replicas: [], fallbackAnswer: null, ...change };
 }
 
 export interface HarnessOptions {
@@ -151,6 +154,7 @@ export async function startHarness(setup: HarnessOptions): Promise<Harness> {
     guard: GUARD,
     http: HTTP,
     egress: NO_EGRESS_SETTINGS,
+    fairness: { tenants: [], priorities: [] },
     ...setup.snapshot,
   };
   setup.onSnapshot?.(snapshot);

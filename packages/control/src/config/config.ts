@@ -2,6 +2,7 @@ import type {
   CertificateIdentity,
   EgressSettings,
   ExporterSettings,
+  FairnessSettings,
   GuardSettings,
   HttpSettings,
   Issuer,
@@ -32,6 +33,7 @@ export interface Config {
   readonly audit: AuditSettings;
   readonly telemetry: TelemetrySettings;
   readonly egress: EgressSettings;
+  readonly fairness: FairnessSettings;
 }
 
 export interface ListenAddress {

@@ -17,11 +17,13 @@ export const DEFAULT_HTTP: HttpSettings = {
 };
 
 /** `connections` bounds sockets, not requests in progress; `firstByte` is long because a large prompt is read before the first token. */
-export const DEFAULT_UPSTREAM: Pick<Upstream, 'maxConcurrency' | 'connections' | 'timeouts' | 'retries'> = {
+export const DEFAULT_UPSTREAM: Pick<Upstream, 'maxConcurrency' | 'connections' | 'timeouts' | 'retries' | 'breaker' | 'queue'> = {
   maxConcurrency: null,
   connections: 1_024,
   timeouts: { connect: 3_000, firstByte: 120_000, idle: 60_000, total: 600_000 },
   retries: 1,
+  breaker: { failures: 5, open: 2_000, maxOpen: 60_000 },
+  queue: { perSlot: 32, wait: 30_000, slowClient: 10_000 },
 };
 
 export const DEFAULT_GUARDS: GuardSettings = {

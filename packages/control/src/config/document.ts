@@ -13,6 +13,7 @@ export interface ConfigDocument {
   guards?: GuardsDocument;
   storage?: { url?: string; password?: string };
   counters?: { url?: string; password?: string; ca?: string; onUnavailable?: 'refuse' | 'local'; shares?: number };
+  fairness?: { tenants?: { name: string; weight: number }[]; priorities?: { name: string; weight: number; roles: string[] }[] };
   egress?: { hosts?: string[]; networks?: string[]; proxy?: EgressProxyDocument };
   audit?: { directory?: string; exporters?: ExporterDocument[] };
   telemetry?: TelemetryDocument;
@@ -94,6 +95,8 @@ export interface UpstreamDocument {
   maxConcurrency?: number;
   connections?: number;
   timeouts?: { connect?: string; firstByte?: string; idle?: string; total?: string };
+  breaker?: { failures?: number; open?: string; maxOpen?: string };
+  queue?: { perSlot?: number; wait?: string; slowClient?: string };
   retries?: number;
   credential?: string;
   tls?: { ca?: string; cert?: string; key?: string; serverName?: string; pins?: string[] };
@@ -103,6 +106,8 @@ export interface ModelDocument {
   name: string;
   upstream: string;
   target?: string;
+  replicas?: string[];
+  fallbackAnswer?: string;
   fallback?: string[];
   price?: { input?: number; output?: number; cached?: number };
 }

@@ -8,6 +8,7 @@ import type { ConfigDocument } from './document.ts';
 import { ConfigError, type ConfigWarning, describe, Findings, quote } from './problem.ts';
 import { readAudit } from './read-audit.ts';
 import { readEgress } from './read-egress.ts';
+import { readFairness } from './read-fairness.ts';
 import { readIdentity, readRoles } from './read-identity.ts';
 import { readHttp, readListen, readTls } from './read-listeners.ts';
 import { type CheckGuards, checkWithGuard, readGuards, readLimits } from './read-policy.ts';
@@ -107,6 +108,7 @@ function readConfig(value: unknown, findings: Findings, options: ParseOptions): 
     audit: readAudit(section('audit'), reading),
     telemetry: readTelemetry(section('telemetry'), reading),
     egress: readEgress(section('egress'), reading),
+    fairness: readFairness(section('fairness'), { roles: section('roles'), builtInRoles: builtIn }, reading),
   };
   if (config.limits.some(({ quantity }) => quantity === 'spend')) {
     const free = config.models.filter(({ price }) => price === undefined).map(({ name }) => name);

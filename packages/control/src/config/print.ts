@@ -88,6 +88,10 @@ function toDocument(config: Config): ConfigDocument {
       networks: [...config.egress.networks],
       ...given('proxy', config.egress.proxy === null ? null : proxyDocument(config.egress.proxy)),
     },
+    fairness: {
+      tenants: config.fairness.tenants.map((tenant) => ({ ...tenant })),
+      priorities: config.fairness.priorities.map((priority) => ({ ...priority, roles: [...priority.roles] })),
+    },
     audit: { directory: config.audit.directory, exporters: config.audit.exporters.map(exporterDocument) },
     telemetry: telemetryDocument(config.telemetry),
   };
@@ -143,6 +147,16 @@ function upstreamDocument(upstream: Upstream): UpstreamDocument {
       total: formatDuration(timeouts.total),
     },
     retries: upstream.retries,
+    breaker: {
+      failures: upstream.breaker.failures,
+      open: formatDuration(upstream.breaker.open),
+      maxOpen: formatDuration(upstream.breaker.maxOpen),
+    },
+    queue: {
+      perSlot: upstream.queue.perSlot,
+      wait: formatDuration(upstream.queue.wait),
+      slowClient: formatDuration(upstream.queue.slowClient),
+    },
     ...given('credential', upstream.credential),
     ...(tls === null
       ? {}
@@ -207,6 +221,8 @@ function modelDocument(route: Route): ModelDocument {
     target: route.target,
     fallback: [...route.fallback],
     ...given('price', route.price ?? null),
+    replicas: [...route.replicas],
+    ...given('fallbackAnswer', route.fallbackAnswer),
   };
 }
 

@@ -16,6 +16,9 @@ const TIMES = {
   total: [1, 86_400_000],
 } as const;
 
+const OPEN: readonly [number, number] = [10, 3_600_000];
+const WAIT: readonly [number, number] = [10, 3_600_000];
+
 export function readUpstreams(value: unknown, reading: Reading): Upstream[] {
   const items = readItems(UPSTREAM, withoutInlineSecrets(value, reading), ['upstreams'], 1_000, 'a list of upstreams', reading);
   checkUnique(items, reading.findings);
@@ -46,6 +49,16 @@ function readUpstream({ value, path }: Item<UpstreamDocument>, reading: Reading)
     connections: value.connections ?? DEFAULT_UPSTREAM.connections,
     timeouts: { connect: time('connect'), firstByte: time('firstByte'), idle: time('idle'), total: time('total') },
     retries: value.retries ?? DEFAULT_UPSTREAM.retries,
+    breaker: {
+      failures: value.breaker?.failures ?? DEFAULT_UPSTREAM.breaker.failures,
+      open: readDuration(value.breaker?.open, DEFAULT_UPSTREAM.breaker.open, OPEN, [...path, 'breaker', 'open'], reading),
+      maxOpen: readDuration(value.breaker?.maxOpen, DEFAULT_UPSTREAM.breaker.maxOpen, OPEN, [...path, 'breaker', 'maxOpen'], reading),
+    },
+    queue: {
+      perSlot: value.queue?.perSlot ?? DEFAULT_UPSTREAM.queue.perSlot,
+      wait: readDuration(value.queue?.wait, DEFAULT_UPSTREAM.queue.wait, WAIT, [...path, 'queue', 'wait'], reading),
+      slowClient: readDuration(value.queue?.slowClient, DEFAULT_UPSTREAM.queue.slowClient, WAIT, [...path, 'queue', 'slowClient'], reading),
+    },
     credential: readReference(value.credential, reading),
     tls: readUpstreamTls(value, path, reading),
   };
@@ -140,6 +153,11 @@ export function readModels(value: unknown, upstreams: unknown, reading: Reading)
   const upstreamNames = namesIn(upstreams);
   for (const { value: model, path } of items) {
     checkName(model.upstream, upstreamNames, 'the name of an upstream', [...path, 'upstream'], reading);
+    (model.replicas ?? []).forEach((name, index, all) => {
+      const at = [...path, 'replicas', index];
+      checkName(name, upstreamNames, 'the name of an upstream', at, reading);
+      if (name === model.upstream || all.indexOf(name) < index) reading.findings.problem(at, 'each upstream once', `${quote(name)} again`);
+    });
     (model.fallback ?? []).forEach((name, index) => {
       const at = [...path, 'fallback', index];
       if (name === model.name) reading.findings.problem(at, 'another model', `${quote(name)} itself`);
@@ -154,6 +172,8 @@ export function readModels(value: unknown, upstreams: unknown, reading: Reading)
     target: model.target ?? model.name,
     fallback: model.fallback ?? [],
     ...(model.price === undefined ? {} : { price: readPrice(model.price) }),
+    replicas: model.replicas ?? [],
+    fallbackAnswer: model.fallbackAnswer ?? null,
   }));
 }
 

@@ -151,6 +151,34 @@ const UpstreamItem = Type.Object(
     retries: Type.Optional(
       Type.Integer({ ...Count(0, 5), default: 1, description: 'Further attempts while nothing was sent to the client.' }),
     ),
+    breaker: Type.Optional(
+      Type.Object(
+        {
+          failures: Type.Optional(
+            Type.Integer({ ...Count(0, 1_000), default: 5, description: 'Failures in a row that open it; 0 turns it off.' }),
+          ),
+          open: Type.Optional(Type.String({ ...Duration, default: '2s', description: 'How long it stays open the first time.' })),
+          maxOpen: Type.Optional(Type.String({ ...Duration, default: '1m', description: 'The longest it stays open.' })),
+        },
+        { ...CLOSED, title: 'a mapping of breaker settings' },
+      ),
+    ),
+    queue: Type.Optional(
+      Type.Object(
+        {
+          perSlot: Type.Optional(Type.Integer({ ...Count(0, 10_000), default: 32, description: 'How many may wait for each slot.' })),
+          wait: Type.Optional(Type.String({ ...Duration, default: '30s', description: 'Longest wait.' })),
+          slowClient: Type.Optional(
+            Type.String({
+              ...Duration,
+              default: '10s',
+              description: 'A client that keeps the server waiting this long is cut where others wait.',
+            }),
+          ),
+        },
+        { ...CLOSED, title: 'a mapping of queue settings' },
+      ),
+    ),
     credential: Type.Optional(Type.String({ ...Reference, description: 'Bearer token or API key for the server.' })),
     tls: Type.Optional(
       Type.Object(
@@ -195,6 +223,16 @@ const ModelItem = Type.Object(
             'Per million tokens, for limits on spend. cached is input the server had in its cache; without it, it costs what input does.',
         },
       ),
+    ),
+    replicas: Type.Optional(
+      Type.Array(Name, {
+        maxItems: 64,
+        title: 'a list of upstream names',
+        description: 'Further upstreams that serve the same target; each request goes to the least loaded.',
+      }),
+    ),
+    fallbackAnswer: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 4_000, title: 'a text', description: "Answered, as the model's, where nothing else can." }),
     ),
   },
   { ...CLOSED, title: 'a model: a mapping with name and upstream' },
@@ -577,6 +615,27 @@ const AuditSection = Type.Object(
   { ...CLOSED, title: 'a mapping of audit settings', description: 'Where the ledger is written, and who is sent its entries.' },
 );
 
+const Weight = Type.Number({ minimum: 0.01, maximum: 1_000, title: 'a number from 0.01 to 1000' });
+
+const FairnessSection = Type.Object(
+  {
+    tenants: Type.Optional(
+      List(Type.Object({ name: Name, weight: Weight }, { ...CLOSED, title: 'a mapping with name and weight' }), 'a list of tenants'),
+    ),
+    priorities: Type.Optional(
+      List(
+        Type.Object(
+          { name: Name, weight: Weight, roles: Type.Array(Name, { minItems: 1, maxItems: 64, title: 'a list of role names' }) },
+          { ...CLOSED, title: 'a mapping with name, weight and roles' },
+        ),
+        'a list of priorities',
+        64,
+      ),
+    ),
+  },
+  { ...CLOSED, title: 'a mapping of shares', description: 'Who gets how much of a server that many wait for.' },
+);
+
 const Host = '(\\[[0-9A-Fa-f:]{2,39}\\]|(\\*\\.)?[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?)';
 
 const EgressSection = Type.Object(
@@ -631,6 +690,7 @@ const Document = Type.Object(
     audit: Type.Optional(AuditSection),
     telemetry: Type.Optional(TelemetrySection),
     egress: Type.Optional(EgressSection),
+    fairness: Type.Optional(FairnessSection),
   },
   { ...CLOSED, title: 'a mapping of sections', description: 'Configuration of Sallyport: sallyport.yaml.' },
 );
@@ -660,6 +720,7 @@ export const SECTION_NAMES: readonly (keyof ConfigDocument)[] = [
   'audit',
   'telemetry',
   'egress',
+  'fairness',
 ];
 
 // Lists are read item by item, so that one bad item does not hide the problems of the others.
@@ -677,4 +738,5 @@ export const GUARDS: Shape<GuardsDocument> = shape(GuardsSection);
 export const STORAGE: Shape<Section<'storage'>> = shape(StorageSection);
 export const COUNTERS: Shape<Section<'counters'>> = shape(CountersSection);
 export const EGRESS: Shape<Section<'egress'>> = shape(EgressSection);
+export const FAIRNESS: Shape<Section<'fairness'>> = shape(FairnessSection);
 export const AUDIT: Shape<Section<'audit'>> = shape(AuditSection);

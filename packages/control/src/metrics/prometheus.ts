@@ -7,6 +7,11 @@ import { type Cell, Counter, type ExchangeRef, type Family, Histogram, type Hist
 const OVERHEAD_BOUNDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5];
 const APPEND_BOUNDS = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1];
 
+type BreakerState = Parameters<Meter['breaker']>[2];
+const STATES: Readonly<Record<BreakerState, number>> = { closed: 0, 'half-open': 1, open: 2 };
+/** Breakers told apart; models of one server that anybody may manage can be many. */
+const MAX_BREAKERS = 2_000;
+
 /** Everything one exchange counts in, found once for its labels. */
 interface ExchangeCells {
   readonly sample: ExchangeSample;
@@ -48,6 +53,9 @@ export class PrometheusMeter implements Meter {
   readonly #sources: readonly (() => readonly Family[] | Promise<readonly Family[]>)[];
   /** What the last exchange of a model counted in. */
   readonly #latest = new Map<string, ExchangeCells>();
+  readonly #breakerOpened = new Counter('sallyport_breaker_opened', 'How often a breaker opened, by upstream.', ['upstream']);
+  /** Those that ever changed, with their state. */
+  readonly #breakers = new Map<string, { readonly upstream: string; readonly model: string; readonly state: BreakerState }>();
   #inFlight = 0;
   #tokensInFlight = 0;
 
@@ -91,6 +99,14 @@ export class PrometheusMeter implements Meter {
     this.#tokensInFlight += delta;
   }
 
+  breaker(upstream: string, model: string | null, state: BreakerState): void {
+    const key = JSON.stringify([upstream, model]);
+    const known = this.#breakers.get(key);
+    if (known === undefined && this.#breakers.size >= MAX_BREAKERS) return;
+    this.#breakers.set(key, { upstream, model: model ?? '-', state });
+    if (state === 'open') this.#breakerOpened.of(upstream).value += 1;
+  }
+
   /** An entry became durable, or was refused, after so many seconds. */
   appended(seconds: number, durable: boolean): void {
     this.#append.of(durable ? 'durable' : 'refused').observe(seconds);
@@ -104,6 +120,7 @@ export class PrometheusMeter implements Meter {
       this.#denials,
       this.#verdicts,
       this.#limits,
+      this.#breakerOpened,
       this.#overhead,
       this.#append,
       ...this.#genAi.instruments,
@@ -120,8 +137,14 @@ export class PrometheusMeter implements Meter {
       type: 'gauge',
       series: [{ labels: {}, value: this.#tokensInFlight }],
     };
+    const breakers: Family = {
+      name: 'sallyport_breaker_state',
+      help: 'Breakers that ever opened: 0 closed, 1 half-open, 2 open. Model - is the upstream as a whole.',
+      type: 'gauge',
+      series: [...this.#breakers.values()].map(({ upstream, model, state }) => ({ labels: { upstream, model }, value: STATES[state] })),
+    };
     const others = await Promise.all(this.#sources.map((source) => source()));
-    return [...own.map((instrument) => instrument.collect()), inFlight, tokens, ...others.flat()];
+    return [...own.map((instrument) => instrument.collect()), inFlight, tokens, breakers, ...others.flat()];
   }
 
   async render(form: Exposition): Promise<{ readonly contentType: string; readonly text: string }> {

@@ -45,6 +45,7 @@ export function buildSnapshot(input: SnapshotInput): Snapshot {
     guard: structuredClone(config.guards),
     http: structuredClone(config.http),
     egress: structuredClone(config.egress),
+    fairness: structuredClone(config.fairness),
   });
 }
 
@@ -55,7 +56,10 @@ function narrowKeys(keys: readonly KeyRecord[], users: ReadonlyMap<string, User>
 
 /** A snapshot with its maps as lists: the form in which it is put together and stored. */
 export interface SnapshotParts
-  extends Pick<Snapshot, 'version' | 'builtAt' | 'issuers' | 'certificateIdentities' | 'limits' | 'guard' | 'http' | 'egress'> {
+  extends Pick<
+    Snapshot,
+    'version' | 'builtAt' | 'issuers' | 'certificateIdentities' | 'limits' | 'guard' | 'http' | 'egress' | 'fairness'
+  > {
   readonly keys: readonly KeyRecord[];
   readonly roles: readonly Role[];
   readonly upstreams: readonly Upstream[];
@@ -78,6 +82,7 @@ export function freezeSnapshot(parts: SnapshotParts): Snapshot {
     guard: parts.guard,
     http: parts.http,
     egress: parts.egress,
+    fairness: parts.fairness,
   });
 }
 

@@ -16,7 +16,18 @@ const MAX_EVENT_BYTES = 8 * 1024 * 1024;
 const LINGER = 500;
 
 /** Brings the reply to the client, inspected, all but its last byte: `finish` sends that, once the ledger has the exchange. */
-export function answer(forwarded: Forwarded, door: Door, record: ExchangeRecord): Promise<Answered> {
+export async function answer(forwarded: Forwarded, door: Door, record: ExchangeRecord): Promise<Answered> {
+  try {
+    const answered = await read(forwarded, door, record);
+    forwarded.judge(answered.fault);
+    return answered;
+  } catch (error) {
+    if (error instanceof Fault) forwarded.judge(error);
+    throw error;
+  }
+}
+
+function read(forwarded: Forwarded, door: Door, record: ExchangeRecord): Promise<Answered> {
   const format = forwarded.endpoint.reply;
   if (format === null) return answerOwn(forwarded, record);
   return forwarded.request?.stream === true && format.streamType !== null
@@ -35,7 +46,7 @@ async function answerWhole(forwarded: Forwarded, format: ReplyFormat, door: Door
   const body = await readAll(forwarded.call, MAX_REPLY_BYTES);
   record.resume();
   // The upstream is done with it: a slow client keeps none of its slots.
-  forwarded[Symbol.dispose]();
+  forwarded.release();
   record.firstByte();
   const whole = format.readWhole(format.rebuild?.(body) ?? body);
   if (whole.kind === 'comment') {
@@ -82,6 +93,8 @@ async function answerStream(
   const relay = openRelay(forwarded, record);
   const sink = new StreamSink(forwarded, type, door, record, compiled.snapshot.guard.mode === 'hold');
   let linger: NodeJS.Timeout | undefined;
+  let proven = false;
+  let stalledSince: number | null = null;
   try {
     for (;;) {
       const chunk = call.take() ?? (await nextOf(call, stream, record));
@@ -89,10 +102,22 @@ async function answerStream(
       if (incoming.reply.ended !== null) throw incoming.reply.ended;
       record.firstByte();
       const events = stream.push(chunk);
+      if (events.length > 0) {
+        stalledSince = null;
+      } else {
+        // A server that drips bytes is never idle and says nothing.
+        stalledSince ??= door.clock.monotonic();
+        if (door.clock.monotonic() - stalledSince > forwarded.idle) throw stalled();
+      }
       const out = relay.push(events);
       if (relay.blocked !== null || relay.broken !== null) {
         await sink.accept(out, chunk, events);
         break;
+      }
+      if (!proven && events.length > 0) {
+        // What can be read shows that the server is well, long before the end of a long answer.
+        forwarded.judge(null);
+        proven = true;
       }
       if (stream.finished) {
         // With the end marker the client has its answer, so that waits for the ledger.
@@ -122,7 +147,7 @@ async function answerStream(
   }
   const fault = relay.blocked ?? relay.broken;
   // As above: what is still held is the client's to take.
-  forwarded[Symbol.dispose]();
+  forwarded.release();
   record.replied(sink.digest());
   // As long as the client has seen nothing, a fault is an ordinary answer with its status.
   if (fault !== null && !incoming.reply.headed) throw fault;
@@ -229,6 +254,10 @@ function overheadHeader(record: ExchangeRecord): readonly string[] {
 
 function errorEvent({ endpoint }: Forwarded, format: ReplyFormat, fault: Fault): Buffer {
   return format.errorEvent({ message: fault.message, code: fault.code, type: errorType(endpoint.dialect, fault.status) });
+}
+
+function stalled(): Fault {
+  return new Fault('upstream_timeout', 'The model server did not go on in time.', { detail: 'no event' });
 }
 
 function unreadable(detail: string): Fault {

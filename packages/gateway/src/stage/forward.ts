@@ -1,12 +1,16 @@
 import { Fault, type FaultCode } from '@sallyport/core';
-import { ENDPOINTS, findTranslation, type JsonEdit, readExact } from '@sallyport/wire';
+import { ENDPOINTS, encodeReply, findTranslation, type JsonEdit, readExact } from '@sallyport/wire';
 import type { Door } from '../door.ts';
 import type { ExchangeRecord } from '../record.ts';
 import type { UpstreamCall, UpstreamHead } from '../upstream/call.ts';
 import { isNative } from '../upstream/capability.ts';
 import { composeAnswer, composeDescription, composeTokenCount } from '../upstream/compose.ts';
 import { answerDemo } from '../upstream/demo.ts';
+import type { Claim } from '../upstream/fair-queue.ts';
 import type { HttpCall } from '../upstream/http-call.ts';
+import type { Slot } from '../upstream/slot.ts';
+import type { Waited } from '../upstream/slots.ts';
+import { StaticCall } from '../upstream/static-call.ts';
 import { extensionsOf, TranslatedCall } from '../upstream/translated-call.ts';
 import type { ConnectedUpstream, UpstreamRequest } from '../upstream/upstream.ts';
 import { estimate } from './admit.ts';
@@ -18,27 +22,75 @@ export interface Forwarded extends Cleared, Disposable {
   readonly head: UpstreamHead;
   /** The public name the reply is given under. */
   readonly servedAs: string;
+  /** Longest time between two events of a stream, milliseconds; `Infinity` for answers of Sallyport's own. */
+  readonly idle: number;
+  /** The upstream is done with it: its slot is for the next, whatever the client still has to read. */
+  release(): void;
+  /** What the reply says of the upstream: null where it can be read, else how it ended. */
+  judge(fault: Fault | null): void;
 }
 
-/** Asks the destinations in their order until one begins to answer. Nothing was sent to the client yet, so another may be asked. */
+/**
+ * Asks the destinations in their order until one begins to answer, replicas in the order of their load. Nothing was sent to the client
+ * yet, so another may be asked.
+ */
 export async function forward(cleared: Cleared, door: Door, record: ExchangeRecord): Promise<Forwarded> {
   if (cleared.destinations.length === 0) return begun(cleared, composeAnswer(cleared), cleared.model ?? '-', null, record);
+  const deadline = door.clock.monotonic() + (cleared.destinations[0]?.upstream.timeouts.total ?? 0);
+  const cost = costOf(cleared);
+  const destinations = door.upstreams.order(cleared.destinations, cost);
   let last: Fault | null = null;
-  for (const destination of cleared.destinations) {
+  for (const [index, destination] of destinations.entries()) {
+    if (last !== null && !mayGoOn(destination, destinations[index - 1], deadline, door)) continue;
     try {
-      return await ask(cleared, destination, door, record);
+      return await ask(cleared, destination, cost, door, record);
     } catch (error) {
       if (!(error instanceof Fault) || cleared.incoming.reply.ended !== null) throw error;
-      if (anotherMayHelp(error)) last = error;
+      if (anotherMayHelp(error)) last = sooner(last, error);
       // A fallback that does not take the request is one less; the client did not ask for it.
       else if (last === null) throw error;
     }
   }
-  throw last ?? unavailable('no destination');
+  const safe = safeAnswer(cleared, door);
+  if (safe === null) throw last ?? unavailable('no destination');
+  record.fellBack(last?.detail ?? last?.code ?? 'no destination');
+  return begun(cleared, safe, cleared.model ?? '-', null, record);
+}
+
+/** Time is left; and a replica, whose failure may be that of all, is asked within the retry budget. Another model is the operator's choice. */
+function mayGoOn(next: Destination, before: Destination | undefined, deadline: number, door: Door): boolean {
+  if (door.clock.monotonic() >= deadline) return false;
+  return next.route.name !== before?.route.name || door.upstreams.get(next.upstream.name)?.budget.take() !== false;
+}
+
+/** Of several failures the client is told the first, with the earliest time at which one of them may be over. */
+function sooner(last: Fault | null, next: Fault): Fault {
+  if (last === null) return next;
+  if (next.retryAfter === null || last.retryAfter === null || next.retryAfter >= last.retryAfter) return last;
+  const options = { retryAfter: next.retryAfter, ...(last.detail === null ? {} : { detail: last.detail }) };
+  return new Fault(last.code, last.message, options);
+}
+
+/** The route's own text in place of an answer, where the operator wrote one and the endpoint answers with a text. */
+function safeAnswer({ destinations, endpoint, incoming, request, model }: Cleared, door: Door): UpstreamCall | null {
+  const text = destinations[0]?.route.fallbackAnswer ?? null;
+  if (text === null || model === null || endpoint.action !== 'model.infer' || endpoint.id === 'anthropic.count-tokens') return null;
+  const id = incoming.id.replace(/[^A-Za-z0-9]/g, '');
+  const usage = { input: 0, output: 0, cached: 0, exact: true };
+  const reply = { id, model, created: door.clock.now(), text, usage, includeUsage: false };
+  const { contentType, chunks } = encodeReply(endpoint.id, reply, request?.stream ?? false, [text]);
+  incoming.reply.addHeaders(['x-sallyport-fallback', 'answer']);
+  return new StaticCall(contentType, chunks);
 }
 
 function unavailable(detail: string): Fault {
   return new Fault('upstream_unavailable', 'The model is not available at the moment.', { detail });
+}
+
+/** Tokens the request is expected to take of a server. */
+function costOf(cleared: Cleared): number {
+  const { input, output } = estimate(cleared);
+  return Math.max(1, input + output);
 }
 
 /** Its server is away, slow, broken, or has no slot free. */
@@ -53,7 +105,13 @@ function anotherMayHelp(fault: Fault): boolean {
   return HELPED_BY_ANOTHER.has(fault.code);
 }
 
-async function ask(cleared: Cleared, { route, upstream }: Destination, door: Door, record: ExchangeRecord): Promise<Forwarded> {
+async function ask(
+  cleared: Cleared,
+  { route, upstream }: Destination,
+  cost: number,
+  door: Door,
+  record: ExchangeRecord,
+): Promise<Forwarded> {
   await cleared.charge.move({ route, upstream });
   record.attempt(upstream);
   if (upstream.kind === 'demo') return begun(cleared, answerDemo(cleared, route, door), route.name, null, record);
@@ -67,15 +125,42 @@ async function ask(cleared: Cleared, { route, upstream }: Destination, door: Doo
   if (isTranslated && cleared.endpoint.id === 'ollama.show') return begun(cleared, composeDescription(cleared), route.name, null, record);
   const translated = isTranslated ? translate(cleared, { route, upstream }, door) : null;
   const request = translated?.request ?? compose(cleared, route.target, upstream.kind === 'anthropic');
-  const slot = await connected.acquire((listener) => cleared.incoming.reply.onGone(listener));
+  const { reply } = cleared.incoming;
+  const acquired = connected.acquire({
+    target: route.target,
+    cost,
+    onGone: (listener) => reply.onGone(listener),
+    claim: () => claimOf(cleared, cost),
+  });
+  const slot = acquired instanceof Promise ? await acquired : acquired;
+  if (slot.waited !== null) reply.addHeaders(queueHeaders(slot.waited));
   try {
     cleared.charge.sent();
-    const call = await attempt(cleared, connected, request, record);
-    return await begun(cleared, translated?.reply(call) ?? call, route.name, slot, record);
+    const call = await attempt(cleared, connected, request, slot, record);
+    connected.watch(call, slot);
+    return await begun(cleared, translated?.reply(call) ?? call, route.name, slot, record, upstream.timeouts.idle);
   } catch (error) {
-    slot?.[Symbol.dispose]();
+    slot[Symbol.dispose]();
     throw error;
   }
+}
+
+function queueHeaders({ position, wait }: Waited): readonly string[] {
+  return ['x-sallyport-queue-position', String(position), 'x-sallyport-queue-wait-ms', wait.toFixed(0)];
+}
+
+/** For whom the request waits where it has to. */
+function claimOf(cleared: Cleared, cost: number): Claim {
+  const { principal, snapshot } = cleared;
+  const { tenants, priorities } = snapshot.fairness;
+  const priority = priorities.find(({ roles }) => roles.some((role) => principal.roles.includes(role)));
+  return {
+    tenant: principal.tenant,
+    weight: tenants.find(({ name }) => name === principal.tenant)?.weight ?? 1,
+    priority: priority?.name ?? '',
+    priorityWeight: priority?.weight ?? 1,
+    cost,
+  };
 }
 
 /** The client's bytes, with the upstream's model name and the guard's edits spliced in; headers of our own making. */
@@ -140,8 +225,15 @@ function anthropicVersion(value: string | string[] | undefined): string {
 }
 
 /** Calls until a head arrives, trying again while nothing of an answer was seen. A client that leaves ends the call at once. */
-async function attempt(cleared: Cleared, upstream: ConnectedUpstream, request: UpstreamRequest, record: ExchangeRecord): Promise<HttpCall> {
+async function attempt(
+  cleared: Cleared,
+  upstream: ConnectedUpstream,
+  request: UpstreamRequest,
+  slot: Slot,
+  record: ExchangeRecord,
+): Promise<HttpCall> {
   const { reply } = cleared.incoming;
+  upstream.budget.called();
   for (let left = upstream.settings.retries; ; left -= 1) {
     const { ended } = reply;
     if (ended !== null) throw ended;
@@ -152,7 +244,10 @@ async function attempt(cleared: Cleared, upstream: ConnectedUpstream, request: U
       return call;
     } catch (error) {
       call.abort();
-      if (left <= 0 || call.failure?.retriable !== true) throw error;
+      if (left <= 0 || call.failure?.retriable !== true || !upstream.budget.take()) {
+        if (error instanceof Fault) slot.failed(error);
+        throw error;
+      }
       record.attempt(upstream.settings);
     }
   }
@@ -162,11 +257,13 @@ async function begun(
   cleared: Cleared,
   call: UpstreamCall,
   servedAs: string,
-  slot: Disposable | null,
+  slot: Slot | null,
   record: ExchangeRecord,
+  idle: number = Number.POSITIVE_INFINITY,
 ): Promise<Forwarded> {
   const head = await call.head;
   record.resume();
+  slot?.headed(head);
   cleared.charge.headed(head.status < 300);
   if (head.status >= 300) {
     call.abort();
@@ -177,6 +274,15 @@ async function begun(
     call,
     head,
     servedAs,
+    idle,
+    release: () => {
+      call.abort();
+      slot?.release();
+    },
+    judge: (fault) => {
+      if (fault === null) slot?.succeeded();
+      else slot?.failed(fault);
+    },
     [Symbol.dispose]: () => {
       call.abort();
       slot?.[Symbol.dispose]();

@@ -66,10 +66,13 @@ function findDestinations(asked: Asked): Destination[] {
   if (first === undefined) return [manageDestination(asked)];
   const destinations: Destination[] = [];
   for (const name of [first.name, ...first.fallback]) {
-    const destination = resolve(snapshot, snapshot.routes.get(name));
+    const route = snapshot.routes.get(name);
     // A fallback is a model like any other: who may not ask for it does not get it by another's failure.
-    if (destination === null || !mayTake(asked, name)) continue;
-    destinations.push(destination);
+    if (route === undefined || !mayTake(asked, name)) continue;
+    for (const upstream of [route.upstream, ...route.replicas]) {
+      const destination = resolve(snapshot, route, upstream);
+      if (destination !== null) destinations.push(destination);
+    }
   }
   if (destinations.length === 0) {
     throw new Fault('upstream_unavailable', 'The model is not available at the moment.', { detail: 'no destination' });
@@ -92,9 +95,9 @@ function referenceAction(host: ReturnType<typeof classifyHost>): Action {
   return host === 'private' ? 'feature.private-references' : 'feature.references';
 }
 
-function resolve(snapshot: Snapshot, route: Route | undefined): Destination | null {
-  const upstream = route === undefined ? undefined : snapshot.upstreams.get(route.upstream);
-  return route === undefined || upstream === undefined ? null : { route, upstream };
+function resolve(snapshot: Snapshot, route: Route, name: string): Destination | null {
+  const upstream = snapshot.upstreams.get(name);
+  return upstream === undefined ? null : { route, upstream };
 }
 
 /**
@@ -107,5 +110,6 @@ function manageDestination(asked: Asked): Destination {
   if (asked.endpoint.action !== 'model.manage' || upstream === undefined || servers.length > 1 || asked.model === null) {
     throw new Fault('model_not_found', 'There is no such model.', { param: 'model' });
   }
-  return { route: { name: asked.model, upstream: upstream.name, target: asked.model, fallback: [] }, upstream };
+  const route = { name: asked.model, upstream: upstream.name, target: asked.model, fallback: [], replicas: [], fallbackAnswer: null };
+  return { route, upstream };
 }

@@ -1,6 +1,7 @@
 import { Fault } from '@sallyport/core';
 import type { Dispatcher } from 'undici';
 import type { UpstreamCall, UpstreamHead } from './call.ts';
+import { DRAIN_BYTES, type DrainBudget } from './drain-budget.ts';
 import { describeFailure, type Failure } from './failure.ts';
 
 /** Bytes that may wait unread before the upstream's socket is paused. */
@@ -22,8 +23,17 @@ export class HttpCall implements UpstreamCall, Dispatcher.DispatchHandler {
   #state: 'asked' | 'answered' | 'ended' | 'failed' = 'asked';
   #failure: Failure | null = null;
   #timer: NodeJS.Timeout | null = null;
+  readonly #drain: DrainBudget | null;
+  /** Bytes taken from `#drain`. */
+  #drained = 0;
+  /** Told once when the upstream has sent all of its answer, read or not. */
+  onSent: (() => void) | null = null;
+  /** Told when the client is so far behind that the upstream has to wait for it. */
+  onBehind: ((isBehind: boolean) => void) | null = null;
 
-  constructor(totalTimeout: number) {
+  /** `drain`: what may be kept beyond `HIGH_WATER` for a slow client, or null where nobody waits for the server. */
+  constructor(totalTimeout: number, drain: DrainBudget | null = null) {
+    this.#drain = drain;
     this.#settleHead = Promise.withResolvers();
     this.head = this.#settleHead.promise;
     // A caller that has already left never looks at the head; its rejection is not an unhandled one.
@@ -57,6 +67,7 @@ export class HttpCall implements UpstreamCall, Dispatcher.DispatchHandler {
   }
 
   abort(why?: Fault): void {
+    if (this.#drained > 0) this.#giveBack();
     // Every call is aborted when its exchange is over; most have ended by then, and a fault costs a stack trace.
     if (this.#state === 'ended' || this.#state === 'failed') return;
     this.#fail(why ?? new Fault('client_closed_request', 'The request was cancelled.'));
@@ -90,13 +101,17 @@ export class HttpCall implements UpstreamCall, Dispatcher.DispatchHandler {
     }
     this.#chunks.push(chunk);
     this.#queued += chunk.length;
-    if (this.#queued > HIGH_WATER) controller.pause();
+    if (this.#queued > HIGH_WATER && !this.#keeps(chunk.length)) {
+      controller.pause();
+      this.onBehind?.(true);
+    }
   }
 
   onResponseEnd(): void {
     if (this.#state !== 'answered') return;
     this.#state = 'ended';
     this.#release();
+    this.onSent?.();
     this.#waiting?.resolve(null);
     this.#waiting = null;
   }
@@ -105,9 +120,25 @@ export class HttpCall implements UpstreamCall, Dispatcher.DispatchHandler {
     this.#fail(error);
   }
 
+  /** Whether so many bytes more may wait here although the client is behind. */
+  #keeps(bytes: number): boolean {
+    if (this.#drain === null || this.#drained + bytes > DRAIN_BYTES || !this.#drain.take(bytes)) return false;
+    this.#drained += bytes;
+    return true;
+  }
+
+  #giveBack(): void {
+    this.#drain?.give(this.#drained);
+    this.#drained = 0;
+  }
+
   #consumed(bytes: number): void {
     this.#queued -= bytes;
-    if (this.#controller?.paused && this.#queued <= HIGH_WATER / 2) this.#controller.resume();
+    if (this.#drained > 0 && this.#queued <= HIGH_WATER) this.#giveBack();
+    if (this.#controller?.paused && this.#queued <= HIGH_WATER / 2) {
+      this.#controller.resume();
+      this.onBehind?.(false);
+    }
   }
 
   #fail(error: Error): void {
@@ -120,6 +151,8 @@ export class HttpCall implements UpstreamCall, Dispatcher.DispatchHandler {
     this.#waiting?.reject(failure.fault);
     this.#waiting = null;
     this.#chunks = [];
+    this.#giveBack();
+    this.onBehind?.(false);
     this.onFailure?.(failure);
     if (this.#controller !== null && !this.#controller.aborted) this.#controller.abort(failure.fault);
   }

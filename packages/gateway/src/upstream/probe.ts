@@ -27,6 +27,7 @@ export async function probe(upstream: ConnectedUpstream, clock: Clock): Promise<
   try {
     const head = await call.head;
     if (head.status >= 500) upstream.health.failed(`status ${head.status}`, clock.now(), true);
+    else upstream.answered();
     while ((await call.next()) !== null);
   } catch {
     // The failure is already counted in the upstream's health; a probe has nobody else to tell.

@@ -1,30 +1,35 @@
 import type { Clock, Logger, Snapshot, Upstream } from '@sallyport/core';
 import type { Egress } from '@sallyport/egress';
+import type { Destination } from '../stage/facts.ts';
+import { DrainBudget } from './drain-budget.ts';
 import type { HealthReport } from './health.ts';
 import { checkTls } from './pinning.ts';
 import { probe } from './probe.ts';
 import { type ResolveSecret, readSecrets, sameSecrets, type UpstreamSecrets } from './secrets.ts';
-import { ConnectedUpstream } from './upstream.ts';
+import { ConnectedUpstream, type UpstreamPorts } from './upstream.ts';
 
 /** The connected upstreams of the current snapshot. A changed one is replaced; calls that run on the old one end in peace. */
 export class UpstreamRegistry implements AsyncDisposable {
   readonly #resolve: ResolveSecret;
-  readonly #egress: Egress;
+  readonly #ports: UpstreamPorts;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #connected = new Map<string, ConnectedUpstream>();
   readonly #closing = new Set<Promise<void>>();
   readonly #timer: NodeJS.Timeout | null;
+  #turn = 0;
 
   constructor(options: {
     readonly resolveSecret: ResolveSecret;
     readonly egress: Egress;
+    readonly onBreaker: UpstreamPorts['onBreaker'];
     readonly clock: Clock;
     readonly logger: Logger;
     readonly probeInterval?: number;
   }) {
     this.#resolve = options.resolveSecret;
-    this.#egress = options.egress;
+    const { egress, clock, onBreaker } = options;
+    this.#ports = { egress, clock, drain: new DrainBudget(), onBreaker };
     this.#clock = options.clock;
     this.#logger = options.logger;
     this.#timer = options.probeInterval === 0 ? null : setInterval(() => void this.probeAll(), options.probeInterval);
@@ -65,7 +70,7 @@ export class UpstreamRegistry implements AsyncDisposable {
     if (former !== null && sameSettings(settings, former.settings) && (given === null || sameSecrets(given, former.secrets))) return;
     if (former !== null) this.#retire(name, former);
     try {
-      const upstream = new ConnectedUpstream(settings, given ?? readSecrets(settings, this.#resolve), this.#egress, this.#clock, former);
+      const upstream = new ConnectedUpstream(settings, given ?? readSecrets(settings, this.#resolve), this.#ports, former);
       upstream.activate();
       this.#connected.set(name, upstream);
     } catch (error) {
@@ -80,6 +85,21 @@ export class UpstreamRegistry implements AsyncDisposable {
 
   reports(): HealthReport[] {
     return [...this.#connected.values()].map((upstream) => upstream.health.report(upstream.settings.name));
+  }
+
+  /** Destinations that stand for one model, the one that is expected to be done first before the others, those that are cut off last. */
+  order(destinations: readonly Destination[], cost: number): readonly Destination[] {
+    if (destinations.every(({ route }) => route.replicas.length === 0)) return destinations;
+    this.#turn += 1;
+    const ordered: Destination[] = [];
+    for (let at = 0; at < destinations.length; ) {
+      const route = destinations[at]?.route;
+      let end = at + 1;
+      while (end < destinations.length && destinations[end]?.route === route) end += 1;
+      ordered.push(...byLoad(destinations.slice(at, end), cost, this.#turn, (name) => this.#connected.get(name)));
+      at = end;
+    }
+    return ordered;
   }
 
   /** Asks every upstream whether it is there. Never throws; the outcome is in `reports`. */
@@ -102,6 +122,43 @@ export class UpstreamRegistry implements AsyncDisposable {
     }
     await Promise.all(this.#closing);
   }
+}
+
+/** Milliseconds by which two servers differ by chance. */
+const NOISE = 50;
+
+/**
+ * Least loaded first. A load is a time: the tokens outstanding with those of this request, at the server's pace of late. Of servers that
+ * are done within about the same time (twice it, or 50 ms) the one with fewer tokens outstanding is taken; equal ones take turns.
+ */
+function byLoad(
+  replicas: readonly Destination[],
+  cost: number,
+  turn: number,
+  connected: (name: string) => ConnectedUpstream | undefined,
+): Destination[] {
+  const first = turn % replicas.length;
+  const turned = [...replicas.slice(first), ...replicas.slice(0, first)];
+  const known = turned.map(({ upstream }) => connected(upstream.name)?.pace ?? 0).filter((pace) => pace > 0);
+  // Of a new server the best is expected, and no better than that: it must not be sent everything at once.
+  const expected = known.length === 0 ? 1 : Math.min(...known);
+  let left = turned.map((destination) => {
+    const server = connected(destination.upstream.name);
+    if (server === undefined || server.wait(destination.route.target) > 0) {
+      return { destination, load: Number.POSITIVE_INFINITY, outstanding: Number.POSITIVE_INFINITY };
+    }
+    return { destination, load: (server.outstanding + cost) * (server.pace || expected), outstanding: server.outstanding };
+  });
+  const ordered: Destination[] = [];
+  while (left.length > 0) {
+    const least = Math.min(...left.map(({ load }) => load));
+    const best = left
+      .filter(({ load }) => load <= Math.max(2 * least, least + NOISE))
+      .reduce((one, other) => (other.outstanding < one.outstanding ? other : one));
+    ordered.push(best.destination);
+    left = left.filter((one) => one !== best);
+  }
+  return ordered;
 }
 
 function sameSettings(a: Upstream, b: Upstream): boolean {

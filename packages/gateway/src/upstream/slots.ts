@@ -1,75 +1,124 @@
 import { Fault } from '@sallyport/core';
 import type { EndListener } from '../http/reply.ts';
+import { type Claim, FairQueue } from './fair-queue.ts';
 
 /** Subscribes to the end of whoever waits; returns the unsubscription. */
 export type OnGone = (listener: EndListener) => () => void;
 
-/** How many requests may wait for a slot, for each slot there is. */
-const WAITING_PER_SLOT = 32;
+/** How a wait in line went, for the client's headers. */
+export interface Waited {
+  /** How many were before it when it came. */
+  readonly position: number;
+  /** Milliseconds. */
+  readonly wait: number;
+}
 
 interface Waiter {
+  readonly claim: Claim;
   readonly granted: () => void;
   readonly refused: (fault: Fault) => void;
 }
 
-/** At most `limit` calls at a time; the rest wait in order, for a bounded time and in bounded number. */
-export class Slots {
-  readonly #wait: number;
-  readonly #queue = new Set<Waiter>();
-  #limit: number;
-  #busy = 0;
+export interface SlotSettings {
+  /** Calls at a time; may be `Infinity`. */
+  readonly limit: number;
+  /** How many may wait for each slot there is. */
+  readonly perSlot: number;
+  /** Longest wait, milliseconds. */
+  readonly wait: number;
+}
 
-  /** `limit` may be `Infinity`. `wait` is the longest a request waits, in milliseconds. */
-  constructor(limit: number, wait: number) {
-    this.#limit = limit;
-    this.#wait = wait;
+/** Weight of the newest of the times slots were held. */
+const NEWEST = 0.1;
+const LONGEST_RETRY = 300;
+
+/**
+ * At most `limit` calls at a time; the rest wait in fair order, for a bounded time and in bounded number. Where the line is full the
+ * tenant that fills it most gives up a place.
+ */
+export class Slots {
+  readonly #queue = new FairQueue<Waiter>();
+  #settings: SlotSettings;
+  #busy = 0;
+  /** Milliseconds a slot is held, a moving average; 0 while none was given back. */
+  #held = 0;
+
+  constructor(settings: SlotSettings) {
+    this.#settings = settings;
   }
 
-  /** Null where there was a slot, which is now taken; else resolves once one is. Rejects with `concurrency_exceeded`. `onGone` subscribes to the client leaving. */
-  take(onGone: OnGone): Promise<void> | null {
-    if (this.#busy >= this.#limit) return this.#turn(onGone);
+  get waiting(): number {
+    return this.#queue.size;
+  }
+
+  get busy(): number {
+    return this.#busy;
+  }
+
+  /** Null where there was a slot, which is now taken; else resolves once one is. Rejects with `concurrency_exceeded`. */
+  take(onGone: OnGone, claim: () => Claim): Promise<Waited> | null {
+    if (this.#busy >= this.#settings.limit) return this.#turn(onGone, claim());
     this.#busy += 1;
     return null;
   }
 
-  /** Gives a taken slot back. */
-  release(): void {
+  /** Gives a taken slot back, which was held for so many milliseconds. */
+  release(held: number): void {
     this.#busy -= 1;
+    this.#held = this.#held === 0 ? held : this.#held + NEWEST * (held - this.#held);
     this.#grant();
   }
 
   /** More slots are handed out at once; of fewer, those taken are given back in their own time. */
-  resize(limit: number): void {
-    this.#limit = limit;
+  resize(settings: SlotSettings): void {
+    this.#settings = settings;
     this.#grant();
   }
 
   /** Slots pass straight to the next in line, so a newcomer cannot overtake. */
   #grant(): void {
-    for (const next of this.#queue) {
-      if (this.#busy >= this.#limit) return;
+    while (this.#busy < this.#settings.limit) {
+      const next = this.#queue.next();
+      if (next === null) return;
       this.#busy += 1;
       next.granted();
     }
   }
 
-  #turn(onGone: OnGone): Promise<void> {
-    if (this.#queue.size >= this.#limit * WAITING_PER_SLOT) return Promise.reject(busy());
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
+  #turn(onGone: OnGone, claim: Claim): Promise<Waited> {
+    const { limit, perSlot, wait } = this.#settings;
+    if (this.#queue.size >= limit * perSlot) {
+      const last = this.#queue.lastOfLongest(claim);
+      if (last === null) return Promise.reject(this.#full(claim));
+      last.refused(this.#full(last.claim));
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<Waited>();
+    const position = this.#queue.ahead(claim) + 1;
+    const since = performance.now();
     const settle = (act: () => void): void => {
       clearTimeout(timer);
       forget();
-      this.#queue.delete(waiter);
+      this.#queue.remove(waiter);
       act();
     };
-    const waiter: Waiter = { granted: () => settle(resolve), refused: (fault) => settle(() => reject(fault)) };
-    const timer = setTimeout(() => waiter.refused(busy()), this.#wait);
+    const waiter: Waiter = {
+      claim,
+      granted: () => settle(() => resolve({ position, wait: performance.now() - since })),
+      refused: (fault) => settle(() => reject(fault)),
+    };
+    const timer = setTimeout(() => waiter.refused(this.#full(claim)), wait);
     const forget = onGone((why) => waiter.refused(why));
     this.#queue.add(waiter);
     return promise;
   }
-}
 
-function busy(): Fault {
-  return new Fault('concurrency_exceeded', 'The model is busy. Try again later.', { retryAfter: 2 });
+  /** The time to come back is when, at the pace of late, a place that is last in line now would be served. */
+  #full(claim: Claim): Fault {
+    const ahead = this.#queue.ahead(claim) + 1;
+    const seconds = Math.ceil((ahead * this.#held) / this.#settings.limit / 1000);
+    return new Fault('concurrency_exceeded', 'The model is busy. Try again later.', {
+      retryAfter: Math.min(LONGEST_RETRY, Math.max(1, seconds)),
+      detail: 'queue',
+    });
+  }
 }

@@ -1,12 +1,17 @@
-import type { Clock, Upstream } from '@sallyport/core';
+import { type Clock, Fault, type Upstream } from '@sallyport/core';
 import type { Egress } from '@sallyport/egress';
 import { buildConnector, Pool } from 'undici';
+import { Breaker, type BreakerState, type OnBreaker } from './breaker.ts';
+import type { DrainBudget } from './drain-budget.ts';
+import type { Claim } from './fair-queue.ts';
 import { UpstreamHealth } from './health.ts';
 import { HttpCall } from './http-call.ts';
 import { joinWrites } from './one-write.ts';
 import { tlsOptions } from './pinning.ts';
+import { RetryBudget } from './retry-budget.ts';
 import type { UpstreamSecrets } from './secrets.ts';
-import { type OnGone, Slots } from './slots.ts';
+import { Slot } from './slot.ts';
+import { type OnGone, type SlotSettings, Slots, type Waited } from './slots.ts';
 
 /** What is sent to an upstream: a path of our own table and headers of our own making, never a client's. */
 export interface UpstreamRequest {
@@ -21,35 +26,76 @@ export interface UpstreamRequest {
 const MAX_HEADER_BYTES = 64 * 1024;
 /** How long an idle connection is kept, milliseconds. */
 const KEEP_ALIVE = 30_000;
-/** Longest wait for a concurrency slot, milliseconds. */
-const SLOT_WAIT = 30_000;
+/** Weight of the newest of the times a token took. */
+const NEWEST = 0.1;
+/** Milliseconds in which the pace of a server that nobody asks is forgotten to a third. */
+const PACE_MEMORY = 10_000;
+
+/** What a request asks of a server. */
+export interface Ask {
+  /** The server's own name of the model. */
+  readonly target: string;
+  /** Tokens it is expected to take, at least 1. */
+  readonly cost: number;
+  readonly onGone: OnGone;
+  readonly claim: () => Claim;
+}
+
+/** What all upstreams of a process share. */
+export interface UpstreamPorts {
+  readonly egress: Egress;
+  readonly clock: Clock;
+  readonly drain: DrainBudget;
+  /** `model` is the server's own name, null where it is about the server as a whole. */
+  readonly onBreaker: (upstream: string, model: string | null, state: BreakerState, reason: string | null) => void;
+}
 
 /** A connected inference server: a pool of connections, its slots, its health. Redirects are never followed (undici follows none by itself). */
 export class ConnectedUpstream implements AsyncDisposable {
   readonly settings: Upstream;
   readonly secrets: UpstreamSecrets;
   readonly health: UpstreamHealth;
+  readonly budget: RetryBudget;
   readonly #pool: Pool;
   readonly #slots: Slots;
+  /** Whether the server can be reached at all. */
+  readonly #reach: Breaker;
+  /** By the server's own name of a model. */
+  readonly #breakers: Map<string, Breaker>;
+  readonly #onBreaker: (model: string | null) => OnBreaker;
   readonly #basePath: string;
   readonly #authorization: readonly string[];
   readonly #clock: Clock;
+  readonly #drain: DrainBudget;
   /** Exchanges that hold a slot or wait for one here. */
   #users = 0;
   #unused: PromiseWithResolvers<void> | null = null;
+  #outstanding = 0;
+  #pace = 0;
+  /** Monotonic milliseconds. */
+  #pacedAt = 0;
 
   /**
-   * `predecessor` is what was connected under this name before. Where it is the same server its slots and health go on being counted:
-   * a change of a credential or a timeout neither lets more calls in than the server takes nor forgets that it is down.
+   * `predecessor` is what was connected under this name before. Where it is the same server its slots, breakers and health go on being
+   * counted: a change of a credential or a timeout neither lets more calls in than the server takes nor forgets that it is down.
    */
-  constructor(settings: Upstream, secrets: UpstreamSecrets, egress: Egress, clock: Clock, predecessor: ConnectedUpstream | null = null) {
+  constructor(settings: Upstream, secrets: UpstreamSecrets, ports: UpstreamPorts, predecessor: ConnectedUpstream | null = null) {
+    const { egress, clock } = ports;
     const url = new URL(settings.url);
     const same = predecessor !== null && isSameServer(settings, predecessor.settings) ? predecessor : null;
-    const limit = settings.maxConcurrency ?? Number.POSITIVE_INFINITY;
     this.settings = settings;
     this.secrets = secrets;
     this.health = same?.health ?? new UpstreamHealth();
-    this.#slots = same === null ? new Slots(limit, SLOT_WAIT) : same.#slots;
+    this.budget = same?.budget ?? new RetryBudget();
+    this.#slots = same === null ? new Slots(slotsOf(settings)) : same.#slots;
+    this.#onBreaker = (model) => (state, reason) => ports.onBreaker(settings.name, model, state, reason);
+    this.#reach = new Breaker(settings.breaker, this.#onBreaker(null));
+    this.#breakers = new Map();
+    if (same !== null && sameBreaker(settings, same.settings)) {
+      this.#reach = same.#reach;
+      this.#breakers = same.#breakers;
+    }
+    this.#drain = ports.drain;
     this.#clock = clock;
     this.#basePath = url.pathname.replace(/\/+$/, '');
     this.#authorization = authorization(settings, secrets);
@@ -65,28 +111,78 @@ export class ConnectedUpstream implements AsyncDisposable {
     });
   }
 
-  /** Takes a concurrency slot, or waits for one. Rejects with `concurrency_exceeded`. */
-  acquire(onGone: OnGone): Slot | Promise<Slot> {
+  /**
+   * Takes leave of the breakers and a concurrency slot, or waits for one.
+   * Throws or rejects with `upstream_unavailable` where a breaker is open, with `concurrency_exceeded` where too many wait.
+   */
+  acquire(ask: Ask): Slot | Promise<Slot> {
+    this.#checkBreakers(ask.target);
     this.#users += 1;
-    const waiting = this.#slots.take(onGone);
-    if (waiting === null) return new Slot(() => this.#release());
+    this.#outstanding += ask.cost;
+    const waiting = this.#slots.take(ask.onGone, ask.claim);
+    if (waiting === null) return this.#admit(ask, null);
     return waiting.then(
-      () => new Slot(() => this.#release()),
+      (waited) => this.#admit(ask, waited),
       (error: unknown) => {
+        this.#outstanding -= ask.cost;
         this.#leave();
         throw error;
       },
     );
   }
 
-  /** Makes the number of slots that of the settings. For the one in use, once it is: a predecessor may share them. */
+  /** Makes the slots those of the settings. For the one in use, once it is: a predecessor may share them. */
   activate(): void {
-    this.#slots.resize(this.settings.maxConcurrency ?? Number.POSITIVE_INFINITY);
+    this.#slots.resize(slotsOf(this.settings));
+  }
+
+  /** Milliseconds until a call of the model may be made; 0 where one may be now. */
+  wait(target: string): number {
+    const now = this.#clock.monotonic();
+    return Math.max(this.#reach.wait(now), this.#breakers.get(target)?.wait(now) ?? 0);
+  }
+
+  /** Tokens of the calls that run or wait here. */
+  get outstanding(): number {
+    return this.#outstanding;
+  }
+
+  /** Milliseconds a token of a call has taken of late; 0 where nothing is known. Fades, so that a server that was slow is tried again. */
+  get pace(): number {
+    return this.#pace * Math.exp((this.#pacedAt - this.#clock.monotonic()) / PACE_MEMORY);
+  }
+
+  /** The state of its breakers: the first is the server's own, the rest those of models that are not closed. */
+  breakers(): { readonly model: string | null; readonly state: BreakerState }[] {
+    const models = [...this.#breakers].map(([model, { state }]) => ({ model, state }));
+    return [{ model: null, state: this.#reach.state }, ...models.filter(({ state }) => state !== 'closed')];
+  }
+
+  /** A probe was answered: a breaker that is open on the server may be tried at once. */
+  answered(): void {
+    const now = this.#clock.monotonic();
+    this.#reach.hint(now);
+    for (const breaker of this.#breakers.values()) breaker.hint(now);
+  }
+
+  /** Frees the slot when the server has sent everything, and cuts a client that keeps it waiting for long while others wait. */
+  watch(call: HttpCall, slot: Slot): void {
+    if (this.settings.maxConcurrency === null) return;
+    let timer: NodeJS.Timeout | undefined;
+    const look = (): void => {
+      if (this.#slots.waiting > 0) call.abort(tooSlow());
+      else timer = setTimeout(look, this.settings.queue.slowClient);
+    };
+    call.onBehind = (isBehind) => {
+      clearTimeout(timer);
+      if (isBehind) timer = setTimeout(look, this.settings.queue.slowClient);
+    };
+    call.onSent = () => slot.release();
   }
 
   /** Starts one attempt. Whether to try again is the caller's decision (`HttpCall.failure`). */
   call(request: UpstreamRequest): HttpCall {
-    const call = new HttpCall(this.settings.timeouts.total);
+    const call = new HttpCall(this.settings.timeouts.total, this.settings.maxConcurrency === null ? null : this.#drain);
     call.onFailure = (failure) => {
       if (failure.unhealthy) this.health.failed(failure.fault.detail ?? failure.fault.code, this.#clock.now());
     };
@@ -122,9 +218,36 @@ export class ConnectedUpstream implements AsyncDisposable {
     await this.#pool.destroy();
   }
 
-  #release(): void {
-    this.#slots.release();
-    this.#leave();
+  #checkBreakers(target: string): void {
+    const wait = this.wait(target);
+    if (wait > 0) throw cutOff(wait);
+  }
+
+  #admit(ask: Ask, waited: Waited | null): Slot {
+    const since = this.#clock.monotonic();
+    let breaker = this.#breakers.get(ask.target);
+    if (breaker === undefined) {
+      breaker = new Breaker(this.settings.breaker, this.#onBreaker(ask.target));
+      // Names come from the configuration, but for those of model management, which anybody who may manage can make up.
+      if (this.#breakers.size < MAX_BREAKERS) this.#breakers.set(ask.target, breaker);
+    }
+    const release = (): void => {
+      const held = this.#clock.monotonic() - since;
+      const pace = held / ask.cost;
+      this.#pace = this.#pace === 0 ? pace : this.#pace + NEWEST * (pace - this.#pace);
+      this.#pacedAt = since + held;
+      this.#outstanding -= ask.cost;
+      this.#slots.release(held);
+      this.#leave();
+    };
+    const reach = this.#reach.admit(since);
+    const leave = reach === 'refused' ? 'refused' : breaker.admit(since);
+    if (leave !== 'refused') {
+      return new Slot({ release, reach: [this.#reach, reach], breaker: [breaker, leave], clock: this.#clock, waited });
+    }
+    this.#reach.abandon(reach);
+    release();
+    throw cutOff(Math.max(1, this.wait(ask.target)));
   }
 
   #leave(): void {
@@ -133,19 +256,28 @@ export class ConnectedUpstream implements AsyncDisposable {
   }
 }
 
-/** A slot that is held until it is disposed. */
-class Slot implements Disposable {
-  #release: (() => void) | null;
+/** Models of one server whose breakers are kept. */
+const MAX_BREAKERS = 1_000;
 
-  constructor(release: () => void) {
-    this.#release = release;
-  }
+function cutOff(wait: number): Fault {
+  return new Fault('upstream_unavailable', 'The model is not available at the moment. Try again later.', {
+    retryAfter: Math.max(1, Math.ceil(wait / 1000)),
+    detail: 'breaker open',
+  });
+}
 
-  [Symbol.dispose](): void {
-    const release = this.#release;
-    this.#release = null;
-    release?.();
-  }
+function tooSlow(): Fault {
+  return new Fault('client_closed_request', 'The reply was not read fast enough while others waited for the model.', {
+    detail: 'slow reader',
+  });
+}
+
+function slotsOf({ maxConcurrency, queue }: Upstream): SlotSettings {
+  return { limit: maxConcurrency ?? Number.POSITIVE_INFINITY, ...queue };
+}
+
+function sameBreaker(a: Upstream, b: Upstream): boolean {
+  return a.breaker.failures === b.breaker.failures && a.breaker.open === b.breaker.open && a.breaker.maxOpen === b.breaker.maxOpen;
 }
 
 function isSameServer(a: Upstream, b: Upstream): boolean {

@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { answerJson, chatReply, eventually, RawConnection, requestBytes, ScriptedUpstream } from '@sallyport/testkit';
+import { chatBody, post, startHarness, upstream } from './harness.ts';
+
+const CHAT = '/v1/chat/completions';
+const timeouts = { connect: 500, firstByte: 20_000, idle: 20_000, total: 30_000 };
+
+describe('a server that many wait for', () => {
+  it('serves another tenant in its turn under a flood of 500, and says how long the wait was', async () => {
+    const order: string[] = [];
+    await using engine = await ScriptedUpstream.start({
+      behaviour: async (exchange) => {
+        order.push(JSON.parse((await exchange.request.body).toString()).user);
+        // Long enough for a line to form.
+        await new Promise((resolve) => setTimeout(resolve, 10));
+        await answerJson(chatReply('Hi', 'chat'))(exchange);
+      },
+    });
+    await using harness = await startHarness({
+      upstreams: [upstream(engine.url, { timeouts, maxConcurrency: 4, queue: { perSlot: 200, wait: 20_000, slowClient: 10_000 } })],
+    });
+    const quiet = harness.addKey({ tenant: 'quiet' });
+    const flood = Array.from({ length: 500 }, (_, index) => post(harness, CHAT, chatBody({ user: `flood-${index}` })));
+    await eventually('the flood has begun', () => order.length >= 20);
+    const before = order.length;
+    const answers = await Promise.all(
+      [0, 1, 2, 3].map((index) => post(harness, CHAT, chatBody({ user: `quiet-${index}` }), { authorization: `Bearer ${quiet}` })),
+    );
+    // By then each of the four has been served in its turn, every second place at the latest, but for those already under way.
+    const after = order.slice(before);
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      [200, 200, 200, 200],
+    );
+    const lastQuiet = Math.max(...[0, 1, 2, 3].map((index) => after.indexOf(`quiet-${index}`)));
+    assert.ok(lastQuiet < 60, `the last of four was ${lastQuiet}th of ${after.length} while ${500 - before} waited`);
+    const all = await Promise.all(flood);
+    assert.equal(all.filter(({ status }) => status === 200).length, 500);
+    const waited = all.filter(({ headers }) => headers.has('x-sallyport-queue-wait-ms'));
+    assert.ok(waited.length >= 100, String(waited.length));
+    assert.ok(waited.every(({ headers }) => Number(headers.get('x-sallyport-queue-position')) >= 1));
+  });
+
+  it('refuses at once where the line is full, from the tenant that fills it, with a time to come back', async () => {
+    const gate = Promise.withResolvers<void>();
+    await using engine = await ScriptedUpstream.start({
+      behaviour: async (exchange) => {
+        await gate.promise;
+        await answerJson(chatReply('Hi', 'chat'))(exchange);
+      },
+    });
+    await using harness = await startHarness({
+      upstreams: [upstream(engine.url, { timeouts, maxConcurrency: 2, queue: { perSlot: 5, wait: 20_000, slowClient: 10_000 } })],
+    });
+    const quiet = harness.addKey({ tenant: 'quiet' });
+    const flood = Array.from({ length: 40 }, () => post(harness, CHAT, chatBody()));
+    await eventually('the server is busy', () => engine.requests.length === 2);
+    await eventually('the line is full', () => harness.entries.filter(({ fault }) => fault === 'concurrency_exceeded').length === 28);
+    const mine = post(harness, CHAT, chatBody(), { authorization: `Bearer ${quiet}` });
+    await eventually(
+      'one of the flood made place',
+      () => harness.entries.filter(({ fault }) => fault === 'concurrency_exceeded').length === 29,
+    );
+    gate.resolve();
+    assert.equal((await mine).status, 200);
+    const refused = (await Promise.all(flood)).filter(({ status }) => status === 429);
+    assert.equal(refused.length, 29);
+    for (const { headers } of refused) assert.ok(Number(headers.get('retry-after')) >= 1);
+  });
+
+  it('a client that reads slowly holds no slot while the server is done, and is cut where it keeps others waiting', async () => {
+    const piece = `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model: 'chat', choices: [{ index: 0, delta: { content: 'x'.repeat(8_000) }, finish_reason: null }] })}\n\n`;
+    let pieces = 300;
+    await using engine = await ScriptedUpstream.start({
+      behaviour: async ({ request, response, signal }) => {
+        const body = JSON.parse((await request.body).toString());
+        if (body.stream !== true) {
+          response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(chatReply('Hi', 'chat')));
+          return;
+        }
+        response.writeHead(200, { 'content-type': 'text/event-stream' });
+        for (let i = 0; i < pieces && !signal.aborted; i += 1) {
+          if (!response.write(piece)) await new Promise((resolve) => response.once('drain', resolve).once('close', resolve));
+        }
+        response.end('data: [DONE]\n\n');
+      },
+    });
+    await using harness = await startHarness({
+      upstreams: [upstream(engine.url, { timeouts, maxConcurrency: 1, queue: { perSlot: 5, wait: 20_000, slowClient: 200 } })],
+      // The cut must be the queue's, not the connection's own.
+      snapshot: {},
+    });
+    const ask = async (): Promise<RawConnection> => {
+      const connection = await RawConnection.open({ port: harness.port });
+      const headers: [string, string][] = [
+        ['content-type', 'application/json'],
+        ['authorization', `Bearer ${harness.key}`],
+      ];
+      await connection.send(requestBytes({ target: CHAT, headers, body: chatBody({ stream: true }) }));
+      await connection.waitFor('xxx');
+      connection.socket.pause();
+      return connection;
+    };
+    // 2.4 MB fit into what is kept for it: the next is served although the first has read nothing.
+    await using first = await ask();
+    assert.equal((await post(harness, CHAT, chatBody())).status, 200);
+    assert.ok(first.received.length < 2_000_000);
+    first.socket.resume();
+    await first.waitFor('[DONE]');
+    // 40 MB do not.
+    pieces = 5_000;
+    await using second = await ask();
+    assert.equal((await post(harness, CHAT, chatBody())).status, 200);
+    second.socket.resume();
+    await second.closed;
+    await eventually('the ledger says why', () => harness.entries.some(({ detail }) => detail['reason'] === 'slow reader'));
+  });
+});
