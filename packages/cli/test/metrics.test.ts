@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
-import { answerJson, chatReply, chatStream, ScriptedUpstream, stream } from '@sallyport/testkit';
+import type { ScriptedUpstream } from '@sallyport/testkit';
+import { chatEngine } from './chat-engine.ts';
 import { type Serving, startServing } from './serving.ts';
 
 const PROMTOOL = '/usr/bin/promtool';
@@ -12,7 +13,7 @@ describe('metrics of a running installation', () => {
   let serving: Serving;
 
   before(async () => {
-    engine = await ScriptedUpstream.start({ behaviour: answerJson(chatReply('Hi', 'chat')) });
+    engine = await chatEngine();
     serving = await startServing(
       `upstreams:\n  - { name: engine, kind: vllm, url: "${engine.url}" }\nmodels:\n  - { name: chat, upstream: engine }\n`,
     );
@@ -25,7 +26,6 @@ describe('metrics of a running installation', () => {
       await answer.arrayBuffer();
     };
     await ask(serving.key);
-    engine.once(stream(chatStream(['one', ' two'], 'chat')));
     await ask(serving.key, { stream: true });
     await ask('sp_live_nobody');
   });

@@ -23,7 +23,7 @@ export { type ResolvedSecret, resolveSecret, SecretError, type SecretSource } fr
 export type { JsonSchema } from './config/shape.ts';
 export { type ScrapeTarget, scrapeEngines } from './metrics/engines.ts';
 export { type ExporterFigures, exporterFamilies } from './metrics/exporters.ts';
-export { CONTENT_TYPES, type Exposition, negotiate } from './metrics/exposition.ts';
+export { CONTENT_TYPES, type Exposition, negotiate, render } from './metrics/exposition.ts';
 export { hostFamilies } from './metrics/host.ts';
 export type { Family } from './metrics/instrument.ts';
 export { ProcessMetrics } from './metrics/process.ts';
