@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { exporterFamilies, render } from '@sallyport/control';
-import { run, ScriptedUpstream, temporaryDirectory } from '@sallyport/testkit';
+import { run, ScriptedUpstream, type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
+import { Authority } from '@sallyport/testkit/certificates';
 import { parse } from 'yaml';
 import { chatEngine } from './chat-engine.ts';
 import { type Serving, startServing } from './serving.ts';
@@ -126,6 +127,7 @@ describe('what rules and dashboards name', () => {
   let engine: ScriptedUpstream;
   let exporter: ScriptedUpstream;
   let serving: Serving;
+  let secrets: TemporaryDirectory;
   let names: ReadonlySet<string>;
 
   before(async () => {
@@ -139,8 +141,13 @@ describe('what rules and dashboards name', () => {
         response.end(['vllm:num_requests_running 1', 'vllm:num_requests_waiting 0', 'vllm:kv_cache_usage_perc 0.5', ...gpu, ''].join('\n'));
       },
     });
+    secrets = await temporaryDirectory();
+    const { cert, key } = await (await Authority.create()).issueClient();
+    writeFileSync(secrets.file('cert.pem'), cert, { mode: 0o600 });
+    writeFileSync(secrets.file('key.pem'), key, { mode: 0o600 });
     serving = await startServing(`upstreams:
   - { name: engine, kind: vllm, url: "${engine.url}" }
+  - { name: mutual, kind: vllm, url: "https://127.0.0.1:1", tls: { cert: "file:${secrets.file('cert.pem')}", key: "file:${secrets.file('key.pem')}" } }
 models:
   - { name: chat, upstream: engine }
 limits:
@@ -172,10 +179,11 @@ telemetry:
     // Receivers of the ledger need one to be configured: their families are asked for by themselves.
     const exporters = exporterFamilies([{ name: 'siem', lag: 0, lagMilliseconds: 0, delivered: 0, dead: 0, failure: null }]);
     const texts = [text, render(exporters, 'prometheus')].join('\n');
-    names = new Set([...texts.matchAll(/^([a-z_]+)(?:\{| )/gm)].map(([, name = '']) => name));
+    names = new Set([...texts.matchAll(/^([a-z_0-9]+)(?:\{| )/gm)].map(([, name = '']) => name));
   });
   after(async () => {
     await serving[Symbol.asyncDispose]();
+    await secrets[Symbol.asyncDispose]();
     await exporter[Symbol.asyncDispose]();
     await engine[Symbol.asyncDispose]();
   });
