@@ -35,3 +35,5 @@ export { SNAPSHOT_FILE, SnapshotCache } from './snapshot/cache.ts';
 export { type FeedOptions, type FeedStatus, SnapshotFeed, type SnapshotSource, type SourceState } from './snapshot/feed.ts';
 export { deserializeSnapshot, type SnapshotOrigin, type StoredSnapshot, serializeSnapshot } from './snapshot/file.ts';
 export { storeSource } from './snapshot/store-source.ts';
+export { OtlpExporter, type OtlpOptions } from './traces/otlp.ts';
+export { SamplingTracer, type TracerOptions } from './traces/tracer.ts';

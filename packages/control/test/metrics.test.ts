@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { ExchangeSample } from '@sallyport/core';
+import { type ExchangeSample, silentLogger } from '@sallyport/core';
+import { Egress, NO_EGRESS_SETTINGS } from '@sallyport/egress';
 import { readForeign, scrapeEngines } from '../src/metrics/engines.ts';
 import { negotiate, render } from '../src/metrics/exposition.ts';
 import { hostFamilies } from '../src/metrics/host.ts';
@@ -209,18 +210,25 @@ vllm:prompt_tokens_total{engine="0"} 1e9
     await using moved = await serveText('', { status: 302, headers: { location: good.url } });
     await using large = await serveText('x'.repeat((4 << 20) + 1));
     await using endless = await serveText(null);
-    const families = await scrapeEngines([
-      { name: 'good', kind: 'vllm', url: good.url },
-      { name: 'moved', kind: 'vllm', url: moved.url },
-      { name: 'large', kind: 'vllm', url: large.url },
-      { name: 'endless', kind: 'vllm', url: endless.url },
-      { name: 'gone', kind: 'vllm', url: 'http://127.0.0.1:1/metrics' },
-    ]);
+    const urls = [good, moved, large, endless].map(({ url }) => ({ url, private: true }));
+    await using egress = new Egress({ settings: NO_EGRESS_SETTINGS, resolveSecret: () => '', logger: silentLogger });
+    egress.name('telemetry', [...urls, { url: 'http://127.0.0.1:1', private: true }]);
+    const families = await scrapeEngines(
+      [
+        { name: 'good', kind: 'vllm', url: good.url },
+        { name: 'moved', kind: 'vllm', url: moved.url },
+        { name: 'large', kind: 'vllm', url: large.url },
+        { name: 'endless', kind: 'vllm', url: endless.url },
+        { name: 'gone', kind: 'vllm', url: 'http://127.0.0.1:1/metrics' },
+        { name: 'unnamed', kind: 'vllm', url: 'http://127.0.0.1:2/metrics' },
+      ],
+      egress,
+    );
     const text = render(families, 'prometheus');
     assert.match(text, /^sallyport_engine_requests_waiting\{engine="good"\} 3$/m);
     assert.deepEqual(
       [...text.matchAll(/^sallyport_scrape_up\{target="(\w+)"\} ([01])$/gm)].map(([, name, value]) => `${name} ${value}`),
-      ['good 1', 'moved 0', 'large 0', 'endless 0', 'gone 0'],
+      ['good 1', 'moved 0', 'large 0', 'endless 0', 'gone 0', 'unnamed 0'],
     );
   });
 });

@@ -1,4 +1,4 @@
-import { createServer } from 'node:http';
+import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 export interface TextServer extends AsyncDisposable {
@@ -19,6 +19,32 @@ export async function serveText(
   const { port } = server.address() as AddressInfo;
   return {
     url: `http://127.0.0.1:${port}/metrics`,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+export interface Collector extends AsyncDisposable {
+  readonly url: string;
+  readonly requests: { readonly path: string; readonly headers: IncomingHttpHeaders; readonly body: string }[];
+}
+
+/** Takes what is sent and answers with the statuses in turn, the last one for ever. */
+export async function serveCollector(statuses: readonly number[]): Promise<Collector> {
+  const requests: Collector['requests'] = [];
+  const server = createServer(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    requests.push({ path: request.url ?? '', headers: request.headers, body: Buffer.concat(chunks).toString() });
+    response.writeHead(statuses[Math.min(requests.length, statuses.length) - 1] ?? 200, { 'content-type': 'application/json' }).end('{}');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    requests,
     [Symbol.asyncDispose]: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

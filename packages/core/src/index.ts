@@ -8,5 +8,6 @@ export * from './ports.ts';
 export * from './principal.ts';
 export * from './snapshot.ts';
 export * from './text.ts';
+export * from './trace.ts';
 export * from './usage.ts';
 export * from './verdict.ts';

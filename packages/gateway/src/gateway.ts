@@ -2,7 +2,17 @@ import type { IncomingMessage } from 'node:http';
 import type { Http2ServerRequest } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import { Calibration, type CounterStore, clientAddress, JwksCache, type JwksSource, Limiter, MemoryStore } from '@sallyport/access';
-import { type Clock, Fault, type GuardSettings, type Logger, type Meter, type Random, type Snapshot, type Upstream } from '@sallyport/core';
+import {
+  type Clock,
+  Fault,
+  type GuardSettings,
+  type Logger,
+  type Meter,
+  type Random,
+  type Snapshot,
+  type Tracer,
+  type Upstream,
+} from '@sallyport/core';
 import type { Egress } from '@sallyport/egress';
 import { compileGuard } from '@sallyport/guard';
 import { renderFault } from '@sallyport/wire';
@@ -44,6 +54,8 @@ export interface GatewayOptions {
   readonly ledger: LedgerPort & { failing(): boolean };
   readonly resolveSecret: ResolveSecret;
   readonly meter: Meter;
+  /** Follows exchanges across services; nothing is traced without it. */
+  readonly tracer?: Tracer | null;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: Random;
@@ -97,7 +109,7 @@ export class Gateway implements AsyncDisposable {
     this.#jwks = new JwksCache(options.jwks, clock);
     this.#limiter = new Limiter(options.counters ?? new MemoryStore(clock));
     this.#ids = new RequestIds(random);
-    const recorder = { ledger, strangers: this.#strangers, meter, clock, running: this.#running };
+    const recorder = { ledger, strangers: this.#strangers, meter, clock, tracer: options.tracer ?? null, running: this.#running };
     this.#door = { upstreams: this.#upstreams, ledger, recorder, clock, random, logger, keyUsed: options.keyUsed ?? (() => undefined) };
   }
 

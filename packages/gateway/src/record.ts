@@ -9,6 +9,8 @@ import {
   type Meter,
   type Outcome,
   type Principal,
+  type Trace,
+  type Tracer,
   type Upstream,
   type UpstreamKind,
   type Usage,
@@ -29,6 +31,8 @@ export interface RecorderPorts {
   readonly strangers: Strangers;
   readonly meter: Meter;
   readonly clock: Clock;
+  /** Null where nothing is traced. */
+  readonly tracer: Tracer | null;
   /** Exchanges of known callers that have not ended. */
   readonly running: Set<ExchangeRecord>;
 }
@@ -62,6 +66,9 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
   #pausedAt: number | null = null;
   #waited = 0;
   #firstByteAt = 0;
+  #askedAt = 0;
+  /** Undefined until somebody asks: whether an exchange is traced may depend on who it is. */
+  #trace: Trace | null | undefined;
   #concluded = false;
 
   constructor(incoming: Incoming, ports: RecorderPorts) {
@@ -127,6 +134,24 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
     this.#provider = kind;
     this.#attempts += 1;
     this.pause();
+    if (this.#attempts === 1 && this.#pausedAt !== null) this.#askedAt = this.#pausedAt;
+  }
+
+  /** What the upstream gets so that it can go on with the trace; most exchanges have none. */
+  traceHeaders(): readonly string[] {
+    return this.#traced()?.headers ?? NO_HEADERS;
+  }
+
+  #traced(): Trace | null {
+    const { tracer } = this.#ports;
+    if (tracer === null) return null;
+    if (this.#trace === undefined) {
+      // The client's headers: the tracer takes nothing of them but what has the specified form.
+      const { traceparent, tracestate } = this.#incoming.headers;
+      const state = Array.isArray(tracestate) ? tracestate.join(',') : tracestate;
+      this.#trace = tracer.begin(Array.isArray(traceparent) ? undefined : traceparent, state, this.#principal !== null);
+    }
+    return this.#trace;
   }
 
   /** The route's own text is answered in place of the model. */
@@ -170,10 +195,11 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
     const now = this.#ports.clock.monotonic();
     const total = now - this.#incoming.startedAt;
     const ttft = this.#firstByteAt === 0 ? null : this.#firstByteAt - this.#incoming.startedAt;
+    const trace = this.#traced();
     this.#ports.meter.inFlight(-1);
     this.#ports.meter.exchange({
       id: this.#principal === null ? null : this.#incoming.id,
-      trace: null,
+      trace: trace?.sampled === true ? trace.id : null,
       endpoint: this.#endpoint,
       model: this.#upstream === null ? '-' : this.#modelLabel,
       provider: this.#provider,
@@ -186,9 +212,21 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
       inputTokens: usage?.input ?? 0,
       outputTokens: usage?.output ?? 0,
     });
+    const facts = trace?.sampled === true || this.#principal !== null ? this.#facts(outcome, fault, usage, total, ttft) : null;
+    if (trace?.sampled === true && facts !== null) {
+      const askedAfter = this.#askedAt === 0 ? null : this.#askedAt - this.#incoming.startedAt;
+      this.#ports.tracer?.end(trace, {
+        facts,
+        status: fault?.status ?? 200,
+        provider: this.#provider,
+        streamed: this.#streamed,
+        askedAfter,
+      });
+    }
     // A stranger's requests are counted, not written one by one: who has no credential must not be able to fill the disk.
-    if (this.#principal === null) this.#ports.strangers.count(fault?.detail ?? fault?.code ?? outcome, this.#incoming.source.ip);
-    else await this.#append(this.#facts(outcome, fault, usage, total, ttft));
+    if (facts === null || this.#principal === null)
+      this.#ports.strangers.count(fault?.detail ?? fault?.code ?? outcome, this.#incoming.source.ip);
+    else await this.#append(facts);
   }
 
   /** Only for an exchange that ended in a way nobody foresaw: every known path has concluded. */
@@ -248,6 +286,8 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
 function withdrawn({ rule }: Extract<Decision, { effect: 'deny' }>): Fault {
   return new Fault('invalid_api_key', 'The permission for this request was withdrawn while it ran.', { detail: `withdrawn: ${rule}` });
 }
+
+const NO_HEADERS: readonly string[] = Object.freeze([]);
 
 /** Milliseconds with three decimals. */
 function round(milliseconds: number): number {

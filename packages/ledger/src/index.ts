@@ -28,7 +28,16 @@ export {
   proveInclusion,
   verifyEntryProof,
 } from './proof.ts';
-export { type EntryFilter, parseEntry, type ReadEntry, readEntries, readUnconcluded, UnreadableEntry } from './read.ts';
+export {
+  buildIndexes,
+  type EntryFilter,
+  parseEntry,
+  type ReadEntry,
+  type ReadOptions,
+  readEntries,
+  readUnconcluded,
+  UnreadableEntry,
+} from './read.ts';
 export { LogDamaged } from './recovery.ts';
 export type { Retention } from './retention.ts';
 export { SealBroken, SealedBodies, type SealedBodiesOptions } from './sealed.ts';

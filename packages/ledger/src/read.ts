@@ -3,7 +3,8 @@ import type { EntryKind, Outcome } from '@sallyport/core';
 import type { Entry } from './entry.ts';
 import { parseLine } from './line.ts';
 import { listLogs } from './recovery.ts';
-import { listSegments, readSegment, type Segment } from './segment.ts';
+import { listSegments, readLinesAt, readSegment, type Segment } from './segment.ts';
+import { IndexBuilder, indexPath, pruneIndexes, SegmentIndex, type Term, writeIndex } from './segment-index.ts';
 
 /** Which entries to read; every given condition has to hold. Names are compared exactly. */
 export interface EntryFilter {
@@ -34,6 +35,11 @@ export interface EntryFilter {
   readonly last?: number;
 }
 
+/** Whether closed segments are looked up in their indexes, which are made where they are missing (docs/ledger.md, 'The index'). */
+export interface ReadOptions {
+  readonly index?: boolean;
+}
+
 /** An entry and the log it stands in. */
 export interface ReadEntry {
   readonly log: string;
@@ -50,10 +56,14 @@ export class UnreadableEntry extends Error {
  * being written up to the moment of the call, and does not verify: `verifyLedger` does.
  * @throws {UnreadableEntry}
  */
-export async function* readEntries(directory: string, filter: EntryFilter = {}): AsyncGenerator<ReadEntry> {
+export async function* readEntries(
+  directory: string,
+  filter: EntryFilter = {},
+  { index = true }: ReadOptions = {},
+): AsyncGenerator<ReadEntry> {
   const logs = (await listLogs(directory)).filter((log) => filter.logs?.includes(basename(log)) ?? true);
-  if (filter.last === undefined) yield* merge(logs.map((log) => readLog(log, filter)));
-  else yield* lastOf(logs, filter, filter.last);
+  if (filter.last === undefined) yield* merge(logs.map((log) => readLog(log, filter, index)));
+  else yield* lastOf(logs, filter, filter.last, index);
 }
 
 /** Exchanges on record as open (`Ledger.open`) whose end is not: under way at the moment, or cut off by a crash. */
@@ -88,14 +98,16 @@ async function* merge(logs: readonly AsyncGenerator<ReadEntry>[]): AsyncGenerato
 }
 
 /** From the newest segments backwards, so that a `tail` of a large ledger reads little of it. */
-async function* lastOf(logs: readonly string[], filter: EntryFilter, count: number): AsyncGenerator<ReadEntry> {
+async function* lastOf(logs: readonly string[], filter: EntryFilter, count: number, index: boolean): AsyncGenerator<ReadEntry> {
   const found: ReadEntry[] = [];
   for (const log of logs) {
     let tail: ReadEntry[] = [];
-    for (const segment of (await listSegments(log)).reverse()) {
+    const segments = await listSegments(log);
+    for (const segment of segments.toReversed()) {
       if (tail.length >= count) break;
       const part: ReadEntry[] = [];
-      for await (const entry of readSegments(log, [segment], filter)) part.push(entry);
+      const closed = index && segment !== segments.at(-1);
+      for await (const entry of readIndexed(log, segment, filter, closed)) part.push(entry);
       tail = [...part.slice(-count), ...tail].slice(-count);
     }
     found.push(...tail);
@@ -105,26 +117,106 @@ async function* lastOf(logs: readonly string[], filter: EntryFilter, count: numb
   yield* found.slice(-count);
 }
 
-async function* readLog(log: string, filter: EntryFilter): AsyncGenerator<ReadEntry> {
-  yield* readSegments(log, await listSegments(log), filter);
+async function* readLog(log: string, filter: EntryFilter, index: boolean): AsyncGenerator<ReadEntry> {
+  const segments = await listSegments(log);
+  for (const segment of segments) yield* readIndexed(log, segment, filter, index && segment !== segments.at(-1));
 }
 
-async function* readSegments(log: string, segments: readonly Segment[], filter: EntryFilter): AsyncGenerator<ReadEntry> {
+/**
+ * What matches in one segment. `indexed` for a closed one: its index says where to look, and is made on the way where there is none.
+ * The index is not trusted: each line it leads to is read and compared.
+ */
+async function* readIndexed(log: string, segment: Segment, filter: EntryFilter, indexed: boolean): AsyncGenerator<ReadEntry> {
+  if (!indexed) return yield* scanSegment(log, segment, filter, null);
+  const path = indexPath(log, segment);
+  await using index = await SegmentIndex.open(path);
+  if (index === null) {
+    const builder = new IndexBuilder();
+    yield* scanSegment(log, segment, filter, builder);
+    await writeIndex(path, builder);
+    return;
+  }
+  if (filter.since !== undefined && index.last < Date.parse(filter.since)) return;
+  if (filter.until !== undefined && index.first >= Date.parse(filter.until)) return;
+  const terms = filterTerms(filter);
+  const found = terms.length === 0 ? null : await index.find(terms);
+  if (found === null || found.length === index.entries) return yield* scanSegment(log, segment, filter, null);
+  if (found.length === 0) return;
   const name = basename(log);
-  const needles = needlesOf(filter);
-  for (const segment of segments) {
-    let number = 0;
-    for await (const { lines } of readSegment(segment)) {
-      for (const line of lines) {
-        number++;
-        // Most lines of a query do not match, and a search in the text is a tenth of parsing it.
-        if (!needles.every((needle) => line.includes(needle))) continue;
-        const entry = parseEntry(line);
-        if (entry === null) throw new UnreadableEntry(`${name}: line ${number} of the segment from ${segment.first} is not an entry`);
-        if (matches(entry, filter)) yield { log: name, entry };
+  for await (const line of readLinesAt(segment, found)) {
+    const entry = entryOf(line, name, segment);
+    if (matches(entry, filter)) yield { log: name, entry };
+  }
+}
+
+/** Makes the missing indexes of closed segments, and removes those of segments that are no more. */
+export async function buildIndexes(
+  directory: string,
+  onProgress: (entries: number) => void = () => {},
+): Promise<{ readonly built: number; readonly entries: number }> {
+  let built = 0;
+  let entries = 0;
+  for (const log of await listLogs(directory)) {
+    const segments = await listSegments(log);
+    await pruneIndexes(log, segments);
+    for (const segment of segments.slice(0, -1)) {
+      await using known = await SegmentIndex.open(indexPath(log, segment));
+      if (known !== null) continue;
+      const builder = new IndexBuilder();
+      for await (const { lines } of readSegment(segment)) {
+        for (const line of lines) builder.add(entryOf(line, basename(log), segment));
+        entries += lines.length;
+        onProgress(entries);
       }
+      if (await writeIndex(indexPath(log, segment), builder)) built += 1;
     }
   }
+  return { built, entries };
+}
+
+async function* scanSegment(log: string, segment: Segment, filter: EntryFilter, builder: IndexBuilder | null): AsyncGenerator<ReadEntry> {
+  const name = basename(log);
+  const needles = needlesOf(filter);
+  for await (const { lines } of readSegment(segment)) {
+    for (const line of lines) {
+      // Most lines of a query do not match, and a search in the text is a tenth of parsing it.
+      const candidate = needles.every((needle) => line.includes(needle));
+      if (!candidate && builder === null) continue;
+      const entry = entryOf(line, name, segment);
+      builder?.add(entry);
+      if (candidate && matches(entry, filter)) yield { log: name, entry };
+    }
+  }
+}
+
+function entryOf(line: string, log: string, segment: Segment): Entry {
+  const entry = parseEntry(line);
+  if (entry === null) throw new UnreadableEntry(`${log}: a line of the segment from ${segment.first} is not an entry`);
+  return entry;
+}
+
+/** What the index knows of a filter; times and the log are looked at elsewhere. */
+function filterTerms(filter: EntryFilter): Term[] {
+  const fields = [
+    'id',
+    'kind',
+    'principal',
+    'tenant',
+    'credential',
+    'ip',
+    'action',
+    'resource',
+    'model',
+    'outcome',
+    'fault',
+    'finding',
+    'digest',
+    'detail',
+  ] as const;
+  return fields.flatMap((field): Term[] => {
+    const value = filter[field];
+    return value === undefined ? [] : [[field, value]];
+  });
 }
 
 /** The line as an entry, or null where it is not one. */

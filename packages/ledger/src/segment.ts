@@ -14,8 +14,13 @@ export interface Segment {
   readonly compressed: boolean;
 }
 
+/** A segment's file name without its suffix. */
+export function segmentName(first: number): string {
+  return String(first).padStart(16, '0');
+}
+
 export function segmentPath(log: string, first: number): string {
-  return join(log, 'segments', `${String(first).padStart(16, '0')}.jsonl`);
+  return join(log, 'segments', `${segmentName(first)}.jsonl`);
 }
 
 /** In order. Where a crash left a segment both plain and compressed, the plain one counts. */
@@ -50,12 +55,8 @@ const LONGEST_LINE = 1 << 18;
 
 /** Reads a segment in blocks of about a mebibyte. The bytes are as trustworthy as the disk. */
 export async function* readSegment(segment: Segment): AsyncGenerator<LineBlock> {
-  // Opened first: once open, a segment that is compressed meanwhile stays readable.
-  const { handle, compressed } = await openSegment(segment);
-  const file = handle.createReadStream({ highWaterMark: 1 << 20 });
-  const chunks: AsyncIterable<Buffer> = compressed ? decompressed(file) : file;
   let rest: Buffer = NOTHING;
-  for await (const chunk of chunks) {
+  for await (const chunk of readChunks(segment)) {
     const end = chunk.lastIndexOf(NEWLINE);
     if (end < 0) {
       rest = Buffer.concat([rest, chunk]);
@@ -68,6 +69,40 @@ export async function* readSegment(segment: Segment): AsyncGenerator<LineBlock> 
     rest = Buffer.from(chunk.subarray(end + 1));
   }
   if (rest.length > 0) yield { lines: [], rest };
+}
+
+/** The lines at the given positions (ascending, from 0), decoded alone: the others are only counted. */
+export async function* readLinesAt(segment: Segment, positions: readonly number[]): AsyncGenerator<string> {
+  let line = 0;
+  let wanted = 0;
+  let begun: Buffer[] = [];
+  for await (const chunk of readChunks(segment)) {
+    let start = 0;
+    while (wanted < positions.length) {
+      const end = chunk.indexOf(NEWLINE, start);
+      const isWanted = line === positions[wanted];
+      if (end < 0) {
+        if (isWanted) begun.push(Buffer.from(chunk.subarray(start)));
+        break;
+      }
+      if (isWanted) {
+        yield* decodeLines(Buffer.concat([...begun, chunk.subarray(start, end)]));
+        begun = [];
+        wanted += 1;
+      }
+      start = end + 1;
+      line += 1;
+    }
+    if (wanted === positions.length) return;
+  }
+}
+
+/** The bytes of a segment, decompressed. */
+async function* readChunks(segment: Segment): AsyncGenerator<Buffer> {
+  // Opened first: once open, a segment that is compressed meanwhile stays readable.
+  const { handle, compressed } = await openSegment(segment);
+  const file = handle.createReadStream({ highWaterMark: 1 << 20 });
+  yield* compressed ? decompressed(file) : (file as AsyncIterable<Buffer>);
 }
 
 async function openSegment({ path, compressed }: Segment): Promise<{ handle: FileHandle; compressed: boolean }> {

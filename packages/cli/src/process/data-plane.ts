@@ -57,6 +57,7 @@ export async function startDataPlane(installation: Installation, store: Store | 
     ledger: telemetry.ledger,
     resolveSecret: (reference) => resolveSecret(reference).value,
     meter: telemetry.meter,
+    tracer: telemetry.tracer,
     logger,
     clock,
     random,

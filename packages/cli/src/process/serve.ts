@@ -50,7 +50,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   // At once: they exist from here on and cannot be had again, whether or not the ports can be bound.
   if (made !== null) tell(issued(made, process.stderr.isTTY));
   await using exporters = ExporterThread.start(config, logger, options.logLevel);
-  using telemetry = startTelemetry(installation, exporters);
+  await using telemetry = startTelemetry(installation, exporters);
   await using data = half === 'control' ? null : await startDataPlane(installation, store?.store ?? null, telemetry);
   if (data !== null) refresh = async () => void (await data.feed.refresh());
   await using admin =

@@ -5,13 +5,17 @@ import {
   hostFamilies,
   installationFamilies,
   negotiate,
+  OtlpExporter,
+  type OtlpOptions,
   ProcessMetrics,
   PrometheusMeter,
   resolveSecret,
+  SamplingTracer,
   SecretError,
   scrapeEngines,
 } from '@sallyport/control';
-import type { Snapshot } from '@sallyport/core';
+import type { Snapshot, Tracer } from '@sallyport/core';
+import { Egress } from '@sallyport/egress';
 import type { LedgerPort } from '@sallyport/gateway';
 import type { Installation } from '../installation.ts';
 import { VERSION } from '../version.ts';
@@ -25,8 +29,10 @@ export interface DataPlaneState {
 }
 
 /** What a process measures of itself, whichever halves it runs. */
-export interface Telemetry extends Disposable {
+export interface Telemetry extends AsyncDisposable {
   readonly meter: PrometheusMeter;
+  /** Null where nothing is traced. */
+  readonly tracer: Tracer | null;
   /** The ledger, its appends timed. */
   readonly ledger: LedgerPort & { failing(): boolean };
   /** The data plane, once it runs. */
@@ -39,6 +45,8 @@ export interface Telemetry extends Disposable {
 export function startTelemetry(installation: Installation, exporters: ExporterThread | null): Telemetry {
   const { config, home, ledger, clock } = installation;
   const own = new ProcessMetrics();
+  const egress = openEgress(installation);
+  let otlp: OtlpExporter | null = null;
   let data: DataPlaneState | null = null;
   let certificates = readCertificates(config);
   const volumes = new Map([
@@ -62,10 +70,16 @@ export function startTelemetry(installation: Installation, exporters: ExporterTh
     () => exporterFamilies(exporters?.status() ?? []),
     () => own.collect(),
     () => hostFamilies(volumes),
-    () => scrapeEngines(config.telemetry.scrape),
+    () => scrapeEngines(config.telemetry.scrape, egress),
+    () => otlp?.families() ?? [],
   ]);
+  const { traces } = config.telemetry;
+  otlp = startOtlp(installation, egress, () => meter.collect());
+  const kept = otlp;
+  const tracer = traces === null || kept === null ? null : new SamplingTracer({ ...traces, clock, keep: (spans) => kept.keep(spans) });
   return {
     meter,
+    tracer,
     ledger: {
       append: async (facts) => {
         const began = clock.monotonic();
@@ -89,8 +103,41 @@ export function startTelemetry(installation: Installation, exporters: ExporterTh
       certificates = readCertificates(next);
     },
     render: (accept) => meter.render(negotiate(accept)),
-    [Symbol.dispose]: () => own[Symbol.dispose](),
+    [Symbol.asyncDispose]: async () => {
+      own[Symbol.dispose]();
+      await kept?.[Symbol.asyncDispose]();
+      await egress[Symbol.asyncDispose]();
+    },
   };
+}
+
+/** The way out to what `telemetry` names, and to nothing else; inference servers live in private networks. */
+function openEgress({ config, logger }: Installation): Egress {
+  const egress = new Egress({ settings: config.egress, resolveSecret: (reference) => resolveSecret(reference).value, logger });
+  const { scrape, otlp } = config.telemetry;
+  const urls = [...scrape.map(({ url }) => url), ...(otlp === null ? [] : [otlp.url])];
+  egress.name(
+    'telemetry',
+    urls.map((url) => ({ url, private: true })),
+  );
+  return egress;
+}
+
+/** Throws `SecretError` where the credential cannot be read. */
+function startOtlp({ config, clock, logger, random }: Installation, egress: Egress, collect: OtlpOptions['metrics']): OtlpExporter | null {
+  const { otlp } = config.telemetry;
+  if (otlp === null) return null;
+  return new OtlpExporter({
+    url: otlp.url,
+    authorization: otlp.authorization === null ? null : resolveSecret(otlp.authorization).value,
+    version: VERSION,
+    instance: Buffer.from(random.bytes(16)).toString('hex'),
+    metrics: otlp.metrics ? collect : null,
+    interval: otlp.interval,
+    egress,
+    clock,
+    logger,
+  });
 }
 
 /** Public certificates only, by what they are for. One that cannot be read is left out: who needs it has said so. */

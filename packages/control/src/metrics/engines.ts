@@ -1,3 +1,4 @@
+import type { Egress } from '@sallyport/egress';
 import type { Family, Series } from './instrument.ts';
 
 /** What serves the numbers: a model server's own `/metrics`, or an exporter beside its graphics cards. */
@@ -86,9 +87,9 @@ interface Reading {
  * Reads what model servers and graphics card exporters publish, when somebody reads our metrics: their texts are foreign, so of each
  * only named numbers are taken, with labels of our own. A target that does not answer in two seconds is down for this reading.
  */
-export async function scrapeEngines(targets: readonly ScrapeTarget[]): Promise<readonly Family[]> {
+export async function scrapeEngines(targets: readonly ScrapeTarget[], egress: Pick<Egress, 'request'>): Promise<readonly Family[]> {
   if (targets.length === 0) return [];
-  const read = await Promise.all(targets.map(async (target) => ({ target, readings: await scrape(target) })));
+  const read = await Promise.all(targets.map(async (target) => ({ target, readings: await scrape(target, egress) })));
   const series = new Map<keyof typeof HELP, Series[]>();
   for (const { target, readings } of read) {
     for (const { to, gpu, value } of readings ?? []) {
@@ -109,21 +110,10 @@ export async function scrapeEngines(targets: readonly ScrapeTarget[]): Promise<r
   ];
 }
 
-async function scrape({ kind, url }: ScrapeTarget): Promise<readonly Reading[] | null> {
+async function scrape({ kind, url }: ScrapeTarget, egress: Pick<Egress, 'request'>): Promise<readonly Reading[] | null> {
   try {
-    const answer = await fetch(url, { redirect: 'error', signal: AbortSignal.timeout(TIMEOUT), headers: { accept: 'text/plain' } });
-    if (!answer.ok || answer.body === null) {
-      await answer.body?.cancel();
-      return null;
-    }
-    const chunks: Uint8Array[] = [];
-    let size = 0;
-    for await (const chunk of answer.body) {
-      size += chunk.length;
-      if (size > MAX_BYTES) return null;
-      chunks.push(chunk);
-    }
-    return readForeign(Buffer.concat(chunks).toString('latin1'), kind);
+    const { status, body } = await egress.request(url, { timeout: TIMEOUT, maxBytes: MAX_BYTES, headers: { accept: 'text/plain' } });
+    return status === 200 ? readForeign(body.toString('latin1'), kind) : null;
   } catch {
     return null;
   }

@@ -124,7 +124,7 @@ async function ask(
   const isTranslated = !isNative(upstream.kind, cleared.endpoint.id);
   if (isTranslated && cleared.endpoint.id === 'ollama.show') return begun(cleared, composeDescription(cleared), route.name, null, record);
   const translated = isTranslated ? translate(cleared, { route, upstream }, door) : null;
-  const request = translated?.request ?? compose(cleared, route.target, upstream.kind === 'anthropic');
+  const request = traced(translated?.request ?? compose(cleared, route.target, upstream.kind === 'anthropic'), record.traceHeaders());
   const { reply } = cleared.incoming;
   const acquired = connected.acquire({
     target: route.target,
@@ -143,6 +143,10 @@ async function ask(
     slot[Symbol.dispose]();
     throw error;
   }
+}
+
+function traced(request: UpstreamRequest, headers: readonly string[]): UpstreamRequest {
+  return headers.length === 0 ? request : { ...request, headers: [...request.headers, ...headers] };
 }
 
 function queueHeaders({ position, wait }: Waited): readonly string[] {
