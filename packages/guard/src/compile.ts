@@ -7,7 +7,7 @@ import { GuardConfigError, type GuardConfigIssue } from './error.ts';
 import type { Guard, Stage, TextContext, TextWindow } from './guard.ts';
 import { FoldedScanner } from './normalise/folded-scanner.ts';
 import { DEFAULT_MAX_MATCH, patternProblem } from './pattern/pattern-set.ts';
-import { personalProblems, tokenises } from './personal/settings.ts';
+import { isPersonal, personalProblems, tokenises } from './personal/settings.ts';
 import { Naming } from './window/naming.ts';
 import type { Placeholders } from './window/placeholders.ts';
 import { RestoreScanner } from './window/restore-scanner.ts';
@@ -127,9 +127,9 @@ function checkDeny(deny: readonly DenyPattern[], issues: GuardConfigIssue[]): vo
 
 function checkPersonal(settings: GuardSettings, issues: GuardConfigIssue[]): void {
   issues.push(...personalProblems(settings.pii));
-  const isUsed = [...settings.input, ...settings.output].some((item) => /^pii(?::|$)/.test(item));
+  const isUsed = [...settings.input, ...settings.output].some(isPersonal);
   if (settings.pii !== undefined && !isUsed) {
-    issues.push({ path: 'guards.pii', expected: '`pii` in guards.input or guards.output', got: 'neither' });
+    issues.push({ path: 'guards.pii', expected: '`pii` or `entities` in guards.input or guards.output', got: 'neither' });
   }
 }
 

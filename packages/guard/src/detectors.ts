@@ -2,9 +2,10 @@ import type { GuardSettings } from '@sallyport/core';
 import { CharacterDetector } from './detect/characters.ts';
 import type { Action, Label, Reader } from './detect/detector.ts';
 import { LengthDetector } from './detect/length.ts';
+import { EntityDetector } from './entities/entities.ts';
 import { ExfiltrationDetector } from './exfiltration/exfiltration.ts';
 import { classifierDetector, ruleDetector } from './injection/injection.ts';
-import { personalDetector } from './personal/personal.ts';
+import { personalDetector, webAddressDetector } from './personal/personal.ts';
 import { SystemPromptDetector } from './prompt/system-prompt.ts';
 import { secretsDetector } from './secrets/secrets.ts';
 
@@ -72,6 +73,18 @@ export const ENTRIES: readonly DetectorEntry[] = [
     actions: ['block', 'redact', 'tokenise', 'hash', 'flag'],
     defaults: { input: 'redact', output: 'redact, flag in tool arguments' },
     make: (action, _side, settings, maxHold, form) => [{ reads: 'both', detector: personalDetector(action, form, settings, maxHold) }],
+  },
+  {
+    name: 'entities',
+    description:
+      'people, places, postal addresses, organisations, titles, ages, nationalities, dates, by a trained tagger, and web addresses; not on unless named',
+    sides: ['input', 'output'],
+    actions: ['block', 'redact', 'tokenise', 'hash', 'flag'],
+    defaults: { input: 'redact', output: 'redact, flag in tool arguments' },
+    make: (action, _side, settings, maxHold, form) => [
+      { reads: 'original', detector: new EntityDetector(action, form, settings) },
+      { reads: 'both', detector: webAddressDetector(action, form, settings, maxHold) },
+    ],
   },
   {
     name: 'injection',

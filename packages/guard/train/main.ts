@@ -1,6 +1,6 @@
 /**
- * Trains the classifier of the `injection` detector: `npm run train -- --data DIR`, where DIR holds `train` and `dev`. Learns from the
- * first, chooses thresholds on the second, and writes `src/injection/weights.ts`, the same bytes every time.
+ * Trains the tagger of `entities` and the classifier of `injection`: `npm run train -- --data DIR`, where DIR holds `train` and `dev`. Learns
+ * from the first, chooses thresholds on the second, and writes their `weights.ts`, the same bytes every time.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,16 +9,24 @@ import { parseArgs } from 'node:util';
 import { readOtherRows } from '../eval/other-sets.ts';
 import { readRows } from '../eval/sets.ts';
 import type { HeadData, HeadName } from '../src/injection/model.ts';
+import { writeTagger } from './entities/write.ts';
 import { type Example, untrustedExamples, userExamples } from './examples.ts';
 import { learn, quantise } from './learn.ts';
 import { Random } from './random.ts';
 import { readSources } from './sources.ts';
 import { type Limits, scoreBenign, thresholds } from './thresholds.ts';
 
-const { values } = parseArgs({ options: { data: { type: 'string' }, out: { type: 'string' } } });
+const { values } = parseArgs({ options: { data: { type: 'string' }, out: { type: 'string' }, only: { type: 'string' } } });
 if (values.data === undefined) {
-  process.stderr.write('usage: npm run train -- --data DIR [--out FILE]\n');
+  process.stderr.write('usage: npm run train -- --data DIR [--only injection|entities] [--out FILE]\n');
   process.exit(2);
+}
+if (values.only !== 'injection') {
+  const weights = fileURLToPath(new URL('../src/entities/weights.ts', import.meta.url));
+  writeTagger(join(values.data, 'train'), (values.only === undefined ? null : values.out) ?? weights, (line) =>
+    process.stderr.write(`${line}\n`),
+  );
+  if (values.only === 'entities') process.exit(0);
 }
 const out = values.out ?? fileURLToPath(new URL('../src/injection/weights.ts', import.meta.url));
 

@@ -2,7 +2,7 @@ import type { GuardSettings } from '@sallyport/core';
 import type { Action, FoldableDetector, Label } from '../detect/detector.ts';
 import { PatternDetector, type PatternRule } from '../detect/pattern-detector.ts';
 import { recogniserRule } from './recogniser.ts';
-import { PERSONAL_RULES } from './rules.ts';
+import { PERSONAL_RULES, type PersonalRule, WEB_ADDRESS } from './rules.ts';
 import { treatment } from './settings.ts';
 
 const compiled = new Map<string, FoldableDetector>();
@@ -25,16 +25,38 @@ export function personalDetector(
   return detector;
 }
 
+/** Web addresses and domain names, for those who look for `entities`: most name nobody. */
+export function webAddressDetector(
+  action: Action | null,
+  form: Label['form'],
+  settings: Pick<GuardSettings, 'pii' | 'mode'>,
+  maxHold: number,
+): FoldableDetector {
+  return compileRules('entities', [WEB_ADDRESS], action, form, settings, maxHold);
+}
+
 function compilePersonal(
+  action: Action | null,
+  form: Label['form'],
+  settings: Pick<GuardSettings, 'pii' | 'mode'>,
+  maxHold: number,
+): FoldableDetector {
+  const own = settings.pii?.recognisers ?? [];
+  return compileRules('pii', [...PERSONAL_RULES, ...own.map(recogniserRule)], action, form, settings, maxHold);
+}
+
+function compileRules(
+  name: string,
+  rules: readonly PersonalRule[],
   action: Action | null,
   form: Label['form'],
   { pii, mode }: Pick<GuardSettings, 'pii' | 'mode'>,
   maxHold: number,
 ): FoldableDetector {
   const treat = treatment(pii, mode === 'observe', { action: action ?? 'redact', form, isDefault: true });
-  // `locate` judges what has reached the cap as it judges everything else.
-  const rules = [...PERSONAL_RULES, ...(pii?.recognisers ?? []).map(recogniserRule)].map(
+  const patterns = rules.map(
     ({ category, label, pattern, ignoreCase, locate }): PatternRule => ({
+      // `locate` judges what has reached the cap as it judges everything else.
       pattern: { source: pattern, ignoreCase: ignoreCase ?? false, overlong: 'match' },
       category,
       severity: 'medium',
@@ -44,5 +66,5 @@ function compilePersonal(
       locate,
     }),
   );
-  return new PatternDetector('pii', rules, maxHold, action === null ? ['tool-arguments'] : []);
+  return new PatternDetector(name, patterns, maxHold, action === null ? ['tool-arguments'] : []);
 }

@@ -237,3 +237,26 @@ export const PERSONAL_RULES: readonly PersonalRule[] = [
     },
   },
 ];
+
+/** A URL, or a domain name with a top-level domain of letters. The mail address of somebody is none. */
+export const WEB_ADDRESS: PersonalRule = {
+  category: 'web-address',
+  label: 'URL',
+  pattern: '\\b(?:https?://[^\\s<>"\'`]{3,}|(?:[a-z0-9][a-z0-9-]{0,62}\\.)+[a-z]{2,24}\\b(?:/[^\\s<>"\'`]*)?)',
+  ignoreCase: true,
+  locate: (match, before) => {
+    const end = match.search(/[.,;:!?)\]}]*$/);
+    const isUrl = /^https?:/i.test(match);
+    if (/[@\w]$/.test(before) || (!isUrl && !isDomainName(match.slice(0, end)))) return [];
+    return [{ start: 0, end }];
+  },
+};
+
+/** What looks like one and is none: names of files and of members of programs, abbreviations. */
+const NOT_TOP_LEVEL =
+  /\.(?:js|ts|py|java|json|ya?ml|html?|css|md|txt|csv|pdf|png|jpe?g|gif|svg|xml|sql|sh|exe|dll|zip|gz|tar|log|cfg|conf|ini|toml|lock|env|go|rs|rb|php|cpp|hpp|docx?|xlsx?|pptx?|length|map|filter|get|set|log|name|value|data|prototype)$/i;
+
+function isDomainName(text: string): boolean {
+  const host = text.split('/', 1)[0] ?? '';
+  return host.length >= 6 && !NOT_TOP_LEVEL.test(host) && !/^(?:[a-z]\.)+[a-z]*$/i.test(host) && !/[a-z]\.[A-Z][a-z]/.test(host);
+}

@@ -4,7 +4,7 @@ import type { Treatment } from '../detect/pattern-detector.ts';
 import type { GuardConfigIssue } from '../error.ts';
 import { patternProblem } from '../pattern/pattern-set.ts';
 import { IDENTIFIERS } from './identifiers.ts';
-import { PERSONAL_RULES } from './rules.ts';
+import { PERSONAL_RULES, WEB_ADDRESS } from './rules.ts';
 
 const NAME = /^[a-z][a-z0-9-]{0,30}$/;
 const PERSONAL_ACTIONS: readonly PersonalAction[] = ['block', 'mask', 'tokenise', 'hash', 'flag', 'pass'];
@@ -16,8 +16,18 @@ function classOf(label: string): string {
 
 /** Categories and classes that exist without the configuration. */
 const KNOWN: ReadonlySet<string> = new Set([
-  ...PERSONAL_RULES.flatMap(({ category, label }) => (category === 'number' ? [] : [category, classOf(label)])),
+  ...[...PERSONAL_RULES, WEB_ADDRESS].flatMap(({ category, label }) => (category === 'number' ? [] : [category, classOf(label)])),
   ...IDENTIFIERS.map(({ category }) => category),
+  // What the tagger of `entities` finds.
+  'person',
+  'location',
+  'address',
+  'organisation',
+  'title',
+  'nationality',
+  'age',
+  'date',
+  'postal-code',
   // What the rule for numbers finds.
   'payment-card',
   'card',
@@ -59,10 +69,15 @@ export function personalProblems(settings: PersonalSettings | undefined): GuardC
   return issues;
 }
 
+/** Whether an entry of a list looks for personal data. */
+export function isPersonal(item: string): boolean {
+  return /^(?:pii|entities)(?::|$)/.test(item);
+}
+
 /** Whether requests may have values replaced that their replies get back. */
 export function tokenises({ input, pii, mode }: GuardSettings): boolean {
-  if (mode === 'observe' || !input.some((item) => /^pii(?::|$)/.test(item))) return false;
-  return input.includes('pii:tokenise') || Object.values(pii?.actions ?? {}).includes('tokenise');
+  if (mode === 'observe' || !input.some(isPersonal)) return false;
+  return input.some((item) => isPersonal(item) && item.endsWith(':tokenise')) || Object.values(pii?.actions ?? {}).includes('tokenise');
 }
 
 const TREATMENTS: Readonly<Record<Exclude<PersonalAction, 'pass'>, readonly [Action, Label['form']]>> = {

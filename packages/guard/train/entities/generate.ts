@@ -1,0 +1,96 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { csvRows } from '../../eval/csv.ts';
+import { readRows } from '../../eval/sets.ts';
+import { type EntityLabel, LABELS } from '../../src/entities/tagger.ts';
+import { tokenise } from '../../src/entities/tokens.ts';
+import { Random } from '../random.ts';
+import type { Sentence } from './learn.ts';
+import { OWN_TEMPLATES } from './templates.ts';
+import { type Part, Values } from './values.ts';
+
+/** Benign sets that name hardly any person or place: what is not an entity. */
+const PLAIN_SETS: ReadonlySet<string> = new Set([
+  'h5bp-questions',
+  'tldr-pages',
+  'fastapi-docs',
+  'polyai-banking77',
+  'polyai-nlupp',
+  'mcp-docs',
+]);
+const PLAIN_TEXTS = 5_000;
+const ROUNDS = 90;
+const SEED = 20_261;
+
+const PLACEHOLDER = /\{\{?(\w+)\}?\}/g;
+
+/** Sentences with labels: templates filled with made-up values, and ordinary text. `folder` is the training split. */
+export function taggerSentences(folder: string): Sentence[] {
+  const random = new Random(SEED);
+  const base = join(folder, 'presidio-research');
+  const values = new Values(
+    random,
+    {
+      organisations: lines(join(base, 'companies_and_organizations.csv')),
+      nationalities: csvRows(join(base, 'nationalities.csv')).map((row) => ({
+        adjective: row['nationality'] ?? '',
+        plural: row['plural'] ?? '',
+        woman: row['woman'] ?? '',
+      })),
+      religions: lines(join(base, 'religions.csv')),
+    },
+    SEED,
+  );
+  const file = join(base, 'templates.txt');
+  const templates = existsSync(file) ? readFileSync(file, 'utf8').split(/\r?\n/) : [];
+  const all = [...templates, ...OWN_TEMPLATES].map((line) => line.replaceAll('\\n', '\n').trim()).filter(Boolean);
+  const sentences: Sentence[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const template of all) {
+      const parts = fill(template, values);
+      if (parts !== null) sentences.push(toSentence(parts, random));
+    }
+  }
+  const plain = readRows(folder).filter(({ set, attack, lang }) => PLAIN_SETS.has(set) && !attack && (lang === 'en' || lang === '?'));
+  for (let count = 0; count < PLAIN_TEXTS && plain.length > 0; count++) {
+    sentences.push(toSentence([[random.pick(plain).text.slice(0, 240), 'none']], random));
+  }
+  return sentences;
+}
+
+/** The rows of a table of one column, without its head. */
+function lines(file: string): string[] {
+  const rows = readFileSync(file, 'utf8').split(/\r?\n/).slice(1);
+  return rows.map((row) => row.replace(/^"|"$/g, '').replaceAll('""', '"').trim()).filter(Boolean);
+}
+
+/** The template in parts; null where it has a placeholder of another kind. */
+function fill(template: string, values: Values): Part[] | null {
+  const parts: Part[] = [];
+  let from = 0;
+  for (const found of template.matchAll(PLACEHOLDER)) {
+    const filled = values.of(found[1] ?? '');
+    if (filled === null) return null;
+    parts.push([template.slice(from, found.index), 'none'], ...filled);
+    from = found.index + found[0].length;
+  }
+  parts.push([template.slice(from), 'none']);
+  return parts;
+}
+
+/** Tokens with the labels of the parts they lie in; now and then in small letters or capitals, as people write. */
+function toSentence(parts: readonly Part[], random: Random): Sentence {
+  const dice = random.next();
+  const write = (text: string): string => (dice < 0.12 ? text.toLowerCase() : dice < 0.15 ? text.toUpperCase() : text);
+  const written = parts.map(([text, label]): Part => [write(text), label]);
+  const tokens = tokenise(written.map(([text]) => text).join(''));
+  const labels = new Uint8Array(tokens.count);
+  let part = 0;
+  let end = written[0]?.[0].length ?? 0;
+  for (let at = 0; at < tokens.count; at++) {
+    while ((tokens.starts[at] ?? 0) >= end && part < written.length - 1) end += written[++part]?.[0].length ?? 0;
+    const label: EntityLabel = written[part]?.[1] ?? 'none';
+    labels[at] = LABELS.indexOf(label);
+  }
+  return { tokens, labels };
+}
