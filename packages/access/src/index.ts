@@ -21,3 +21,4 @@ export type { CounterStore, Hold, Shortage, Standing } from './limits/store.ts';
 export * from './policy.ts';
 export * from './policy-glob.ts';
 export * from './role.ts';
+export { openPrompt, sealPrompt } from './sealed-prompt.ts';

@@ -159,6 +159,7 @@ export function openService(
     record: (facts) => installation.record(facts),
     committed,
     configuredRoles: () => config().roles,
+    guards: () => config().guards,
     environment: 'live',
     keyLifetime: KEY_LIFETIME,
   });

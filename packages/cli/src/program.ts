@@ -8,6 +8,7 @@ import { inspectCommand } from './verb/inspect.ts';
 import { keysCommand } from './verb/keys.ts';
 import { modelsCommand } from './verb/models.ts';
 import { policyCommand } from './verb/policy.ts';
+import { promptsCommand } from './verb/prompts.ts';
 import { rolesCommand } from './verb/roles.ts';
 import { serveCommands } from './verb/serve.ts';
 import { usersCommand } from './verb/users.ts';
@@ -33,6 +34,7 @@ export function buildProgram(): Command {
     usersCommand,
     rolesCommand,
     policyCommand,
+    promptsCommand,
     inspectCommand,
     modelsCommand,
     auditCommand,

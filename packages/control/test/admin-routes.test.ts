@@ -90,6 +90,11 @@ test('each answer has the form its route promises', async () => {
     disableUser: await a.call('POST', `/admin/v1/users/${String(at(user.json, 'id'))}/disable`),
     createRole: await a.call('POST', '/admin/v1/roles', { body: { name: 'tester', actions: ['model.infer'], models: ['a*'] } }),
     listRoles: await a.call('GET', '/admin/v1/roles'),
+    putPrompt: await a.call('POST', '/admin/v1/prompts', { body: { name: 'mara', text: 'You are Mara of the Harbour Office.' } }),
+    listPrompts: await a.call('GET', '/admin/v1/prompts'),
+    listPromptVersions: await a.call('GET', '/admin/v1/prompts/mara/versions'),
+    showPrompt: await a.call('GET', '/admin/v1/prompts/mara?version=1'),
+    checkPrompt: await a.call('GET', '/admin/v1/prompts/mara/check'),
     explainPolicy: await a.call('POST', '/admin/v1/policy/explain', {
       body: { roles: ['user'], action: 'model.infer', resource: { kind: 'model', name: 'x' } },
     }),

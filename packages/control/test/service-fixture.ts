@@ -2,6 +2,7 @@ import { createSecretKey, randomBytes } from 'node:crypto';
 import { type EntryFacts, Fault, type Principal, type Role, silentLogger } from '@sallyport/core';
 import { openStore, type Store } from '@sallyport/store';
 import { FakeClock } from '@sallyport/testkit';
+import { DEFAULT_GUARDS } from '../src/config/defaults.ts';
 import {
   type Actor,
   type ControlService,
@@ -52,6 +53,7 @@ export async function bench(options: BenchOptions = {}): Promise<Bench> {
       entries.push(facts);
     },
     configuredRoles: () => options.configuredRoles ?? [],
+    guards: () => DEFAULT_GUARDS,
     environment: 'test',
     keyLifetime: KEY_LIFETIME,
   };

@@ -5,6 +5,7 @@ import { verifyApiKey } from '@sallyport/access';
 import { type EntryFacts, Fault, silentLogger, systemClock } from '@sallyport/core';
 import { openStore } from '@sallyport/store';
 import { postgresMissing, startPostgres, temporaryDirectory } from '@sallyport/testkit';
+import { DEFAULT_GUARDS } from '../src/config/defaults.ts';
 import { type ControlService, createControlService, KEY_LIFETIME } from '../src/service/index.ts';
 import { bench, faultOf } from './service-fixture.ts';
 
@@ -46,7 +47,7 @@ test('a first start that cannot be recorded makes nothing, and can be tried agai
   });
   await assert.rejects(service.init({ owner: 'Ada' }), faultOf('not_ready'));
   assert.equal(await service.initialised(), false);
-  assert.deepEqual(await store.state(0), { version: 0, keys: [], users: [], roles: [] });
+  assert.deepEqual(await store.state(0), { version: 0, keys: [], users: [], roles: [], prompts: [] });
   failing = false;
   assert.equal((await service.init({ owner: 'Ada' })).owner.name, 'Ada');
 });
@@ -104,6 +105,7 @@ function portsOn(record: (facts: EntryFacts) => Promise<void>) {
     logger: silentLogger,
     record,
     configuredRoles: () => [],
+    guards: () => DEFAULT_GUARDS,
     environment: 'test',
     keyLifetime: KEY_LIFETIME,
   } as const;

@@ -66,7 +66,15 @@ const user = (id: string, facts: Partial<User> = {}): User => ({
 
 function build(facts: { keys?: readonly KeyRecord[]; roles?: readonly Role[]; users?: readonly User[] } = {}): Snapshot {
   const users = facts.users === undefined ? null : new Map(facts.users.map((each) => [each.id, each]));
-  return buildSnapshot({ config, keys: facts.keys ?? [key('k1'), key('k2')], roles: facts.roles ?? [], users, version: 7, builtAt: 1_000 });
+  return buildSnapshot({
+    config,
+    keys: facts.keys ?? [key('k1'), key('k2')],
+    roles: facts.roles ?? [],
+    prompts: [],
+    users,
+    version: 7,
+    builtAt: 1_000,
+  });
 }
 
 /** Every object reachable from a value, through maps too. */
@@ -157,7 +165,10 @@ describe('a snapshot', () => {
 });
 
 const pepper = createSecretKey(randomBytes(32));
-const stored = (snapshot: Snapshot = build()): StoredSnapshot => ({ snapshot, origin: { id: 'installation', version: 41, roles: [] } });
+const stored = (snapshot: Snapshot = build()): StoredSnapshot => ({
+  snapshot,
+  origin: { id: 'installation', version: 41, roles: [], prompts: [] },
+});
 
 describe('a snapshot file', () => {
   test('reads as it was written', () => {

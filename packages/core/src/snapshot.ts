@@ -19,6 +19,8 @@ export interface Snapshot {
   /** By public model name: what clients ask for. */
   readonly routes: ReadonlyMap<string, Route>;
   readonly limits: readonly LimitRule[];
+  /** The newest version of each system prompt, by name. */
+  readonly prompts: ReadonlyMap<string, SealedPrompt>;
   readonly guard: GuardSettings;
   readonly http: HttpSettings;
   readonly egress: EgressSettings;
@@ -126,6 +128,14 @@ export interface Upstream {
   } | null;
 }
 
+/** A system prompt, encrypted; only who has the pepper can open it. */
+export interface SealedPrompt {
+  readonly name: string;
+  readonly version: number;
+  /** Nonce, ciphertext and tag, base64url. */
+  readonly sealed: string;
+}
+
 export interface Route {
   /** Public model name. */
   readonly name: string;
@@ -139,6 +149,8 @@ export interface Route {
   readonly replicas: readonly string[];
   /** A text that is answered, as the model's, where neither the model nor a fallback can; null answers the fault. */
   readonly fallbackAnswer: string | null;
+  /** Name of the system prompt every request for it is given, where it has one. */
+  readonly prompt?: string;
 }
 
 /** Shares of a server that many wait for: first by priority, then by tenant. What is not named has the weight 1. */

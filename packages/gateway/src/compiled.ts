@@ -7,6 +7,7 @@ import {
   type JwksCache,
   type Limiter,
   type LimitRules,
+  openPrompt,
   type Policy,
 } from '@sallyport/access';
 import type { Clock, Meter, Snapshot } from '@sallyport/core';
@@ -19,12 +20,20 @@ export interface Compiled {
   readonly authenticator: Authenticator;
   readonly policy: Policy;
   readonly guard: Guard;
+  /** The system prompts that routes name, opened. */
+  readonly prompts: ReadonlyMap<string, OpenPrompt>;
   readonly limiter: Limiter;
   readonly limits: LimitRules;
   readonly calibration: Calibration;
   readonly trustedProxies: AddressList;
   readonly meter: Meter;
   readonly clock: Clock;
+}
+
+export interface OpenPrompt {
+  readonly name: string;
+  readonly version: number;
+  readonly text: string;
 }
 
 export interface CompileOptions {
@@ -44,6 +53,7 @@ export function compile(snapshot: Snapshot, options: CompileOptions): Compiled {
     authenticator: new Authenticator(snapshot, options),
     policy: compilePolicy(snapshot),
     guard: new RememberingGuard(compileGuard(snapshot.guard, { hashKey: hashKey(options.pepper) })),
+    prompts: openPrompts(snapshot, options.pepper),
     limiter: options.limiter,
     calibration: options.calibration,
     limits: { rules: snapshot.limits, keyRules: (id) => snapshot.keys.get(id)?.limits ?? [] },
@@ -56,4 +66,15 @@ export function compile(snapshot: Snapshot, options: CompileOptions): Compiled {
 /** The key of the hashes that stand for personal values (RFC 5869): the same for every gateway of an installation, and none other of its keys. */
 function hashKey(pepper: KeyObject): Uint8Array {
   return new Uint8Array(hkdfSync('sha256', pepper, '', 'sallyport/guard/hash', 32));
+}
+
+/** One that does not open is left out: requests that need it are refused, all others go on. */
+function openPrompts(snapshot: Snapshot, pepper: KeyObject): ReadonlyMap<string, OpenPrompt> {
+  const prompts = new Map<string, OpenPrompt>();
+  for (const { prompt: name } of snapshot.routes.values()) {
+    const sealed = name === undefined ? undefined : snapshot.prompts.get(name);
+    const text = sealed === undefined ? null : openPrompt(pepper, sealed);
+    if (sealed !== undefined && text !== null) prompts.set(sealed.name, { name: sealed.name, version: sealed.version, text });
+  }
+  return prompts;
 }

@@ -9,6 +9,7 @@ import type { Admitted, Asked } from './stage/facts.ts';
 import { forward } from './stage/forward.ts';
 import { identify } from './stage/identify.ts';
 import { inspect } from './stage/inspect.ts';
+import { instruct } from './stage/instruct.ts';
 import { permit } from './stage/permit.ts';
 import { receive } from './stage/receive.ts';
 import { refuse } from './stage/refuse.ts';
@@ -41,7 +42,9 @@ export async function exchange(door: Door, compiled: Compiled, incoming: Incomin
     if (admitted.charge.origin === 'local') record.countedLocally();
 
     const cleared = await inspect(admitted, record);
-    using forwarded = await forward(cleared, door, record);
+    const instructed = instruct(cleared, door);
+    record.instructed(instructed.instruction);
+    using forwarded = await forward(instructed, door, record);
     const answered = await answer(forwarded, door, record);
 
     const usage = settle(answered);

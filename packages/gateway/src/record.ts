@@ -19,7 +19,7 @@ import {
 import { printable } from '@sallyport/ledger';
 import type { Incoming } from './http/incoming.ts';
 import type { LedgerPort } from './ports.ts';
-import type { Asked } from './stage/facts.ts';
+import type { Asked, Instruction } from './stage/facts.ts';
 import type { FindingSink } from './stage/inspect.ts';
 import type { Strangers } from './strangers.ts';
 
@@ -54,6 +54,7 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
   /** The model where it is one of the configuration: what a client makes up must not become a label of the metrics. */
   #modelLabel = '-';
   #upstream: string | null = null;
+  #prompt: string | null = null;
   #provider: UpstreamKind | null = null;
   #streamed = false;
   #attempts = 0;
@@ -126,6 +127,11 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
   /** Shared counters were out of reach: a share of the limits in this process admitted it. */
   countedLocally(): void {
     this.#countedLocally = true;
+  }
+
+  /** The system prompt it was given, by name and version. */
+  instructed(instruction: Instruction | null): void {
+    if (instruction !== null) this.#prompt = `${instruction.name}@${instruction.version}`;
   }
 
   /** A try at an upstream begins. */
@@ -272,6 +278,7 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
       fault: fault?.code ?? null,
       digest: { prompt: this.#promptDigest, reply: this.#replyDigest },
       detail: {
+        ...(this.#prompt === null ? {} : { prompt: this.#prompt }),
         endpoint: this.#endpoint,
         attempts: this.#attempts,
         reason: (fault?.detail ?? this.#fallback)?.slice(0, 512) ?? null,

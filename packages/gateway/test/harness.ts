@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createHash, createSecretKey, randomBytes } from 'node:crypto';
+import { createHash, createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import { createApiKey, digestApiKey, effectiveRoles } from '@sallyport/access';
 import {
   type EntryFacts,
@@ -115,7 +115,8 @@ export interface HarnessOptions {
   readonly onSnapshot?: (snapshot: Snapshot) => void;
 }
 
-const pepper = createSecretKey(randomBytes(32));
+/** Of every gateway of these tests. */
+export const pepper: KeyObject = createSecretKey(randomBytes(32));
 
 export async function startHarness(setup: HarnessOptions): Promise<Harness> {
   const keys = new Map<string, KeyRecord>();
@@ -148,6 +149,7 @@ export async function startHarness(setup: HarnessOptions): Promise<Harness> {
     roles: effectiveRoles([]),
     issuers: [],
     certificateIdentities: [],
+    prompts: new Map(),
     upstreams: new Map(setup.upstreams.map((one) => [one.name, one])),
     routes: new Map((setup.routes ?? [route('chat')]).map((one) => [one.name, one])),
     limits: [],

@@ -3,6 +3,7 @@ export { CorruptRow } from './columns.ts';
 export type { KeyReader, KeyTable } from './key-table.ts';
 export { NewerSchema, SCHEMA_VERSION } from './migrations.ts';
 export type { PostgresOptions } from './postgres.ts';
+export type { PromptReader } from './prompt-table.ts';
 export * from './records.ts';
 export type { RoleReader } from './role-table.ts';
 export type { SettingReader } from './setting-table.ts';

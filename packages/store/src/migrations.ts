@@ -8,7 +8,10 @@ interface Migration {
   up(db: Transaction<Schema>): Promise<void>;
 }
 
-const MIGRATIONS: readonly Migration[] = [{ version: 1, up: createFirstTables }];
+const MIGRATIONS: readonly Migration[] = [
+  { version: 1, up: createFirstTables },
+  { version: 2, up: createPrompts },
+];
 
 export const SCHEMA_VERSION: number = Math.max(...MIGRATIONS.map((migration) => migration.version));
 
@@ -138,5 +141,19 @@ async function createFirstTables(db: Transaction<Schema>): Promise<void> {
     .addColumn('object', 'text', (column) => column.notNull())
     .addColumn('before_digest', 'text')
     .addColumn('after_digest', 'text')
+    .execute();
+}
+
+async function createPrompts(db: Transaction<Schema>): Promise<void> {
+  await db.schema
+    .createTable('prompts')
+    .addColumn('name', 'text', (column) => column.notNull())
+    .addColumn('version', 'integer', (column) => column.notNull())
+    .addColumn('sealed', 'text', (column) => column.notNull())
+    .addColumn('digest', 'text', (column) => column.notNull())
+    .addColumn('units', 'integer', (column) => column.notNull())
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .addColumn('created_by', 'text', (column) => column.notNull())
+    .addPrimaryKeyConstraint('prompts_key', ['name', 'version'])
     .execute();
 }

@@ -1,4 +1,4 @@
-import type { KeyRecord, Role } from '@sallyport/core';
+import type { KeyRecord, Role, SealedPrompt } from '@sallyport/core';
 
 /** A key as it is kept: what the data plane needs, and what only people who manage keys need. Keys are never deleted, only ended. */
 export interface StoredKey extends KeyRecord {
@@ -33,6 +33,17 @@ export interface User {
 /** A custom role. Built-in roles are code and are not stored. */
 export interface StoredRole extends Role {
   readonly builtIn: false;
+  /** Epoch milliseconds. */
+  readonly createdAt: number;
+  readonly createdBy: string;
+}
+
+/** One version of a system prompt. Versions count from 1 and never change. */
+export interface StoredPrompt extends SealedPrompt {
+  /** Keyed digest of the text. */
+  readonly digest: string;
+  /** Length of the text, UTF-16 units. */
+  readonly units: number;
   /** Epoch milliseconds. */
   readonly createdAt: number;
   readonly createdBy: string;
@@ -85,4 +96,6 @@ export interface StoredState {
   readonly keys: readonly StoredKey[];
   readonly users: readonly User[];
   readonly roles: readonly StoredRole[];
+  /** The newest version of each. */
+  readonly prompts: readonly StoredPrompt[];
 }

@@ -12,6 +12,7 @@ export interface Schema {
   users: UserRow;
   api_keys: KeyRow;
   roles: RoleRow;
+  prompts: PromptRow;
   changes: ChangeRow;
 }
 
@@ -54,6 +55,16 @@ export interface RoleRow {
   name: string;
   actions: string;
   models: string | null;
+  created_at: number;
+  created_by: string;
+}
+
+export interface PromptRow {
+  name: string;
+  version: number;
+  sealed: string;
+  digest: string;
+  units: number;
   created_at: number;
   created_by: string;
 }

@@ -6,6 +6,7 @@ import { isBusy } from './failure.ts';
 import { type KeyReader, KeyTable } from './key-table.ts';
 import { migrate } from './migrations.ts';
 import { openPostgres, type PostgresOptions } from './postgres.ts';
+import { type PromptReader, PromptTable } from './prompt-table.ts';
 import type { StoredState } from './records.ts';
 import { type RoleReader, RoleTable } from './role-table.ts';
 import type { Executor, Schema } from './schema.ts';
@@ -22,6 +23,7 @@ export interface Store extends AsyncDisposable {
   readonly keys: KeyReader;
   readonly users: UserReader;
   readonly roles: RoleReader;
+  readonly prompts: PromptReader;
   readonly settings: SettingReader;
   readonly changes: ChangeReader;
   /** Grows with every write, by whichever process. One indexed read, meant to be polled. */
@@ -45,6 +47,7 @@ export interface Tables {
   readonly keys: KeyTable;
   readonly users: UserTable;
   readonly roles: RoleTable;
+  readonly prompts: PromptTable;
   readonly settings: SettingTable;
   readonly changes: ChangeTable;
 }
@@ -105,6 +108,7 @@ class SqlStore implements Store {
   readonly keys: KeyTable;
   readonly users: UserTable;
   readonly roles: RoleTable;
+  readonly prompts: PromptTable;
   readonly settings: SettingTable;
   readonly changes: ChangeTable;
   readonly #db: Kysely<Schema>;
@@ -117,6 +121,7 @@ class SqlStore implements Store {
     this.keys = new KeyTable(db);
     this.users = new UserTable(db);
     this.roles = new RoleTable(db);
+    this.prompts = new PromptTable(db);
     this.settings = new SettingTable(db);
     this.changes = new ChangeTable(db);
   }
@@ -141,7 +146,8 @@ class SqlStore implements Store {
       const keys = await readAll((id) => new KeyTable(view).after(id, STATE_PAGE, endedSince));
       const users = await readAll((id) => new UserTable(view).after(id, STATE_PAGE));
       const roles = await new RoleTable(view).list();
-      return { version, keys, users, roles };
+      const prompts = await new PromptTable(view).list();
+      return { version, keys, users, roles, prompts };
     });
   }
 
@@ -158,6 +164,7 @@ class SqlStore implements Store {
         keys: new KeyTable(transaction),
         users: new UserTable(transaction),
         roles: new RoleTable(transaction),
+        prompts: new PromptTable(transaction),
         settings: new SettingTable(transaction),
         changes: new ChangeTable(transaction),
       });

@@ -20,6 +20,7 @@ export {
 } from './reply/encode.ts';
 export type * from './reply/format.ts';
 export { REPLY_FORMATS } from './reply/formats.ts';
+export { instruct, takesInstructions } from './request/instruct.ts';
 export { FIELD_ROWS as RESTRICTED_FIELDS } from './request/restricted-fields.ts';
 export type { FieldRow } from './request/restricted-row.ts';
 export { readExact } from './translate/exact.ts';

@@ -4,6 +4,7 @@ import { open, type Route } from './route.ts';
 import { INSTALLATION_ROUTES } from './routes-installation.ts';
 import { KEY_ROUTES } from './routes-keys.ts';
 import { POLICY_ROUTES } from './routes-policy.ts';
+import { PROMPT_ROUTES } from './routes-prompts.ts';
 import { USER_ROUTES } from './routes-users.ts';
 
 /** Everything the admin plane serves. */
@@ -14,6 +15,7 @@ export function adminRoutes(version: string): readonly Route[] {
     ...KEY_ROUTES,
     ...USER_ROUTES,
     ...POLICY_ROUTES,
+    ...PROMPT_ROUTES,
     open({
       id: 'openapi',
       path: '/admin/v1/openapi.json',

@@ -109,6 +109,7 @@ export interface ModelDocument {
   replicas?: string[];
   fallbackAnswer?: string;
   fallback?: string[];
+  prompt?: string;
   price?: { input?: number; output?: number; cached?: number };
 }
 

@@ -223,6 +223,7 @@ function modelDocument(route: Route): ModelDocument {
     ...given('price', route.price ?? null),
     replicas: [...route.replicas],
     ...given('fallbackAnswer', route.fallbackAnswer),
+    ...given('prompt', route.prompt ?? null),
   };
 }
 

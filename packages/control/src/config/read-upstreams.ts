@@ -174,6 +174,7 @@ export function readModels(value: unknown, upstreams: unknown, reading: Reading)
     ...(model.price === undefined ? {} : { price: readPrice(model.price) }),
     replicas: model.replicas ?? [],
     fallbackAnswer: model.fallbackAnswer ?? null,
+    ...(model.prompt === undefined ? {} : { prompt: model.prompt }),
   }));
 }
 

@@ -213,6 +213,12 @@ const ModelItem = Type.Object(
         description: 'Models to try, in order, when the upstream fails.',
       }),
     ),
+    prompt: Type.Optional(
+      Type.String({
+        ...Name,
+        description: 'Name of a stored system prompt (sallyport prompts) that every request for this model is given.',
+      }),
+    ),
     price: Type.Optional(
       Type.Object(
         { input: Type.Optional(Money), output: Type.Optional(Money), cached: Type.Optional(Money) },

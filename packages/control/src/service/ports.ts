@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import type { KeyEnvironment } from '@sallyport/access';
-import type { Clock, EntryFacts, Logger, Principal, Random, Role, Source } from '@sallyport/core';
+import type { Clock, EntryFacts, GuardSettings, Logger, Principal, Random, Role, Source } from '@sallyport/core';
 import type { Store } from '@sallyport/store';
 
 /** Who asks for something, from where, and under which request id. Established by the listener or the command line, never by a body. */
@@ -29,6 +29,8 @@ export interface ServicePorts {
   readonly committed?: () => Promise<void>;
   /** Roles of the configuration file, as of now. */
   readonly configuredRoles: () => readonly Role[];
+  /** The guard's settings, as of now. */
+  readonly guards: () => GuardSettings;
   readonly environment: KeyEnvironment;
   readonly keyLifetime: KeyLifetime;
 }

@@ -5,6 +5,8 @@ import { INSTALLATION_SETTING, initialise } from './init.ts';
 import { KeyService } from './keys.ts';
 import { PolicyService } from './policy.ts';
 import type { Actor, ServicePorts } from './ports.ts';
+import type { PromptCheck } from './prompt-check.ts';
+import { PromptService } from './prompts.ts';
 import { RoleService } from './roles.ts';
 import { UserService } from './users.ts';
 import type {
@@ -19,6 +21,8 @@ import type {
   NewKey,
   NewRole,
   NewUser,
+  PromptText,
+  PromptView,
   Question,
   RoleView,
   Rotation,
@@ -36,6 +40,7 @@ export interface ControlService {
   readonly users: UserVerbs;
   readonly roles: RoleVerbs;
   readonly policy: PolicyVerbs;
+  readonly prompts: PromptVerbs;
   /**
    * Passes where `actor` may, else throws `forbidden` and records it. For what has no verb of its own (status, metrics), and for refusing
    * a caller before anything else of a request is looked at; the verbs decide again.
@@ -74,6 +79,18 @@ export interface PolicyVerbs {
   explain(actor: Actor, question: Question): Promise<Explanation>;
 }
 
+export interface PromptVerbs {
+  /** Adds a version, unless the newest has these very words. */
+  put(actor: Actor, name: string, text: string): Promise<PromptView>;
+  /** The newest version of each. */
+  list(actor: Actor): Promise<readonly PromptView[]>;
+  /** Every version, newest first. */
+  history(actor: Actor, name: string): Promise<readonly PromptView[]>;
+  /** The words of a version, or of the newest. */
+  show(actor: Actor, name: string, version: number | null): Promise<PromptText>;
+  check(actor: Actor, name: string, version: number | null): Promise<PromptCheck>;
+}
+
 /** Puts the verbs together over their ports. Throws `RangeError` for a pepper of less than 32 bytes. */
 export function createControlService(ports: ServicePorts): ControlService {
   if (ports.pepper.type !== 'secret' || (ports.pepper.symmetricKeySize ?? 0) < MIN_PEPPER_BYTES) {
@@ -85,6 +102,7 @@ export function createControlService(ports: ServicePorts): ControlService {
     users: new UserService(desk),
     roles: new RoleService(desk),
     policy: new PolicyService(desk),
+    prompts: new PromptService(desk),
     authorise: (actor, action, resource) => desk.authorise(actor, action, resource),
     init: (installation) => initialise(desk, installation),
     initialised: async () => (await ports.store.settings.get(INSTALLATION_SETTING)) !== null,

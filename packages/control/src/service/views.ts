@@ -4,6 +4,20 @@ import type { StoredKey, User } from '@sallyport/store';
 
 // What the service takes and gives. Times are epoch milliseconds.
 
+/** A version of a system prompt, without its words. */
+export interface PromptView {
+  readonly name: string;
+  readonly version: number;
+  /** Length, UTF-16 units. */
+  readonly units: number;
+  readonly createdAt: number;
+  readonly createdBy: string;
+}
+
+export interface PromptText extends PromptView {
+  readonly text: string;
+}
+
 export type KeyStatus = 'active' | 'expired' | 'revoked';
 
 /** A key as people who manage keys see it: everything but its digests. */

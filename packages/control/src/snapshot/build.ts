@@ -1,5 +1,5 @@
 import { effectiveRoles, Policy } from '@sallyport/access';
-import type { KeyRecord, Role, Route, Snapshot, Upstream } from '@sallyport/core';
+import type { KeyRecord, Role, Route, SealedPrompt, Snapshot, Upstream } from '@sallyport/core';
 import type { User } from '@sallyport/store';
 import type { Config } from '../config/config.ts';
 import { narrowKey } from '../service/effective.ts';
@@ -12,6 +12,7 @@ export interface SnapshotInput {
   readonly roles: readonly Role[];
   /** The users by id, so that a key is worth what its owner is worth now; null where the keys are narrowed already (those of a cached snapshot). */
   readonly users: ReadonlyMap<string, User> | null;
+  readonly prompts: readonly SealedPrompt[];
   readonly version: number;
   /** Epoch milliseconds. */
   readonly builtAt: number;
@@ -42,6 +43,7 @@ export function buildSnapshot(input: SnapshotInput): Snapshot {
     upstreams: structuredClone(config.upstreams),
     routes: structuredClone(config.models),
     limits: structuredClone(config.limits),
+    prompts: input.prompts.map(({ name, version, sealed }) => ({ name, version, sealed })),
     guard: structuredClone(config.guards),
     http: structuredClone(config.http),
     egress: structuredClone(config.egress),
@@ -64,6 +66,7 @@ export interface SnapshotParts
   readonly roles: readonly Role[];
   readonly upstreams: readonly Upstream[];
   readonly routes: readonly Route[];
+  readonly prompts: readonly SealedPrompt[];
 }
 
 /** Freezes parts that nobody else holds into a snapshot. */
@@ -79,6 +82,7 @@ export function freezeSnapshot(parts: SnapshotParts): Snapshot {
     upstreams: index(parts.upstreams, byName, 'upstream'),
     routes: index(parts.routes, byName, 'model'),
     limits: parts.limits,
+    prompts: index(parts.prompts, byName, 'prompt'),
     guard: parts.guard,
     http: parts.http,
     egress: parts.egress,

@@ -1,4 +1,13 @@
-import { type Clock, type KeyRecord, type Logger, type Role, type Snapshot, silentLogger, systemClock } from '@sallyport/core';
+import {
+  type Clock,
+  type KeyRecord,
+  type Logger,
+  type Role,
+  type SealedPrompt,
+  type Snapshot,
+  silentLogger,
+  systemClock,
+} from '@sallyport/core';
 import type { User } from '@sallyport/store';
 import type { Config } from '../config/config.ts';
 import { buildSnapshot, SnapshotError } from './build.ts';
@@ -19,6 +28,8 @@ export interface SourceState {
   readonly version?: number;
   readonly keys: readonly KeyRecord[];
   readonly roles: readonly Role[];
+  /** The newest version of each system prompt; none where the source has none. */
+  readonly prompts?: readonly SealedPrompt[];
   /** By id; keys are narrowed to what their owners may. Absent where the source has done that. */
   readonly users?: ReadonlyMap<string, User>;
 }
@@ -206,7 +217,7 @@ export class SnapshotFeed implements AsyncDisposable {
       if (version !== this.#held?.origin.version || this.#held.from !== 'source') {
         const state = await this.#load();
         if (this.#closing.signal.aborted) return;
-        const origin = { id: state.id ?? null, version: state.version ?? version, roles: state.roles };
+        const origin = { id: state.id ?? null, version: state.version ?? version, roles: state.roles, prompts: state.prompts ?? [] };
         this.#refused = this.#goesBack(origin) ? version : null;
         if (this.#refused !== null) return this.#fail('went-back', null);
         this.#adopt({ keys: state.keys, users: state.users ?? null, origin, from: 'source' });
@@ -276,6 +287,7 @@ export class SnapshotFeed implements AsyncDisposable {
       config: this.#config,
       keys,
       roles: origin.roles,
+      prompts: origin.prompts,
       users,
       version: (this.#held?.snapshot.version ?? 0) + 1,
       builtAt: this.#clock.now(),

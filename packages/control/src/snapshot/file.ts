@@ -1,5 +1,5 @@
 import { createHmac, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto';
-import type { Role, Snapshot } from '@sallyport/core';
+import type { Role, SealedPrompt, Snapshot } from '@sallyport/core';
 import { freezeSnapshot, SnapshotError, type SnapshotParts } from './build.ts';
 
 /** Changes with the meaning of the file; another one is refused, and the snapshot is built from its source again. */
@@ -18,12 +18,13 @@ export interface SnapshotOrigin {
   readonly version: number;
   /** The source's own roles, without those of the configuration file. */
   readonly roles: readonly Role[];
+  readonly prompts: readonly SealedPrompt[];
 }
 
 /**
  * Two lines of JSON: a head with schema, version and tag, then origin and snapshot. The tag is HMAC-SHA-256 over both under a key
  * derived from the pepper (HKDF-SHA-256, RFC 5869), so a file that was changed, or made by another installation, is refused.
- * No secret is in it: keys are keyed digests, credentials of upstreams are references.
+ * No secret is in it: keys are keyed digests, prompts are sealed, credentials of upstreams are references.
  */
 export function serializeSnapshot(stored: StoredSnapshot, pepper: KeyObject): string {
   const { snapshot, origin } = stored;
@@ -35,6 +36,7 @@ export function serializeSnapshot(stored: StoredSnapshot, pepper: KeyObject): st
       roles: [...snapshot.roles.values()],
       upstreams: [...snapshot.upstreams.values()],
       routes: [...snapshot.routes.values()],
+      prompts: [...snapshot.prompts.values()],
     },
   };
   const body = JSON.stringify(content);

@@ -48,7 +48,7 @@ async function answerWhole(forwarded: Forwarded, format: ReplyFormat, door: Door
   // The upstream is done with it: a slow client keeps none of its slots.
   forwarded.release();
   record.firstByte();
-  const whole = format.readWhole(format.rebuild?.(body) ?? body);
+  const whole = format.readWhole(format.rebuild?.(body) ?? body, forwarded.instruction !== null);
   if (whole.kind === 'comment') {
     // Model management may have nothing to say; a model always has.
     if (forwarded.endpoint.action !== 'model.manage') throw unreadable('empty reply');
@@ -65,8 +65,8 @@ async function answerWhole(forwarded: Forwarded, format: ReplyFormat, door: Door
 }
 
 /** The reply's inspection, which the charge follows. */
-function openRelay({ compiled, servedAs, placeholders, call, charge, request }: Forwarded, record: ExchangeRecord): Relay {
-  const exchange = { given: request?.texts ?? [], prompt: null, canary: null };
+function openRelay({ compiled, servedAs, placeholders, call, charge, request, instruction }: Forwarded, record: ExchangeRecord): Relay {
+  const exchange = { given: request?.texts ?? [], prompt: instruction?.prompt ?? null, canary: instruction?.canary ?? null };
   const relay = new Relay(compiled, servedAs, exchange, placeholders, record);
   charge.follow({
     // A translator has read the upstream's own figures; the client's dialect may have had to say 0 where they come late or not at all.
@@ -89,7 +89,7 @@ async function answerStream(
 ): Promise<Answered> {
   const { call, head, compiled, incoming } = forwarded;
   if (head.mediaType !== type) throw unreadable('content-type of the stream');
-  const stream = format.openStream({ maxEventBytes: MAX_EVENT_BYTES });
+  const stream = format.openStream({ maxEventBytes: MAX_EVENT_BYTES, secret: forwarded.instruction !== null });
   const relay = openRelay(forwarded, record);
   const sink = new StreamSink(forwarded, type, door, record, compiled.snapshot.guard.mode === 'hold');
   let linger: NodeJS.Timeout | undefined;

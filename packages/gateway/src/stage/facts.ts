@@ -1,6 +1,6 @@
 import type { Decision, Fault, Principal, Route, Snapshot, Upstream } from '@sallyport/core';
 import type { Placeholders } from '@sallyport/guard';
-import type { Endpoint, ParsedRequest } from '@sallyport/wire';
+import type { Endpoint, JsonDocument, ParsedRequest } from '@sallyport/wire';
 import type { Charge } from '../charge.ts';
 import type { Compiled } from '../compiled.ts';
 import type { Incoming } from '../http/incoming.ts';
@@ -56,8 +56,24 @@ export interface Cleared extends Admitted {
   readonly edits: readonly { readonly path: readonly (string | number)[]; readonly value: string }[];
 }
 
+/** What was put in front of the client's own words. */
+export interface Instruction {
+  readonly name: string;
+  readonly version: number;
+  readonly prompt: string;
+  /** Stands in this exchange's prompt and nowhere else. */
+  readonly canary: string;
+  /** The request with it, and with the guard's edits. */
+  readonly document: JsonDocument;
+}
+
+/** The model's own system prompt is in the request, where it has one. */
+export interface Instructed extends Cleared {
+  readonly instruction: Instruction | null;
+}
+
 /** The answer reached the client, all but its last byte. */
-export interface Answered extends Cleared {
+export interface Answered extends Instructed {
   /** Why a begun stream was cut, or null where it is whole. */
   readonly fault: Fault | null;
   /** Sends what is left, the last byte at least. The promise, where there is one, rejects when the client does not take it. */

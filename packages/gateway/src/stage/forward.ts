@@ -14,10 +14,10 @@ import { StaticCall } from '../upstream/static-call.ts';
 import { extensionsOf, TranslatedCall } from '../upstream/translated-call.ts';
 import type { ConnectedUpstream, UpstreamRequest } from '../upstream/upstream.ts';
 import { estimate } from './admit.ts';
-import type { Cleared, Destination } from './facts.ts';
+import type { Destination, Instructed } from './facts.ts';
 
 /** An answer has begun. Disposing it ends the call and frees the upstream's slot. */
-export interface Forwarded extends Cleared, Disposable {
+export interface Forwarded extends Instructed, Disposable {
   readonly call: UpstreamCall;
   readonly head: UpstreamHead;
   /** The public name the reply is given under. */
@@ -34,7 +34,7 @@ export interface Forwarded extends Cleared, Disposable {
  * Asks the destinations in their order until one begins to answer, replicas in the order of their load. Nothing was sent to the client
  * yet, so another may be asked.
  */
-export async function forward(cleared: Cleared, door: Door, record: ExchangeRecord): Promise<Forwarded> {
+export async function forward(cleared: Instructed, door: Door, record: ExchangeRecord): Promise<Forwarded> {
   if (cleared.destinations.length === 0) return begun(cleared, composeAnswer(cleared), cleared.model ?? '-', null, record);
   const deadline = door.clock.monotonic() + (cleared.destinations[0]?.upstream.timeouts.total ?? 0);
   const cost = costOf(cleared);
@@ -72,7 +72,7 @@ function sooner(last: Fault | null, next: Fault): Fault {
 }
 
 /** The route's own text in place of an answer, where the operator wrote one and the endpoint answers with a text. */
-function safeAnswer({ destinations, endpoint, incoming, request, model }: Cleared, door: Door): UpstreamCall | null {
+function safeAnswer({ destinations, endpoint, incoming, request, model }: Instructed, door: Door): UpstreamCall | null {
   const text = destinations[0]?.route.fallbackAnswer ?? null;
   if (text === null || model === null || endpoint.action !== 'model.infer' || endpoint.id === 'anthropic.count-tokens') return null;
   const id = incoming.id.replace(/[^A-Za-z0-9]/g, '');
@@ -88,7 +88,7 @@ function unavailable(detail: string): Fault {
 }
 
 /** Tokens the request is expected to take of a server. */
-function costOf(cleared: Cleared): number {
+function costOf(cleared: Instructed): number {
   const { input, output } = estimate(cleared);
   return Math.max(1, input + output);
 }
@@ -106,7 +106,7 @@ function anotherMayHelp(fault: Fault): boolean {
 }
 
 async function ask(
-  cleared: Cleared,
+  cleared: Instructed,
   { route, upstream }: Destination,
   cost: number,
   door: Door,
@@ -154,7 +154,7 @@ function queueHeaders({ position, wait }: Waited): readonly string[] {
 }
 
 /** For whom the request waits where it has to. */
-function claimOf(cleared: Cleared, cost: number): Claim {
+function claimOf(cleared: Instructed, cost: number): Claim {
   const { principal, snapshot } = cleared;
   const { tenants, priorities } = snapshot.fairness;
   const priority = priorities.find(({ roles }) => roles.some((role) => principal.roles.includes(role)));
@@ -168,7 +168,7 @@ function claimOf(cleared: Cleared, cost: number): Claim {
 }
 
 /** The client's bytes, with the upstream's model name and the guard's edits spliced in; headers of our own making. */
-function compose(cleared: Cleared, target: string, anthropic: boolean): UpstreamRequest {
+function compose(cleared: Instructed, target: string, anthropic: boolean): UpstreamRequest {
   const { endpoint, request, incoming } = cleared;
   const headers = [
     'accept',
@@ -178,20 +178,21 @@ function compose(cleared: Cleared, target: string, anthropic: boolean): Upstream
   ];
   if (anthropic) headers.push('anthropic-version', anthropicVersion(incoming.headers['anthropic-version']));
   if (request === null) return { method: endpoint.method, path: endpoint.path, headers, body: null };
-  const edits: JsonEdit[] = [...cleared.edits];
+  const document = cleared.instruction?.document ?? request.json;
+  const edits: JsonEdit[] = cleared.instruction === null ? [...cleared.edits] : [];
   if (request.model !== target) edits.push({ path: request.modelPath, value: target });
   headers.push('content-type', 'application/json');
   return {
     method: endpoint.method,
     path: endpoint.path,
     headers,
-    body: edits.length === 0 ? request.json.bytes : request.json.edit(edits),
+    body: document.edit(edits),
   };
 }
 
 /** The request in the words of a server that does not speak the client's dialect, and its answer in the client's. */
 function translate(
-  cleared: Cleared,
+  cleared: Instructed,
   { route, upstream }: Destination,
   door: Door,
 ): { readonly request: UpstreamRequest; reply(call: UpstreamCall): UpstreamCall } {
@@ -206,7 +207,8 @@ function translate(
   }
   const stream = request.stream && translation.streamType !== null;
   const value = readExact(request.json, edits);
-  const body = translation.request(value, { model: route.target, stream, extensions: extensionsOf(upstream.kind) });
+  const told = cleared.instruction === null ? value : readExact(cleared.instruction.document, []);
+  const body = translation.request(told, { model: route.target, stream, extensions: extensionsOf(upstream.kind) });
   const upstreamType = (stream ? translation.streamType : null) ?? 'application/json';
   const clientType = (stream ? endpoint.reply?.streamType : null) ?? 'application/json';
   const headers = ['accept', upstreamType, 'x-request-id', incoming.id, 'content-type', 'application/json'];
@@ -215,6 +217,7 @@ function translate(
     id: incoming.id.replace(/[^A-Za-z0-9]/g, ''),
     model: route.name,
     created: Math.trunc(door.clock.now()),
+    // The client's own words: an answer that repeats its request must not repeat our instructions.
     request: value,
   };
   return {
@@ -230,7 +233,7 @@ function anthropicVersion(value: string | string[] | undefined): string {
 
 /** Calls until a head arrives, trying again while nothing of an answer was seen. A client that leaves ends the call at once. */
 async function attempt(
-  cleared: Cleared,
+  cleared: Instructed,
   upstream: ConnectedUpstream,
   request: UpstreamRequest,
   slot: Slot,
@@ -258,7 +261,7 @@ async function attempt(
 }
 
 async function begun(
-  cleared: Cleared,
+  cleared: Instructed,
   call: UpstreamCall,
   servedAs: string,
   slot: Slot | null,

@@ -58,6 +58,8 @@ export class Relay {
     this.#publicModel = publicModel;
     this.#exchange = exchange;
     this.#placeholders = placeholders;
+    // What repeats a prompt of ours in another form has to go from the first event on.
+    this.#redacted = exchange.prompt !== null;
     this.#sink = sink;
   }
 

@@ -64,9 +64,10 @@ export interface ReplyFormat {
   readonly streamType: 'text/event-stream' | 'application/x-ndjson' | null;
   /** For replies that describe the server as well: a copy of the body without that, read in its place. Absent where replies pass as they are. */
   readonly rebuild?: (body: Buffer) => Buffer;
-  openStream(options: { readonly maxEventBytes: number }): ReplyStream;
+  /** `secret`: the request was given instructions that must not come back in what repeats it (token ids, `instructions`). */
+  openStream(options: { readonly maxEventBytes: number; readonly secret?: boolean }): ReplyStream;
   /** Reads a whole JSON reply as one event. Never throws for upstream garbage: returns `malformed`. An empty body is a `comment`. */
-  readWhole(body: Buffer): ReplyEvent;
+  readWhole(body: Buffer, secret?: boolean): ReplyEvent;
   /** The dialect's error inside a stream. The gateway closes after it, without an end marker, so that clients see the truncation. */
   errorEvent(error: { readonly message: string; readonly code: string; readonly type: string }): Buffer;
 }

@@ -19,9 +19,11 @@ interface Dialect {
 function eventStream(dialect: Dialect & { readonly event: ReadObject; readonly isNamed: boolean }): ReplyFormat {
   return {
     streamType: 'text/event-stream',
-    openStream: ({ maxEventBytes }) =>
-      new FramedStream(new Framer(new EmptyLineBoundary(), maxEventBytes), (raw, isFirst, session) =>
-        readSse(raw, isFirst, session, dialect.event, dialect.isNamed),
+    openStream: ({ maxEventBytes, secret = false }) =>
+      new FramedStream(
+        new Framer(new EmptyLineBoundary(), maxEventBytes),
+        (raw, isFirst, session) => readSse(raw, isFirst, session, dialect.event, dialect.isNamed),
+        secret,
       ),
     ...whole(dialect),
   };
@@ -30,25 +32,31 @@ function eventStream(dialect: Dialect & { readonly event: ReadObject; readonly i
 function lines(dialect: Dialect): ReplyFormat {
   return {
     streamType: 'application/x-ndjson',
-    openStream: ({ maxEventBytes }) => lineStream(dialect, maxEventBytes),
+    openStream: ({ maxEventBytes, secret = false }) => lineStream(dialect, maxEventBytes, secret),
     ...whole(dialect),
   };
 }
 
 /** An endpoint that does not stream; were a stream opened all the same, it would be read as lines of JSON. */
 function wholeOnly(dialect: Dialect): ReplyFormat {
-  return { streamType: null, openStream: ({ maxEventBytes }) => lineStream(dialect, maxEventBytes), ...whole(dialect) };
+  return {
+    streamType: null,
+    openStream: ({ maxEventBytes, secret = false }) => lineStream(dialect, maxEventBytes, secret),
+    ...whole(dialect),
+  };
 }
 
-function lineStream(dialect: Dialect, maxEventBytes: number): FramedStream {
-  return new FramedStream(new Framer(new LineBoundary(), maxEventBytes), (raw, isFirst, session) =>
-    readJson(raw, isFirst, session, true, dialect.whole),
+function lineStream(dialect: Dialect, maxEventBytes: number, secret: boolean): FramedStream {
+  return new FramedStream(
+    new Framer(new LineBoundary(), maxEventBytes),
+    (raw, isFirst, session) => readJson(raw, isFirst, session, true, dialect.whole),
+    secret,
   );
 }
 
 function whole(dialect: Dialect): Pick<ReplyFormat, 'readWhole' | 'errorEvent'> {
   return {
-    readWhole: (body) => wholeEvent(body, readJson(body, true, new Session(), false, dialect.whole)),
+    readWhole: (body, secret = false) => wholeEvent(body, readJson(body, true, new Session(secret), false, dialect.whole)),
     errorEvent: dialect.errorEvent,
   };
 }

@@ -92,6 +92,11 @@ const itemFields: Members = members({
  * metadata), which is addressed like everything unknown: a prompt that the gateway added must not come back that way.
  */
 const response: Members = members({
+  // Emptied where they hold what the gateway added; else a text like any other.
+  instructions: (r, value, at, key, base) => {
+    if (r.session.secret) r.echoes.push({ owner: null, at, key, empty: 'null' });
+    else unknown(r, value, at, key, base);
+  },
   id,
   object: word,
   status: word,

@@ -9,14 +9,21 @@ const MAX_TEXTS = 100_000;
 
 /** What must be known of earlier events of a stream to read the next. A whole reply has one of its own. */
 export class Session {
-  /** A text of this reply was changed, so nothing that repeats the original in another form may pass. */
-  redacted = false;
+  /** The request was given instructions that the client may not see: what repeats the request must not pass. */
+  readonly secret: boolean;
+  /** A text of this reply was changed, or may not be seen, so nothing that repeats the original in another form may pass. */
+  redacted: boolean;
   /** Usage so far, for dialects that report input and output in different events. */
   usage: Usage | null = null;
   /** Tool calls seen, for dialects that do not number them. */
   tools = 0;
   /** Output positions by item id, for servers that leave `output_index` out. */
   readonly items: Map<string, number> = new Map();
+
+  constructor(secret: boolean = false) {
+    this.secret = secret;
+    this.redacted = secret;
+  }
 }
 
 /** Where a text comes from: a value, a member's name, a summary of an echo (`key` is its position in `echoes`), or a line of the frame. */

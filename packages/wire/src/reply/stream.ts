@@ -56,11 +56,12 @@ export class FramedStream implements ReplyStream {
   finished = false;
   readonly #framer: Framer;
   readonly #read: ReadFrame;
-  readonly #session = new Session();
+  readonly #session: Session;
   readonly #channels = new Channels();
   #isFirst = true;
 
-  constructor(framer: Framer, read: ReadFrame) {
+  constructor(framer: Framer, read: ReadFrame, secret: boolean) {
+    this.#session = new Session(secret);
     this.#framer = framer;
     this.#read = read;
   }
