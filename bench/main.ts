@@ -10,6 +10,10 @@ const SUITES: Readonly<Record<string, Suite>> = {
     purpose: 'requests a second, latency, streams and start-up of the gateway beside other proxies',
     load: () => import('./gateway/suite.ts'),
   },
+  ledger: {
+    purpose: 'durable appends, verification and queries of the ledger; the gateway with auditing and without',
+    load: () => import('./ledger/suite.ts'),
+  },
 };
 
 // Ending through `exit` lets the supervisor kill what was started.

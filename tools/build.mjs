@@ -15,6 +15,7 @@ if (!isBuilt()) {
     entryPoints: {
       sallyport: join(ROOT, 'packages', 'cli', 'src', 'main.ts'),
       'exporters-worker': join(ROOT, 'packages', 'cli', 'src', 'process', 'exporters-worker.ts'),
+      'scan-worker': join(ROOT, 'packages', 'ledger', 'src', 'verify', 'scan-worker.ts'),
     },
     outdir: DIST,
     outExtension: { '.js': '.mjs' },

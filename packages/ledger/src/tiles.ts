@@ -36,8 +36,21 @@ export class TreeEdge {
   append(leaf: string, filled: (tile: Tile) => void): void {
     this.#level(0).write(leaf, (this.#size % TILE_WIDTH) * HASH_SIZE, 'hex');
     this.#size++;
-    let width = this.#size;
-    for (let level = 0; width % TILE_WIDTH === 0; level++) {
+    this.#carry(0, this.#size, filled);
+  }
+
+  /** Adds the leaves of a full tile at once, where the last one is full; `root` is the hash of its perfect tree. */
+  appendTile(bytes: Buffer, root: Uint8Array, filled: (tile: Tile) => void): void {
+    const index = this.#size / TILE_WIDTH;
+    this.#size += TILE_WIDTH;
+    filled({ level: 0, index, width: TILE_WIDTH, bytes });
+    this.#level(1).set(root, (index % TILE_WIDTH) * HASH_SIZE);
+    this.#carry(1, index + 1, filled);
+  }
+
+  /** Hands out the tiles that are full now that `level` has `width` hashes. */
+  #carry(from: number, count: number, filled: (tile: Tile) => void): void {
+    for (let level = from, width = count; width % TILE_WIDTH === 0; level++) {
       const bytes = Buffer.from(this.#level(level));
       const index = width / TILE_WIDTH - 1;
       filled({ level, index, width: TILE_WIDTH, bytes });

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { basename, join, relative } from 'node:path';
 import { type Checkpoint, openCheckpoint, type SignedCheckpoint } from '../checkpoint.ts';
 import { COSIGNED, readIfPresent } from '../files.ts';
@@ -5,9 +6,14 @@ import { MalformedNote } from '../note.ts';
 import { listSegments, readSegment, type Segment } from '../segment.ts';
 import { readTile, TILE_WIDTH, type Tile, TreeEdge, tilePath } from '../tiles.ts';
 import { type LogReport, Problems } from './report.ts';
+import { Scans } from './scans.ts';
+import type { SoundStretch } from './stretch.ts';
 import { collectTargets, type LogChecks, type LogKeys, type Target, timeOf } from './targets.ts';
 import { TrustedTiles } from './tiles.ts';
 import { Walk } from './walk.ts';
+
+/** Closed segments that are worth starting threads for: some 50 MiB. */
+const WORTH_THREADS = 3;
 
 /** Verifies one log from its files alone. Imports nothing that writes one. */
 export async function verifyLog(directory: string, checks: LogChecks): Promise<LogReport> {
@@ -88,23 +94,36 @@ async function walkSegments(
     const target = targets[due++];
     if (target !== undefined && start > 0) checkTarget(target, walk, 0, checks, problems);
   }
-  for (const segment of segments) {
+  const closed = segments.slice(0, -1);
+  await using scans = new Scans(closed, checks.threads ?? (closed.length < WORTH_THREADS ? 0 : availableParallelism()));
+  for (const [i, segment] of segments.entries()) {
     const file = relative(directory, segment.path);
     let line = 0;
+    const take = async (lines: readonly string[]): Promise<void> => {
+      for (const text of lines) {
+        const judged = walk.take(text, file, ++line);
+        if (judged !== null) await judged;
+      }
+      // The disk looks up these tiles while the next block is hashed.
+      await comparing;
+      comparing = compareTiles(directory, filled.splice(0), covered, tiles, problems);
+      // Awaited above or below; an error of the walk in between must not leave this one unhandled.
+      comparing.catch(() => {});
+    };
+    const stretch = await scans.of(i);
+    const between = targets.some(({ signed: { checkpoint } }) => isWithin(checkpoint.size, stretch));
+    if (stretch !== null && !between && walk.skip(stretch)) {
+      line = stretch.count;
+      await take(stretch.rest);
+      checks.progress(line);
+      continue;
+    }
     try {
       for await (const { lines, rest } of readSegment(segment)) {
-        for (const text of lines) {
-          const judged = walk.take(text, file, ++line);
-          if (judged !== null) await judged;
-        }
+        await take(lines);
         if (rest.length > 0 && segment === last && !segment.compressed) unfinished = rest.length;
         else if (rest.length > 0)
           problems.add('altered', `${rest.length} bytes after the last line of a closed segment`, { file, line: line + 1 });
-        // The disk looks up these tiles while the next block is hashed.
-        await comparing;
-        comparing = compareTiles(directory, filled.splice(0), covered, tiles, problems);
-        // Awaited above or below; an error of the walk in between must not leave this one unhandled.
-        comparing.catch(() => {});
         checks.progress(lines.length);
       }
     } catch (error) {
@@ -116,6 +135,11 @@ async function walkSegments(
   await comparing;
   await compareTiles(directory, filled.splice(0), covered, tiles, problems);
   return { walk, unfinished };
+}
+
+/** Whether a checkpoint of this size ends inside the stretch, where the tree of that size is not to be had. */
+function isWithin(size: number, stretch: SoundStretch | null): boolean {
+  return stretch !== null && size > stretch.first && size < stretch.first + stretch.count;
 }
 
 function isDecompression(error: unknown): boolean {

@@ -23,6 +23,8 @@ export interface LogChecks {
   readonly now: number;
   /** Milliseconds. */
   readonly clockTolerance: number;
+  /** Threads that scan closed segments; null leaves it to their number. */
+  readonly threads: number | null;
   progress(entries: number): void;
 }
 

@@ -25,6 +25,8 @@ export interface VerifyOptions {
   readonly now?: number;
   /** Milliseconds that clocks may differ, 5000 where not given. */
   readonly clockTolerance?: number;
+  /** Threads that hash ahead of the check of the chain; as many as there are processors for a large log where not given. */
+  readonly threads?: number;
   /** Called with the number of entries read so far. */
   readonly onProgress?: (entries: number) => void;
 }
@@ -60,6 +62,7 @@ export async function verifyLedger(directory: string, options: VerifyOptions = {
       known,
       now: options.now ?? Date.now(),
       clockTolerance: options.clockTolerance ?? 5000,
+      threads: options.threads ?? null,
       progress: (more) => {
         entries += more;
         options.onProgress?.(entries);

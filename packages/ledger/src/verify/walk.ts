@@ -1,9 +1,10 @@
-import { type Entry, GENESIS } from '../entry.ts';
+import { GENESIS } from '../entry.ts';
 import { type EntryLine, parseLine } from '../line.ts';
-import { leafHash } from '../merkle.ts';
-import type { Tile, TreeEdge } from '../tiles.ts';
+import { HASH_SIZE, leafHash } from '../merkle.ts';
+import { TILE_WIDTH, type Tile, type TreeEdge } from '../tiles.ts';
 import { MissingRanges } from './missing.ts';
 import type { Problems } from './report.ts';
+import { isLedgersOwn, RETENTION, retainedBy, type SoundStretch } from './stretch.ts';
 import type { TrustedTiles } from './tiles.ts';
 
 /** A line, with what is known of it. */
@@ -24,8 +25,6 @@ type Sound = Found & { readonly entry: EntryLine };
 const RESUMED = 64;
 /** A stretch in doubt is judged at this length at the latest. */
 const MAX_DOUBT = 100_000;
-
-const RETENTION = '{"action":"ledger.retention"';
 
 export interface WalkObserver {
   /** A tile of the rebuilt tree is full. */
@@ -111,6 +110,32 @@ export class Walk {
     return this.#judge(this.#run < RESUMED ? null : found);
   }
 
+  /** Takes a stretch that is sound by itself, where it follows what came before. False where it does not: then its lines are to be taken. */
+  skip({ first, count, prev, hash, from, to, retained, leaves, roots }: SoundStretch): boolean {
+    const held = this.#held;
+    const [seq, follows, time] = held === null ? [this.#next, this.#hash, this.to] : [held.entry.seq + 1, held.entry.hash, held.entry.time];
+    if (this.#doubt.length > 0 || this.#strays.size > 0 || !this.rooted || first !== seq) return false;
+    if ((follows !== null && prev !== follows) || (time !== null && from < time)) return false;
+    if (held !== null) this.#accept(held.entry.hash, held);
+    this.#held = null;
+    this.#lines += count;
+    this.#next = first + count;
+    this.#hash = hash;
+    this.from ??= from;
+    this.to = to;
+    this.retained = Math.max(this.retained, retained);
+    for (let tile = 0; tile * TILE_WIDTH < count; tile++) {
+      const at = tile * TILE_WIDTH * HASH_SIZE;
+      this.edge.appendTile(
+        Buffer.from(leaves.buffer, leaves.byteOffset + at, TILE_WIDTH * HASH_SIZE),
+        roots.subarray(tile * HASH_SIZE, (tile + 1) * HASH_SIZE),
+        this.#filled,
+      );
+    }
+    this.#observer.grown(this.#next);
+    return true;
+  }
+
   /** Judges what is still in doubt, and names what never turned up. */
   async end(): Promise<void> {
     if (this.#held !== null) this.#accept(this.#held.entry.hash, this.#held);
@@ -142,8 +167,7 @@ export class Walk {
   }
 
   #checkTime(seq: number, time: string, { text, file, line }: Found): void {
-    // The ledger itself records a clock that went back, and dates a new opening by the new clock.
-    if (this.to !== null && time < this.to && !text.startsWith('{"action":"ledger.')) {
+    if (this.to !== null && time < this.to && !isLedgersOwn(text)) {
       this.#problems.add('clock', `entry ${seq} is dated ${time}, its predecessor ${this.to}, and no change of the clock is recorded`, {
         seq,
         file,
@@ -242,13 +266,6 @@ export class Walk {
       this.#problems.add('duplicated', `entry ${seq} stands in the log twice`, { seq, file, line });
     } else this.#problems.add('inserted', `an entry that claims to be ${seq} was inserted`, { seq, file, line });
   }
-}
-
-/** `until` of a sound entry of retention. */
-function retainedBy(line: string): number {
-  const entry: Entry = JSON.parse(line);
-  const until = entry.kind === 'system' ? entry.detail['until'] : null;
-  return typeof until === 'number' ? until : 0;
 }
 
 function isSound(found: Found): found is Sound {

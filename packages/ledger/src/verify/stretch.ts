@@ -1,0 +1,89 @@
+import type { Entry } from '../entry.ts';
+import { parseLine } from '../line.ts';
+import { HASH_SIZE, leafHash, perfectRoot } from '../merkle.ts';
+import { readSegment, type Segment } from '../segment.ts';
+import { TILE_WIDTH } from '../tiles.ts';
+
+/**
+ * Lines from the beginning of a segment in which nothing is wrong by themselves: each an entry with its hash, the numbers and links
+ * without a gap, no time before the one before. Whether they follow what came before them, and are what was signed, is not said.
+ */
+export interface SoundStretch {
+  readonly first: number;
+  /** A multiple of a tile. */
+  readonly count: number;
+  /** What the first entry follows, and the hash of the last one (hex). */
+  readonly prev: string;
+  readonly hash: string;
+  /** `time` of the first and the last. */
+  readonly from: string;
+  readonly to: string;
+  /** `until` of the last entry of retention among them, 0 where there is none. */
+  readonly retained: number;
+  /** Leaf hashes, and the root of each tile of them. */
+  readonly leaves: Uint8Array<ArrayBuffer>;
+  readonly roots: Uint8Array<ArrayBuffer>;
+  /** The lines after it. */
+  readonly rest: readonly string[];
+}
+
+export const RETENTION = '{"action":"ledger.retention"';
+
+/** Whether the ledger itself wrote the line: it records a clock that went back, and dates a new opening by the new clock. */
+export function isLedgersOwn(line: string): boolean {
+  return line.startsWith('{"action":"ledger.');
+}
+
+/** `until` of a sound entry of retention. */
+export function retainedBy(line: string): number {
+  const entry: Entry = JSON.parse(line);
+  const until = entry.kind === 'system' ? entry.detail['until'] : null;
+  return typeof until === 'number' ? until : 0;
+}
+
+/** Null where anything is out of order: then every line has to be looked at with what is around it. Throws where it cannot be read. */
+export async function scanSegment(segment: Segment): Promise<SoundStretch | null> {
+  const hashes: string[] = [];
+  const tail: string[] = [];
+  let [prev, from, last, hash, time] = ['', '', '', '', ''];
+  let [retained, next] = [0, segment.first];
+  for await (const { lines, rest } of readSegment(segment)) {
+    if (rest.length > 0) return null;
+    for (const line of lines) {
+      const entry = parseLine(line);
+      if (entry === null || entry.seq !== next || leafHash(entry.leaf) !== entry.hash) return null;
+      if (next === segment.first) [prev, from] = [entry.prev, entry.time];
+      else if (entry.prev !== hash || (entry.time < time && !isLedgersOwn(line))) return null;
+      hash = entry.hash;
+      time = entry.time;
+      next++;
+      hashes.push(hash);
+      tail.push(line);
+      if (tail.length < 2 * TILE_WIDTH || hashes.length % TILE_WIDTH !== 0) continue;
+      // The first tile of the two is now certain to lie before the last one.
+      for (const sure of tail.splice(0, TILE_WIDTH)) {
+        if (sure.startsWith(RETENTION)) retained = Math.max(retained, retainedBy(sure));
+        last = sure;
+      }
+    }
+  }
+  const count = hashes.length - tail.length;
+  const end = parseLine(last);
+  if (end === null) return null;
+  const leaves = Buffer.from(hashes.slice(0, count).join(''), 'hex');
+  const roots = Buffer.alloc((count / TILE_WIDTH) * HASH_SIZE);
+  for (let tile = 0; tile * TILE_WIDTH < count; tile++)
+    perfectRoot(leaves, tile * TILE_WIDTH * HASH_SIZE, TILE_WIDTH).copy(roots, tile * HASH_SIZE);
+  return {
+    first: segment.first,
+    count,
+    prev,
+    hash: end.hash,
+    from,
+    to: end.time,
+    retained,
+    leaves: Uint8Array.from(leaves),
+    roots: Uint8Array.from(roots),
+    rest: tail,
+  };
+}
