@@ -12,7 +12,7 @@ import { GUARD, HTTP, route, startHarness, upstream } from '../../packages/gatew
 const [mode = 'with', directory = '', port = ''] = process.argv.slice(2);
 
 const SILENCE: LedgerPort & { failing(): boolean } = {
-  append: () => Promise.resolve(),
+  append: () => Promise.resolve({ seq: 0 }),
   digest: () => '0'.repeat(64),
   startDigest: () => ({ update: () => {}, hex: () => '0'.repeat(64) }),
   failing: () => false,

@@ -123,7 +123,7 @@ describe('docs/configuration.md', () => {
 models: [{ name: m, upstream: u, target: m, fallback: [] }]
 listen: { gateway: 127.0.0.1:7070, control: 127.0.0.1:7071 }
 http: { corsOrigins: [], trustedProxies: [], maxBodyBytes: 16777216, maxHeaderBytes: 16384, timeouts: { headers: 10s, body: 30s, keepAlive: 65s, drain: 30s } }
-guards: { mode: transform, deny: [], onBlock: fault, onUnavailable: block, maxTextLength: 1000000, links: { hosts: ['*.example.com'], only: false } }
+guards: { mode: transform, deny: [], onBlock: fault, onUnavailable: block, maxTextLength: 1000000, links: { hosts: [], only: false } }
 storage: { url: "sqlite:.sallyport/state.db" }
 counters: { url: "memory:" }
 audit: { directory: .sallyport/ledger, exporters: [] }`,

@@ -3,6 +3,7 @@ import type { Http2ServerRequest } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import { Calibration, type CounterStore, clientAddress, JwksCache, type JwksSource, Limiter, MemoryStore } from '@sallyport/access';
 import {
+  type Action,
   type Clock,
   Fault,
   type GuardSettings,
@@ -54,6 +55,8 @@ export interface GatewayOptions {
   readonly ledger: LedgerPort & { failing(): boolean };
   readonly resolveSecret: ResolveSecret;
   readonly meter: Meter;
+  /** Actions of which the ledger knows before the upstream does. Default: none. */
+  readonly recordFirst?: Iterable<Action>;
   /** Follows exchanges across services; nothing is traced without it. */
   readonly tracer?: Tracer | null;
   readonly logger: Logger;
@@ -109,7 +112,15 @@ export class Gateway implements AsyncDisposable {
     this.#jwks = new JwksCache(options.jwks, clock);
     this.#limiter = new Limiter(options.counters ?? new MemoryStore(clock));
     this.#ids = new RequestIds(random);
-    const recorder = { ledger, strangers: this.#strangers, meter, clock, tracer: options.tracer ?? null, running: this.#running };
+    const recorder = {
+      ledger,
+      strangers: this.#strangers,
+      meter,
+      clock,
+      recordFirst: new Set(options.recordFirst),
+      tracer: options.tracer ?? null,
+      running: this.#running,
+    };
     this.#door = { upstreams: this.#upstreams, ledger, recorder, clock, random, logger, keyUsed: options.keyUsed ?? (() => undefined) };
   }
 

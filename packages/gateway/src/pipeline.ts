@@ -44,6 +44,8 @@ export async function exchange(door: Door, compiled: Compiled, incoming: Incomin
     const cleared = await inspect(admitted, record);
     const instructed = instruct(cleared, door);
     record.instructed(instructed.instruction);
+    const begun = record.begin();
+    if (begun !== null) await begun;
     using forwarded = await forward(instructed, door, record);
     const answered = await answer(forwarded, door, record);
 

@@ -31,6 +31,8 @@ export interface RecorderPorts {
   readonly strangers: Strangers;
   readonly meter: Meter;
   readonly clock: Clock;
+  /** Actions that are on record, durably, before the upstream is asked. */
+  readonly recordFirst: ReadonlySet<Action>;
   /** Null where nothing is traced. */
   readonly tracer: Tracer | null;
   /** Exchanges of known callers that have not ended. */
@@ -59,6 +61,8 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
   #streamed = false;
   #attempts = 0;
   #countedLocally = false;
+  /** Number of the entry that says it was begun, or null where none does. */
+  #opened: number | null = null;
   /** Why the route's own text was answered, or null. */
   #fallback: string | null = null;
   #promptDigest: string | null = null;
@@ -132,6 +136,20 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
   /** The system prompt it was given, by name and version. */
   instructed(instruction: Instruction | null): void {
     if (instruction !== null) this.#prompt = `${instruction.name}@${instruction.version}`;
+  }
+
+  /**
+   * Puts on record that the upstream is about to be asked, where the action is one that has to be known before it is done; null where it is
+   * not. Rejects like `conclude`: the upstream is not asked then.
+   */
+  begin(): Promise<void> | null {
+    return this.#action !== 'unknown' && this.#ports.recordFirst.has(this.#action) ? this.#begin() : null;
+  }
+
+  async #begin(): Promise<void> {
+    const elapsed = this.#ports.clock.monotonic() - this.#incoming.startedAt;
+    const { seq } = await this.#append(this.#facts('open', null, null, elapsed, null));
+    this.#opened = seq;
   }
 
   /** A try at an upstream begins. */
@@ -243,9 +261,9 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
   }
 
   /** What cannot be recorded is not answered: the ledger fails closed. */
-  async #append(facts: EntryFacts): Promise<void> {
+  async #append(facts: EntryFacts): Promise<{ readonly seq: number }> {
     try {
-      await this.#ports.ledger.append(facts);
+      return await this.#ports.ledger.append(facts);
     } catch (cause) {
       throw new Fault('not_ready', 'The gateway cannot record requests at the moment.', { detail: 'ledger', cause });
     }
@@ -284,6 +302,7 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
         reason: (fault?.detail ?? this.#fallback)?.slice(0, 512) ?? null,
         ...(this.#fallback === null ? {} : { fallback: 'answer' }),
         ...(this.#countedLocally ? { limits: 'local' } : {}),
+        ...(this.#opened === null ? {} : { opened: this.#opened }),
       },
     };
   }

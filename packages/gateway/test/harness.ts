@@ -40,9 +40,9 @@ export class MemoryLedger implements LedgerPort {
   /** While set, nothing can be recorded. */
   broken = false;
 
-  async append(facts: EntryFacts): Promise<void> {
+  async append(facts: EntryFacts): Promise<{ readonly seq: number }> {
     if (this.broken) throw new Error('the disk is full');
-    this.entries.push(facts);
+    return { seq: this.entries.push(facts) - 1 };
   }
 
   digest(bytes: Uint8Array): string {

@@ -55,6 +55,7 @@ export async function startDataPlane(installation: Installation, store: Store | 
     jwks,
     egress,
     ledger: telemetry.ledger,
+    recordFirst: config.audit.recordFirst,
     resolveSecret: (reference) => resolveSecret(reference).value,
     meter: telemetry.meter,
     tracer: telemetry.tracer,

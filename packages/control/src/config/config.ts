@@ -1,4 +1,5 @@
 import type {
+  Action,
   CertificateIdentity,
   EgressSettings,
   ExporterSettings,
@@ -74,6 +75,8 @@ export interface CounterSettings {
 export interface AuditSettings {
   /** Absolute path of the ledger's directory. */
   readonly directory: string;
+  /** Actions that are durably on record before the upstream is asked. */
+  readonly recordFirst: readonly Action[];
   readonly exporters: readonly ExporterSettings[];
 }
 

@@ -15,7 +15,7 @@ export interface ConfigDocument {
   counters?: { url?: string; password?: string; ca?: string; onUnavailable?: 'refuse' | 'local'; shares?: number };
   fairness?: { tenants?: { name: string; weight: number }[]; priorities?: { name: string; weight: number; roles: string[] }[] };
   egress?: { hosts?: string[]; networks?: string[]; proxy?: EgressProxyDocument };
-  audit?: { directory?: string; exporters?: ExporterDocument[] };
+  audit?: { directory?: string; recordFirst?: Action[]; exporters?: ExporterDocument[] };
   telemetry?: TelemetryDocument;
 }
 

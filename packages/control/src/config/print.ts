@@ -92,7 +92,11 @@ function toDocument(config: Config): ConfigDocument {
       tenants: config.fairness.tenants.map((tenant) => ({ ...tenant })),
       priorities: config.fairness.priorities.map((priority) => ({ ...priority, roles: [...priority.roles] })),
     },
-    audit: { directory: config.audit.directory, exporters: config.audit.exporters.map(exporterDocument) },
+    audit: {
+      directory: config.audit.directory,
+      recordFirst: [...config.audit.recordFirst],
+      exporters: config.audit.exporters.map(exporterDocument),
+    },
     telemetry: telemetryDocument(config.telemetry),
   };
 }

@@ -33,6 +33,7 @@ export function readAudit(value: unknown, reading: Reading): AuditSettings {
   checkUnique(items, reading.findings);
   return {
     directory: directory === undefined ? resolve(reading.home, DEFAULT_LEDGER_DIRECTORY) : resolve(reading.directory, directory),
+    recordFirst: section?.recordFirst ?? [],
     exporters: items.map((item) => readExporter(item.value, item.path, reading)),
   };
 }

@@ -616,6 +616,14 @@ const ExporterItem = Type.Object(
 const AuditSection = Type.Object(
   {
     directory: Type.Optional(Type.String({ ...Text('a directory', 1_024), default: '.sallyport/ledger' })),
+    recordFirst: Type.Optional(
+      Type.Array(Type.Enum([...ACTIONS], { title: 'a known action (see docs/configuration.md)' }), {
+        maxItems: ACTIONS.length,
+        title: 'a list of actions',
+        default: [],
+        description: 'Actions that are durably on record before the upstream is asked, by an entry of their own.',
+      }),
+    ),
     exporters: Type.Optional(List(ExporterItem, 'a list of exporters', 64)),
   },
   { ...CLOSED, title: 'a mapping of audit settings', description: 'Where the ledger is written, and who is sent its entries.' },
