@@ -20,5 +20,6 @@ export type { CounterState, SharedCounters, SharedStore, SharedStoreOptions } fr
 export type { CounterStore, Hold, Shortage, Standing } from './limits/store.ts';
 export * from './policy.ts';
 export * from './policy-glob.ts';
+export * from './risk/book.ts';
 export * from './role.ts';
 export { openPrompt, sealPrompt } from './sealed-prompt.ts';

@@ -9,6 +9,7 @@ import { keysCommand } from './verb/keys.ts';
 import { modelsCommand } from './verb/models.ts';
 import { policyCommand } from './verb/policy.ts';
 import { promptsCommand } from './verb/prompts.ts';
+import { riskCommand } from './verb/risk.ts';
 import { rolesCommand } from './verb/roles.ts';
 import { serveCommands } from './verb/serve.ts';
 import { usersCommand } from './verb/users.ts';
@@ -38,6 +39,7 @@ export function buildProgram(): Command {
     inspectCommand,
     modelsCommand,
     auditCommand,
+    riskCommand,
     doctorCommand,
   ]) {
     program.addCommand(make());

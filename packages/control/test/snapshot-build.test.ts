@@ -213,7 +213,7 @@ describe('a snapshot file', () => {
       '[]\n[]',
       '{"schema":1}\n',
       '\u0000',
-      '{"schema":"sallyport-snapshot/3","version":1,"tag":""}\n{}\n',
+      '{"schema":"sallyport-snapshot/4","version":1,"tag":""}\n{}\n',
     ]) {
       assert.throws(() => deserializeSnapshot(text, pepper), SnapshotError);
     }

@@ -25,6 +25,7 @@ export interface Snapshot {
   readonly http: HttpSettings;
   readonly egress: EgressSettings;
   readonly fairness: FairnessSettings;
+  readonly risk: RiskSettings;
 }
 
 /** A stored API key. The secret is not in it: `digests` are HMAC-SHA-256 values under the pepper, base64url, newest first (two while a rotation overlaps). */
@@ -151,6 +152,27 @@ export interface Route {
   readonly fallbackAnswer: string | null;
   /** Name of the system prompt every request for it is given, where it has one. */
   readonly prompt?: string;
+}
+
+/**
+ * What the guard, the policy or the limits had to say of a caller: a blocked or flagged text, a credential that was refused, a call that
+ * policy denied, a model that does not exist, a limit that was used up.
+ */
+export type RiskSignal = 'blocked' | 'flagged' | 'authentication' | 'denied' | 'enumeration' | 'limited';
+
+/** When a caller that behaves badly is slowed, asked for a fresh credential, or kept out. Times are milliseconds. */
+export interface RiskSettings {
+  readonly enabled: boolean;
+  readonly points: Readonly<Record<RiskSignal, number>>;
+  /** In which a score halves. */
+  readonly halfLife: number;
+  readonly throttleAt: number;
+  readonly throttlePerMinute: number;
+  readonly challengeAt: number;
+  readonly blockAt: number;
+  readonly blockFor: number;
+  /** CIDR blocks whose addresses have no score: an office behind one address. */
+  readonly exempt: readonly string[];
 }
 
 /** Shares of a server that many wait for: first by priority, then by tenant. What is not named has the weight 1. */

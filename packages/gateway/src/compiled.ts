@@ -13,6 +13,7 @@ import {
 import type { Clock, Meter, Snapshot } from '@sallyport/core';
 import { compileGuard, type Guard } from '@sallyport/guard';
 import { RememberingGuard } from './remembering-guard.ts';
+import type { RiskWatch } from './risk-watch.ts';
 
 /** A snapshot made ready for use. An exchange keeps the one it began with. */
 export interface Compiled {
@@ -25,6 +26,7 @@ export interface Compiled {
   readonly limiter: Limiter;
   readonly limits: LimitRules;
   readonly calibration: Calibration;
+  readonly risk: RiskWatch;
   readonly trustedProxies: AddressList;
   readonly meter: Meter;
   readonly clock: Clock;
@@ -42,6 +44,7 @@ export interface CompileOptions {
   /** Shared by all snapshots of a process: a change of configuration forgets nothing that was used. */
   readonly limiter: Limiter;
   readonly calibration: Calibration;
+  readonly risk: RiskWatch;
   readonly meter: Meter;
   readonly clock: Clock;
 }
@@ -56,6 +59,7 @@ export function compile(snapshot: Snapshot, options: CompileOptions): Compiled {
     prompts: openPrompts(snapshot, options.pepper),
     limiter: options.limiter,
     calibration: options.calibration,
+    risk: options.risk,
     limits: { rules: snapshot.limits, keyRules: (id) => snapshot.keys.get(id)?.limits ?? [] },
     trustedProxies: new AddressList(snapshot.http.trustedProxies),
     meter: options.meter,

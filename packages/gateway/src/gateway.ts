@@ -1,7 +1,17 @@
 import type { IncomingMessage } from 'node:http';
 import type { Http2ServerRequest } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
-import { Calibration, type CounterStore, clientAddress, JwksCache, type JwksSource, Limiter, MemoryStore } from '@sallyport/access';
+import {
+  Calibration,
+  type CounterStore,
+  clientAddress,
+  JwksCache,
+  type JwksSource,
+  Limiter,
+  MemoryStore,
+  type RiskMessage,
+  type RiskRelay,
+} from '@sallyport/access';
 import {
   type Action,
   type Clock,
@@ -30,6 +40,7 @@ import { exchange } from './pipeline.ts';
 import type { LedgerPort } from './ports.ts';
 import type { ExchangeRecord } from './record.ts';
 import { RequestIds } from './request-id.ts';
+import { type RiskBoard, RiskWatch } from './risk-watch.ts';
 import { Strangers } from './strangers.ts';
 import { UpstreamRegistry } from './upstream/registry.ts';
 import type { ResolveSecret } from './upstream/secrets.ts';
@@ -62,6 +73,8 @@ export interface GatewayOptions {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: Random;
+  /** Tells other replicas of callers' conduct; what they tell comes back through `applyRisk`. */
+  readonly riskRelay?: RiskRelay;
   /** Where limits are counted. Default: in this process. */
   readonly counters?: CounterStore;
   /** Told of every API key that was taken; must be cheap. */
@@ -89,6 +102,7 @@ export class Gateway implements AsyncDisposable {
   readonly #calibration = new Calibration();
   readonly #ids: RequestIds;
   readonly #running = new Set<ExchangeRecord>();
+  readonly #risk: RiskWatch;
   #listener: Listener | null = null;
   #compiled: Compiled | null = null;
   #unsubscribe: () => void = () => undefined;
@@ -112,6 +126,16 @@ export class Gateway implements AsyncDisposable {
     this.#jwks = new JwksCache(options.jwks, clock);
     this.#limiter = new Limiter(options.counters ?? new MemoryStore(clock));
     this.#ids = new RequestIds(random);
+    this.#risk = new RiskWatch({
+      ledger,
+      logger,
+      clock,
+      random,
+      relay: options.riskRelay ?? null,
+      onBlocked: (subject) => {
+        for (const record of this.#running) record.keepOut(subject);
+      },
+    });
     const recorder = {
       ledger,
       strangers: this.#strangers,
@@ -120,6 +144,7 @@ export class Gateway implements AsyncDisposable {
       recordFirst: new Set(options.recordFirst),
       tracer: options.tracer ?? null,
       running: this.#running,
+      risk: this.#risk,
     };
     this.#door = { upstreams: this.#upstreams, ledger, recorder, clock, random, logger, keyUsed: options.keyUsed ?? (() => undefined) };
   }
@@ -140,6 +165,16 @@ export class Gateway implements AsyncDisposable {
     });
     if (this.#options.probeInterval !== 0) void this.#upstreams.probeAll();
     return await this.#listener.listen();
+  }
+
+  /** Whom the gateway holds back and why; an operator may lift it. */
+  get risk(): RiskBoard {
+    return this.#risk;
+  }
+
+  /** What another replica has told of a caller's conduct. */
+  applyRisk(message: RiskMessage): void {
+    this.#risk.apply(message);
   }
 
   health(): GatewayHealth {
@@ -184,6 +219,7 @@ export class Gateway implements AsyncDisposable {
     this.#unsubscribe();
     if (!this.#draining) await this.drain();
     await this.#upstreams[Symbol.asyncDispose]();
+    this.#risk[Symbol.dispose]();
     await this.#strangers[Symbol.asyncDispose]();
   }
 
@@ -195,11 +231,13 @@ export class Gateway implements AsyncDisposable {
         pepper,
         jwks: this.#jwks,
         limiter: this.#limiter,
+        risk: this.#risk,
         calibration: this.#calibration,
         meter,
         clock,
       });
       this.#openEgress(snapshot);
+      this.#risk.configure(snapshot.risk);
       this.#compiled = compiled;
       this.#upstreams.update(snapshot);
       for (const record of this.#running) record.review(this.#compiled.policy);

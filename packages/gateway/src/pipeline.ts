@@ -28,7 +28,7 @@ export async function exchange(door: Door, compiled: Compiled, incoming: Incomin
     record.endpoint(received.endpoint.id, received.endpoint.action);
 
     const identified = await identify(received);
-    record.identified(identified.principal);
+    record.identified(identified);
     if (identified.principal.credential.kind === 'api-key') door.keyUsed(identified.principal.credential.id);
 
     asked = await ask(identified);

@@ -1,4 +1,4 @@
-import type { Policy } from '@sallyport/access';
+import type { Policy, RiskSubject } from '@sallyport/access';
 import {
   type Action,
   type Clock,
@@ -19,7 +19,8 @@ import {
 import { printable } from '@sallyport/ledger';
 import type { Incoming } from './http/incoming.ts';
 import type { LedgerPort } from './ports.ts';
-import type { Asked, Instruction } from './stage/facts.ts';
+import { principalSubject, type RiskWatch } from './risk-watch.ts';
+import type { Asked, Identified, Instruction } from './stage/facts.ts';
 import type { FindingSink } from './stage/inspect.ts';
 import type { Strangers } from './strangers.ts';
 
@@ -37,6 +38,7 @@ export interface RecorderPorts {
   readonly tracer: Tracer | null;
   /** Exchanges of known callers that have not ended. */
   readonly running: Set<ExchangeRecord>;
+  readonly risk: RiskWatch;
 }
 
 /**
@@ -51,6 +53,8 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
   #action: Action | 'unknown' = 'unknown';
   #endpoint = '-';
   #principal: Principal | null = null;
+  #session: string | null = null;
+  #wasFlagged = false;
   #decision: Decision | null = null;
   #model: string | null = null;
   /** The model where it is one of the configuration: what a client makes up must not become a label of the metrics. */
@@ -83,13 +87,23 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
     ports.meter.inFlight(1);
   }
 
+  /** Stops the exchange where it is one of a subject that is kept out from now on. */
+  keepOut(subject: RiskSubject): void {
+    if (this.#principal === null) return;
+    if (subject !== principalSubject(this.#principal) && subject !== `session:${this.#session}`) return;
+    this.#incoming.reply.stop(
+      new Fault('forbidden', 'The request was ended because of others that were refused.', { detail: 'risk:block' }),
+    );
+  }
+
   endpoint(id: string, action: Action): void {
     this.#endpoint = id;
     this.#action = action;
   }
 
-  identified(principal: Principal): void {
+  identified({ principal, session }: Identified): void {
     this.#principal = principal;
+    this.#session = session;
     this.#ports.running.add(this);
   }
 
@@ -125,6 +139,7 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
       if (known === undefined) this.#verdicts.set(key, { detector, category, action: effect, count: 1 });
       else known.count += 1;
       this.#ports.meter.verdict(detector, effect);
+      if (effect === 'flag') this.#wasFlagged = true;
     }
   }
 
@@ -247,6 +262,13 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
         askedAfter,
       });
     }
+    this.#ports.risk.concluded({
+      principal: this.#principal,
+      session: this.#session,
+      ip: this.#incoming.source.ip,
+      fault,
+      wasFlagged: this.#wasFlagged,
+    });
     // A stranger's requests are counted, not written one by one: who has no credential must not be able to fill the disk.
     if (facts === null || this.#principal === null)
       this.#ports.strangers.count(fault?.detail ?? fault?.code ?? outcome, this.#incoming.source.ip);

@@ -7,6 +7,7 @@ import {
   type HttpSettings,
   type KeyRecord,
   type LogFields,
+  type RiskSettings,
   type Route,
   type Snapshot,
   silentLogger,
@@ -69,6 +70,19 @@ export const HTTP: HttpSettings = {
   bodyTimeout: 1_000,
   keepAliveTimeout: 5_000,
   drainTimeout: 2_000,
+};
+
+/** Off: tests are refused again and again; those of the risk turn it on. */
+export const RISK: RiskSettings = {
+  enabled: false,
+  points: { blocked: 20, flagged: 2, authentication: 5, denied: 5, enumeration: 10, limited: 1 },
+  halfLife: 600_000,
+  throttleAt: 60,
+  throttlePerMinute: 60,
+  challengeAt: 120,
+  blockAt: 200,
+  blockFor: 60_000,
+  exempt: [],
 };
 
 export const GUARD: GuardSettings = {
@@ -157,6 +171,7 @@ export async function startHarness(setup: HarnessOptions): Promise<Harness> {
     http: HTTP,
     egress: NO_EGRESS_SETTINGS,
     fairness: { tenants: [], priorities: [] },
+    risk: RISK,
     ...setup.snapshot,
   };
   setup.onSnapshot?.(snapshot);

@@ -41,6 +41,7 @@ export async function startControlPlane(
       const { sourceVersion, staleSince } = data.feed.status;
       return { version: snapshot.version, builtAt: snapshot.builtAt, sourceVersion, staleSince };
     },
+    ...(data === null ? {} : { risk: data.gateway.risk }),
     metrics: (accept) => telemetry.render(accept),
     metricsPublic: true,
     record: (facts) => installation.record(facts),

@@ -90,7 +90,7 @@ async function storeVersion({ config }: ReadyConfig, { logger }: GlobalOptions):
 }
 
 /** The gateway's own certificate is trusted as it stands, for whatever names: only whether it answers is asked. */
-function ownTls({ tls }: Config): ReachOptions {
+export function ownTls({ tls }: Config): ReachOptions {
   if (tls === null) return {};
   return { ca: resolveSecret(tls.cert).value, allowPartialTrustChain: true, checkServerIdentity: () => undefined };
 }

@@ -3,6 +3,7 @@ import type { Store } from '@sallyport/store';
 import Type, { type Static, type TObject, type TSchema } from 'typebox';
 import type { Actor } from '../service/ports.ts';
 import type { ControlService } from '../service/service.ts';
+import type { RiskBoard } from './routes-risk.ts';
 import { closed } from './schemas.ts';
 import { checkShape, readQuery } from './validate.ts';
 
@@ -16,6 +17,8 @@ export interface Plane {
   readonly snapshotStatus: () => SnapshotStatus | null;
   /** Metrics in the form an `accept` header asks for. */
   readonly metrics: RenderMetrics;
+  /** Null where this process runs no gateway. */
+  readonly risk: () => RiskBoard | null;
   readonly now: () => number;
 }
 

@@ -5,6 +5,7 @@ import { INSTALLATION_ROUTES } from './routes-installation.ts';
 import { KEY_ROUTES } from './routes-keys.ts';
 import { POLICY_ROUTES } from './routes-policy.ts';
 import { PROMPT_ROUTES } from './routes-prompts.ts';
+import { RISK_ROUTES } from './routes-risk.ts';
 import { USER_ROUTES } from './routes-users.ts';
 
 /** Everything the admin plane serves. */
@@ -16,6 +17,7 @@ export function adminRoutes(version: string): readonly Route[] {
     ...USER_ROUTES,
     ...POLICY_ROUTES,
     ...PROMPT_ROUTES,
+    ...RISK_ROUTES,
     open({
       id: 'openapi',
       path: '/admin/v1/openapi.json',

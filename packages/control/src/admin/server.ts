@@ -16,12 +16,15 @@ import { PROBLEM_TYPE, problemOf } from './problem.ts';
 import type { Plane, RenderMetrics, Route, SnapshotStatus } from './route.ts';
 import { MethodFault, Router } from './router.ts';
 import { adminRoutes } from './routes.ts';
+import type { RiskBoard } from './routes-risk.ts';
 
 export interface AdminServerOptions {
   readonly service: ControlService;
   readonly store: Store;
   readonly authenticate: Authenticate;
   readonly snapshotStatus: () => SnapshotStatus | null;
+  /** Default: this process runs no gateway. */
+  readonly risk?: RiskBoard;
   readonly metrics: RenderMetrics;
   /** Lets programs of this machine read `/metrics` without a key where the listener is on loopback; elsewhere it has no effect. */
   readonly metricsPublic?: boolean;
@@ -84,7 +87,16 @@ class NodeAdminServer implements AdminServer {
   constructor(options: AdminServerOptions) {
     this.#options = options;
     const { service, store, snapshotStatus, metrics, clock, version } = options;
-    this.#plane = { service, store, snapshotStatus, metrics, product: { version, startedAt: clock.now() }, now: () => clock.now() };
+    const risk = options.risk ?? null;
+    this.#plane = {
+      service,
+      store,
+      snapshotStatus,
+      metrics,
+      risk: () => risk,
+      product: { version, startedAt: clock.now() },
+      now: () => clock.now(),
+    };
     this.#router = new Router(adminRoutes(version));
     this.#budget = new FailureBudget(options.failuresPerMinute ?? FAILURES_PER_MINUTE);
     this.#proxies = new AddressList(options.trustedProxies ?? []);

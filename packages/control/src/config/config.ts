@@ -8,6 +8,7 @@ import type {
   HttpSettings,
   Issuer,
   LimitRule,
+  RiskSettings,
   Role,
   Route,
   Upstream,
@@ -35,6 +36,7 @@ export interface Config {
   readonly telemetry: TelemetrySettings;
   readonly egress: EgressSettings;
   readonly fairness: FairnessSettings;
+  readonly risk: RiskSettings;
 }
 
 export interface ListenAddress {

@@ -1,4 +1,4 @@
-import type { GuardSettings, HttpSettings, Upstream } from '@sallyport/core';
+import type { GuardSettings, HttpSettings, RiskSettings, Upstream } from '@sallyport/core';
 import { DEFAULT_INPUT, DEFAULT_OUTPUT } from '@sallyport/guard';
 
 /** What a key means when the file does not give it. docs/configuration.md repeats these and a test compares the two. */
@@ -24,6 +24,18 @@ export const DEFAULT_UPSTREAM: Pick<Upstream, 'maxConcurrency' | 'connections' |
   retries: 1,
   breaker: { failures: 5, open: 2_000, maxOpen: 60_000 },
   queue: { perSlot: 32, wait: 30_000, slowClient: 10_000 },
+};
+
+export const DEFAULT_RISK: RiskSettings = {
+  enabled: true,
+  points: { blocked: 20, flagged: 2, authentication: 1, denied: 5, enumeration: 10, limited: 0.2 },
+  halfLife: 600_000,
+  throttleAt: 60,
+  throttlePerMinute: 10,
+  challengeAt: 120,
+  blockAt: 200,
+  blockFor: 900_000,
+  exempt: [],
 };
 
 export const DEFAULT_GUARDS: GuardSettings = {

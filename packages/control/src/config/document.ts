@@ -1,4 +1,4 @@
-import type { Action, ExporterKind, ExportFormat, LimitDimension, PersonalAction, UpstreamKind } from '@sallyport/core';
+import type { Action, ExporterKind, ExportFormat, LimitDimension, PersonalAction, RiskSignal, UpstreamKind } from '@sallyport/core';
 
 /** `sallyport.yaml` as it is written, after its shape was checked. Every key is described in docs/configuration.md. */
 export interface ConfigDocument {
@@ -13,6 +13,7 @@ export interface ConfigDocument {
   guards?: GuardsDocument;
   storage?: { url?: string; password?: string };
   counters?: { url?: string; password?: string; ca?: string; onUnavailable?: 'refuse' | 'local'; shares?: number };
+  risk?: RiskDocument;
   fairness?: { tenants?: { name: string; weight: number }[]; priorities?: { name: string; weight: number; roles: string[] }[] };
   egress?: { hosts?: string[]; networks?: string[]; proxy?: EgressProxyDocument };
   audit?: { directory?: string; recordFirst?: Action[]; exporters?: ExporterDocument[] };
@@ -68,6 +69,16 @@ export interface ExporterDocument {
   timeout?: string;
   maxAge?: string;
   start?: 'oldest' | 'newest';
+}
+
+export interface RiskDocument {
+  enabled?: boolean;
+  points?: Partial<Record<RiskSignal, number>>;
+  halfLife?: string;
+  throttle?: { at?: number; perMinute?: number };
+  challenge?: { at?: number };
+  block?: { at?: number; for?: string };
+  exempt?: string[];
 }
 
 export interface TlsDocument {

@@ -12,6 +12,7 @@ import { readFairness } from './read-fairness.ts';
 import { readIdentity, readRoles } from './read-identity.ts';
 import { readHttp, readListen, readTls } from './read-listeners.ts';
 import { type CheckGuards, checkWithGuard, readGuards, readLimits } from './read-policy.ts';
+import { readRisk } from './read-risk.ts';
 import { readCounters, readStorage } from './read-storage.ts';
 import { readTelemetry } from './read-telemetry.ts';
 import { readModels, readUpstreams } from './read-upstreams.ts';
@@ -108,6 +109,7 @@ function readConfig(value: unknown, findings: Findings, options: ParseOptions): 
     audit: readAudit(section('audit'), reading),
     telemetry: readTelemetry(section('telemetry'), reading),
     egress: readEgress(section('egress'), reading),
+    risk: readRisk(section('risk'), reading),
     fairness: readFairness(section('fairness'), { roles: section('roles'), builtInRoles: builtIn }, reading),
   };
   if (config.limits.some(({ quantity }) => quantity === 'spend')) {

@@ -10,6 +10,7 @@ import type {
   LimitDocument,
   ModelDocument,
   PersonalDocument,
+  RiskDocument,
   RoleDocument,
   TelemetryDocument,
   TlsDocument,
@@ -88,6 +89,7 @@ function toDocument(config: Config): ConfigDocument {
       networks: [...config.egress.networks],
       ...given('proxy', config.egress.proxy === null ? null : proxyDocument(config.egress.proxy)),
     },
+    risk: riskDocument(config.risk),
     fairness: {
       tenants: config.fairness.tenants.map((tenant) => ({ ...tenant })),
       priorities: config.fairness.priorities.map((priority) => ({ ...priority, roles: [...priority.roles] })),
@@ -98,6 +100,18 @@ function toDocument(config: Config): ConfigDocument {
       exporters: config.audit.exporters.map(exporterDocument),
     },
     telemetry: telemetryDocument(config.telemetry),
+  };
+}
+
+function riskDocument(risk: Config['risk']): RiskDocument {
+  return {
+    enabled: risk.enabled,
+    points: { ...risk.points },
+    halfLife: formatDuration(risk.halfLife),
+    throttle: { at: risk.throttleAt, perMinute: risk.throttlePerMinute },
+    challenge: { at: risk.challengeAt },
+    block: { at: risk.blockAt, for: formatDuration(risk.blockFor) },
+    exempt: [...risk.exempt],
   };
 }
 

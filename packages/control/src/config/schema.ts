@@ -629,6 +629,43 @@ const AuditSection = Type.Object(
   { ...CLOSED, title: 'a mapping of audit settings', description: 'Where the ledger is written, and who is sent its entries.' },
 );
 
+const Points = Type.Number({ minimum: 0, maximum: 1_000, title: 'a number from 0 to 1000' });
+
+const RiskSection = Type.Object(
+  {
+    enabled: Type.Optional(Type.Boolean({ title: 'true or false', default: true })),
+    points: Type.Optional(
+      Type.Object(
+        {
+          blocked: Type.Optional({ ...Points, default: 20, description: 'A text the guard blocked.' }),
+          flagged: Type.Optional({ ...Points, default: 2, description: 'A text the guard flagged.' }),
+          authentication: Type.Optional({ ...Points, default: 1, description: 'A credential that was refused, for the address.' }),
+          denied: Type.Optional({ ...Points, default: 5, description: 'A call policy denied.' }),
+          enumeration: Type.Optional({ ...Points, default: 10, description: 'A model that does not exist.' }),
+          limited: Type.Optional({ ...Points, default: 0.2, description: 'A limit that was used up.' }),
+        },
+        { ...CLOSED, title: 'a mapping of points' },
+      ),
+    ),
+    halfLife: Type.Optional(Type.String({ ...Duration, default: '10m', description: 'In which a score halves.' })),
+    throttle: Type.Optional(
+      Type.Object(
+        { at: Type.Optional({ ...Points, default: 60 }), perMinute: Type.Optional({ ...Count(1, 6_000), default: 10 }) },
+        { ...CLOSED, title: 'a mapping with at and perMinute' },
+      ),
+    ),
+    challenge: Type.Optional(Type.Object({ at: Type.Optional({ ...Points, default: 120 }) }, { ...CLOSED, title: 'a mapping with at' })),
+    block: Type.Optional(
+      Type.Object(
+        { at: Type.Optional({ ...Points, default: 200 }), for: Type.Optional(Type.String({ ...Duration, default: '15m' })) },
+        { ...CLOSED, title: 'a mapping with at and for' },
+      ),
+    ),
+    exempt: Type.Optional(List(Cidr, 'a list of CIDR blocks', 1_000)),
+  },
+  { ...CLOSED, title: 'a mapping of risk settings', description: 'When a caller that behaves badly is slowed, challenged or kept out.' },
+);
+
 const Weight = Type.Number({ minimum: 0.01, maximum: 1_000, title: 'a number from 0.01 to 1000' });
 
 const FairnessSection = Type.Object(
@@ -705,6 +742,7 @@ const Document = Type.Object(
     telemetry: Type.Optional(TelemetrySection),
     egress: Type.Optional(EgressSection),
     fairness: Type.Optional(FairnessSection),
+    risk: Type.Optional(RiskSection),
   },
   { ...CLOSED, title: 'a mapping of sections', description: 'Configuration of Sallyport: sallyport.yaml.' },
 );
@@ -735,6 +773,7 @@ export const SECTION_NAMES: readonly (keyof ConfigDocument)[] = [
   'telemetry',
   'egress',
   'fairness',
+  'risk',
 ];
 
 // Lists are read item by item, so that one bad item does not hide the problems of the others.
@@ -753,4 +792,5 @@ export const STORAGE: Shape<Section<'storage'>> = shape(StorageSection);
 export const COUNTERS: Shape<Section<'counters'>> = shape(CountersSection);
 export const EGRESS: Shape<Section<'egress'>> = shape(EgressSection);
 export const FAIRNESS: Shape<Section<'fairness'>> = shape(FairnessSection);
+export const RISK: Shape<Section<'risk'>> = shape(RiskSection);
 export const AUDIT: Shape<Section<'audit'>> = shape(AuditSection);

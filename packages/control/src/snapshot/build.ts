@@ -48,6 +48,7 @@ export function buildSnapshot(input: SnapshotInput): Snapshot {
     http: structuredClone(config.http),
     egress: structuredClone(config.egress),
     fairness: structuredClone(config.fairness),
+    risk: structuredClone(config.risk),
   });
 }
 
@@ -60,7 +61,7 @@ function narrowKeys(keys: readonly KeyRecord[], users: ReadonlyMap<string, User>
 export interface SnapshotParts
   extends Pick<
     Snapshot,
-    'version' | 'builtAt' | 'issuers' | 'certificateIdentities' | 'limits' | 'guard' | 'http' | 'egress' | 'fairness'
+    'version' | 'builtAt' | 'issuers' | 'certificateIdentities' | 'limits' | 'guard' | 'http' | 'egress' | 'fairness' | 'risk'
   > {
   readonly keys: readonly KeyRecord[];
   readonly roles: readonly Role[];
@@ -87,6 +88,7 @@ export function freezeSnapshot(parts: SnapshotParts): Snapshot {
     http: parts.http,
     egress: parts.egress,
     fairness: parts.fairness,
+    risk: parts.risk,
   });
 }
 

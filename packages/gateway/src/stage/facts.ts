@@ -23,6 +23,8 @@ export interface Received {
 /** The caller is known. */
 export interface Identified extends Received {
   readonly principal: Principal;
+  /** The credential it came with, by a name that a fresh one does not have. */
+  readonly session: string;
 }
 
 /** The body was read and is well formed; null where the endpoint takes none. */
