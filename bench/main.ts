@@ -14,6 +14,10 @@ const SUITES: Readonly<Record<string, Suite>> = {
     purpose: 'durable appends, verification and queries of the ledger; the gateway with auditing and without',
     load: () => import('./ledger/suite.ts'),
   },
+  resilience: {
+    purpose: 'what a server that is ill, and a tenant that floods, cost everybody else',
+    load: () => import('./resilience/suite.ts'),
+  },
 };
 
 // Ending through `exit` lets the supervisor kill what was started.

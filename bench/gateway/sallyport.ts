@@ -8,7 +8,8 @@ import { type Bench, type RunningPeer, startPeer } from './peers.ts';
 const COMPILE_CACHE = fileURLToPath(new URL('../../.cache/compile', import.meta.url));
 
 /**
- * Sallyport with everything on that is on by default: one key made by `init`, one model, one upstream, the ledger on disk. No limits are
+ * Sallyport with everything on that is on by default: one key made by `init`, one model, one upstream, the ledger on disk. The load comes
+ * from one address and may be thousands of streams, so connections and sockets have bounds beyond the default; no limits are
  * configured, since a limit would end the load.
  */
 export async function startSallyport(bench: Bench, upstreamPort: number, directory: string): Promise<RunningPeer> {
@@ -19,8 +20,9 @@ export async function startSallyport(bench: Bench, upstreamPort: number, directo
   await writeFile(
     config,
     `listen: { gateway: 127.0.0.1:${port}, control: 127.0.0.1:${await freePort()} }
+http: { maxConnectionsPerAddress: 10000 }
 upstreams:
-  - { name: bench, kind: openai, url: "http://127.0.0.1:${upstreamPort}" }
+  - { name: bench, kind: openai, url: "http://127.0.0.1:${upstreamPort}", connections: 8192 }
 models:
   - { name: bench, upstream: bench, target: bench }
 storage: { url: "sqlite:${join(directory, 'state.db')}" }

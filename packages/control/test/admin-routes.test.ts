@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { BUILT_IN_ROLES } from '@sallyport/access';
 import { ACTIONS } from '@sallyport/core';
 import { Value } from 'typebox/value';
-import { adminRoutes } from '../src/admin/index.ts';
+import { adminRoutes, type RiskView } from '../src/admin/index.ts';
 import type { Route } from '../src/admin/route.ts';
 import { type AdminBench, adminBench, at } from './admin-fixture.ts';
 
@@ -60,8 +60,35 @@ test('A12: without a credential every route but the open ones is 401, and the an
   }
 });
 
+/** A caller that counts as kept out. */
+const RISK: RiskView = {
+  subject: 'principal:default/app:bot',
+  score: 240,
+  level: 'block',
+  until: Date.parse('2026-01-01T00:15:00Z'),
+  signals: [{ signal: 'blocked', count: 12, lastAt: Date.parse('2026-01-01T00:00:00Z') }],
+};
+
+test('risk is shown to each tenant for its own callers, and not at all where no gateway runs', async () => {
+  const subjects: RiskView['subject'][] = ['principal:default/a', 'principal:other/b', 'session:other/jwt:1', 'address:192.0.2.1'];
+  const list = (): RiskView[] => subjects.map((subject) => ({ ...RISK, subject }));
+  await using a = await adminBench({ server: { risk: { list, show: () => RISK, reset: async () => RISK } } });
+  const made = await a.call('POST', '/admin/v1/keys', { body: { name: 'auditor', roles: ['auditor'], tenant: 'other' } });
+  const key = String(at(made.json, 'secret'));
+  const shown = async (options: { key?: string }): Promise<unknown[]> => {
+    const { json } = await a.call('GET', '/admin/v1/risk', options);
+    return (at(json, 'items') as { subject: string }[]).map(({ subject }) => subject);
+  };
+  assert.deepEqual(await shown({}), subjects);
+  assert.deepEqual(await shown({ key }), ['principal:other/b', 'session:other/jwt:1']);
+  assert.equal((await a.call('POST', '/admin/v1/risk/reset', { key, body: { subject: 'principal:other/b' } })).status, 403);
+  assert.equal((await a.call('POST', '/admin/v1/risk/reset', { body: { subject: 'somebody' } })).status, 404);
+  await using apart = await adminBench();
+  assert.equal((await apart.call('GET', '/admin/v1/risk')).status, 404);
+});
+
 test('each answer has the form its route promises', async () => {
-  await using a = await adminBench();
+  await using a = await adminBench({ server: { risk: { list: () => [RISK], show: () => RISK, reset: async () => RISK } } });
   a.snapshot = { version: 3, builtAt: a.bench.clock.now() - 5_000, sourceVersion: 1, staleSince: a.bench.clock.now() - 2_000 };
   const { id } = a.bench.installation.firstKey.key;
   const limits = [
@@ -99,6 +126,8 @@ test('each answer has the form its route promises', async () => {
       body: { roles: ['user'], action: 'model.infer', resource: { kind: 'model', name: 'x' } },
     }),
     deleteRole: await a.call('DELETE', '/admin/v1/roles/tester'),
+    listRisk: await a.call('GET', '/admin/v1/risk'),
+    resetRisk: await a.call('POST', '/admin/v1/risk/reset', { body: { subject: RISK.subject } }),
   };
   for (const route of ROUTES) {
     const reply = answers[route.id];

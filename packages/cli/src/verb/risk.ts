@@ -1,6 +1,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import { formatListen, type RiskView } from '@sallyport/control';
+import { Fault } from '@sallyport/core';
 import { Command } from 'commander';
 import { readConfig } from '../installation.ts';
 import { EXIT, plain, result, table, UsageError } from '../terminal.ts';
@@ -17,7 +18,6 @@ type ShownRisk = Omit<RiskView, 'until' | 'signals'> & {
 
 interface RiskOptions {
   readonly json?: boolean;
-  readonly key?: string;
 }
 
 /** What callers did is in the memory of the running gateway, so these verbs ask its admin API. */
@@ -27,11 +27,10 @@ export function riskCommand(): Command {
     risk
       .command(name)
       .description(description)
-      .option('--key <key>', 'API key to ask with (default: SALLYPORT_KEY)')
       .option('--json', 'print JSON')
       .addHelpText('after', `\nExample:\n  $ SALLYPORT_KEY=sp_live_… sallyport risk ${example}`);
   verb('list', 'everybody with a score, the worst first', 'list').action(async (options: RiskOptions, command: Command) => {
-    const items = await listed(options, command);
+    const items = await listed(command);
     result(options.json === true, items, () => table(['SUBJECT', 'SCORE', 'LEVEL', 'UNTIL'], items.map(rowOf)));
   });
   verb(
@@ -39,21 +38,21 @@ export function riskCommand(): Command {
     'one of them, with what led to the score. Exits with 1 where nothing counts against it',
     'show principal:default/app:bot',
   ).action(async (subject: string, options: RiskOptions, command: Command) => {
-    const view = (await listed(options, command)).find((one) => one.subject === subject);
+    const view = (await listed(command)).find((one) => one.subject === subject);
     if (view === undefined) process.exitCode = EXIT.refused;
     result(options.json === true, view ?? null, () => (view === undefined ? `Nothing counts against ${plain(subject)}.` : explain(view)));
   });
   verb('reset <subject>', 'forget what it did and lift what is done with it', 'reset principal:default/app:bot').action(
     async (subject: string, options: RiskOptions, command: Command) => {
-      const view = (await ask(options, command, 'POST', '/admin/v1/risk/reset', { subject })) as ShownRisk;
+      const view = (await ask(command, 'POST', '/admin/v1/risk/reset', { subject })) as ShownRisk;
       result(options.json === true, view, () => `${plain(view.subject)}: ${view.level}`);
     },
   );
   return risk;
 }
 
-async function listed(options: RiskOptions, command: Command): Promise<readonly ShownRisk[]> {
-  const { items } = (await ask(options, command, 'GET', '/admin/v1/risk', null)) as { items: readonly ShownRisk[] };
+async function listed(command: Command): Promise<readonly ShownRisk[]> {
+  const { items } = (await ask(command, 'GET', '/admin/v1/risk', null)) as { items: readonly ShownRisk[] };
   return items;
 }
 
@@ -66,9 +65,9 @@ function explain(view: ShownRisk): string {
   return `${table(['SUBJECT', 'SCORE', 'LEVEL', 'UNTIL'], [rowOf(view)])}\n\n${table(['SIGNAL', 'COUNT', 'LAST'], what)}`;
 }
 
-async function ask(options: RiskOptions, command: Command, method: 'GET' | 'POST', path: string, body: object | null): Promise<unknown> {
-  const key = options.key ?? process.env['SALLYPORT_KEY'];
-  if (key === undefined || key === '') throw new UsageError('A key is needed: set SALLYPORT_KEY, or give --key.');
+async function ask(command: Command, method: 'GET' | 'POST', path: string, body: object | null): Promise<unknown> {
+  const key = process.env['SALLYPORT_KEY'] ?? '';
+  if (key === '') throw new UsageError('A key is needed: put it into the environment variable SALLYPORT_KEY.');
   const { place } = globalOptions(command);
   const { config } = await readConfig(place, false);
   const { promise, resolve, reject } = Promise.withResolvers<{ status: number; text: string }>();
@@ -94,5 +93,5 @@ async function ask(options: RiskOptions, command: Command, method: 'GET' | 'POST
   const value: unknown = JSON.parse(text);
   if (status === 200) return value;
   const said = typeof value === 'object' && value !== null ? (Reflect.get(value, 'detail') ?? Reflect.get(value, 'title')) : null;
-  throw new UsageError(`The server answers ${status}: ${plain(String(said ?? ''))}`);
+  throw new Fault(status === 404 ? 'not_found' : 'forbidden', `The server answers ${status}: ${plain(String(said ?? ''))}`);
 }
