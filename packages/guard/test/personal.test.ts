@@ -120,6 +120,42 @@ describe('personal data', () => {
     assert.ok(seen('a\u200bnna@corp.io').includes('email a\u200bnna@corp.io'));
   });
 
+  test('a card is found however it is dressed and cut', () => {
+    const card = '4111 1111 1111 1111';
+    const folding = compileGuard({ ...SETTINGS, input: ['normalise', 'pii'], output: ['normalise', 'pii:mask'] });
+    const dressed = [
+      card,
+      card.replaceAll(' ', '-'),
+      card.replaceAll(' ', ''),
+      [...card].join('\u200b'),
+      [...card.replaceAll(' ', '')].join('\u2060'),
+      card.replace(/\d/g, (digit) => String.fromCharCode(digit.charCodeAt(0) + 0xfee0)),
+      card.replace(/\d/g, (digit) => String.fromCodePoint(0x1d7ce + Number(digit))),
+      `{"card":"${card}"}`,
+      JSON.stringify(JSON.stringify({ card })),
+    ];
+    for (const text of dressed) {
+      const whole = readPieces(folding, OUTPUT, [`pay ${text} now`]);
+      assert.ok(whole.released.includes('[CARD_1]') && !/\d{4}/.test(whole.released), JSON.stringify(text));
+      for (let at = 1; at < whole.offset; at++) {
+        const pieces = [`pay ${text} now`.slice(0, at), `pay ${text} now`.slice(at)];
+        assert.deepEqual(readPieces(folding, OUTPUT, pieces), whole);
+      }
+    }
+  });
+
+  test('a megabyte of digits comes to an end, whatever stands between them', () => {
+    for (const part of ['1', '12 ', '4111 ', '1.2.', '1-2-3 ', '(1) ', '+1 ']) {
+      const text = part.repeat(Math.ceil(1_000_000 / part.length));
+      assert.notEqual(guard.inspect(text, INPUT).effect, 'block');
+    }
+  });
+
+  test('numbers of a table are nobody, and one after it is somebody', () => {
+    const table = Array.from({ length: 60 }, (_, n) => String(10 + (n % 80))).join(' ');
+    assert.deepEqual(seen(`${table}\ncall +44 20 7946 0958`), ['phone +44 20 7946 0958']);
+  });
+
   test('a changed digit fails the check of every identifier that has one', () => {
     const weak = new Set(['us-ssn', 'us-itin', 'dk-cpr']);
     for (const { category, length, valid } of IDENTIFIERS) {

@@ -31,6 +31,11 @@ export function locateNumbers(match: string, before: string): readonly Part[] {
   const groups = groupsOf(match);
   const parts: Part[] = [];
   for (let first = 0; first < groups.length; ) {
+    const list = listFrom(groups, first);
+    if (list >= LIST) {
+      first += list;
+      continue;
+    }
     const found = longestFrom(match, before, groups, first);
     if (found === null) first++;
     else {
@@ -39,6 +44,19 @@ export function locateNumbers(match: string, before: string): readonly Part[] {
     }
   }
   return parts;
+}
+
+/** So many groups of one or two digits in a row are a list or a table, where every few of them would look like something. */
+const LIST = 24;
+
+/** How many groups from `first` on are of one or two digits. */
+function listFrom(groups: readonly Group[], first: number): number {
+  let last = first;
+  for (; last < groups.length; last++) {
+    const { start = 0, end = 0 } = groups[last] ?? {};
+    if (end - start > 2) break;
+  }
+  return last - first;
 }
 
 /** Runs of digits; an extension (`x123`) belongs to the run before it. */

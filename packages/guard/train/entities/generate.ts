@@ -17,9 +17,13 @@ const PLAIN_SETS: ReadonlySet<string> = new Set([
   'polyai-banking77',
   'polyai-nlupp',
   'mcp-docs',
+  'lobe-agents-user',
+  'awesome-copilot',
+  'trivy-checks',
+  'gorilla-api-docs',
 ]);
-const PLAIN_TEXTS = 5_000;
-const ROUNDS = 90;
+const PLAIN_TEXTS = 14_000;
+const ROUNDS = 100;
 const SEED = 20_261;
 
 const PLACEHOLDER = /\{\{?(\w+)\}?\}/g;
@@ -51,11 +55,17 @@ export function taggerSentences(folder: string): Sentence[] {
       if (parts !== null) sentences.push(toSentence(parts, random));
     }
   }
-  const plain = readRows(folder).filter(({ set, attack, lang }) => PLAIN_SETS.has(set) && !attack && (lang === 'en' || lang === '?'));
+  const plain = readRows(folder).filter(({ set, attack }) => PLAIN_SETS.has(set) && !attack);
   for (let count = 0; count < PLAIN_TEXTS && plain.length > 0; count++) {
-    sentences.push(toSentence([[random.pick(plain).text.slice(0, 240), 'none']], random));
+    sentences.push(toSentence([[stretch(random.pick(plain).text, random), 'none']], random));
   }
   return sentences;
+}
+
+/** A piece of a text from anywhere in it. */
+function stretch(text: string, random: Random): string {
+  const start = random.below(Math.max(1, text.length - 240));
+  return text.slice(start, start + 240);
 }
 
 /** The rows of a table of one column, without its head. */
