@@ -42,6 +42,7 @@ import type { ExchangeRecord } from './record.ts';
 import { RequestIds } from './request-id.ts';
 import { type RiskBoard, RiskWatch } from './risk-watch.ts';
 import { Strangers } from './strangers.ts';
+import { Artifacts } from './upstream/artifacts.ts';
 import { UpstreamRegistry } from './upstream/registry.ts';
 import type { ResolveSecret } from './upstream/secrets.ts';
 
@@ -111,7 +112,12 @@ export class Gateway implements AsyncDisposable {
   constructor(options: GatewayOptions) {
     this.#options = options;
     const { clock, random, logger, ledger, meter } = options;
+    const artifacts = new Artifacts({ ledger, clock, random, logger });
     this.#upstreams = new UpstreamRegistry({
+      artifacts,
+      onProbed: async () => {
+        if (this.#compiled !== null) await artifacts.record(this.#compiled.snapshot);
+      },
       resolveSecret: options.resolveSecret,
       egress: options.egress,
       onBreaker: (upstream, model, state, reason) => {
@@ -142,6 +148,7 @@ export class Gateway implements AsyncDisposable {
       meter,
       clock,
       recordFirst: new Set(options.recordFirst),
+      artifacts,
       tracer: options.tracer ?? null,
       running: this.#running,
       risk: this.#risk,

@@ -23,6 +23,7 @@ import { principalSubject, type RiskWatch } from './risk-watch.ts';
 import type { Asked, Identified, Instruction } from './stage/facts.ts';
 import type { FindingSink } from './stage/inspect.ts';
 import type { Strangers } from './strangers.ts';
+import type { Artifacts } from './upstream/artifacts.ts';
 
 /** UTF-16 units of a model name in the ledger; names in bodies are no longer. */
 const MODEL_NAME = 256;
@@ -34,6 +35,7 @@ export interface RecorderPorts {
   readonly clock: Clock;
   /** Actions that are on record, durably, before the upstream is asked. */
   readonly recordFirst: ReadonlySet<Action>;
+  readonly artifacts: Pick<Artifacts, 'of'>;
   /** Null where nothing is traced. */
   readonly tracer: Tracer | null;
   /** Exchanges of known callers that have not ended. */
@@ -62,6 +64,7 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
   #upstream: string | null = null;
   #prompt: string | null = null;
   #provider: UpstreamKind | null = null;
+  #artifact: string | null = null;
   #streamed = false;
   #attempts = 0;
   #countedLocally = false;
@@ -167,10 +170,16 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
     this.#opened = seq;
   }
 
-  /** A try at an upstream begins. */
-  attempt({ name, kind }: Upstream): void {
+  /** A try at an upstream begins, which knows the model as `target`. */
+  attempt({ name, kind }: Upstream, target: string): void {
+    this.#artifact = this.#ports.artifacts.of(name, target);
     this.#upstream = name;
     this.#provider = kind;
+    this.retry();
+  }
+
+  /** It is tried once more at the same upstream. */
+  retry(): void {
     this.#attempts += 1;
     this.pause();
     if (this.#attempts === 1 && this.#pausedAt !== null) this.#askedAt = this.#pausedAt;
@@ -310,7 +319,7 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
       action: this.#action,
       resource: this.#model,
       decision: this.#decision === null ? null : { effect: this.#decision.effect, rule: this.#decision.rule },
-      model: this.#model === null ? null : { name: this.#model, upstream: this.#upstream, artifact: null },
+      model: this.#model === null ? null : { name: this.#model, upstream: this.#upstream, artifact: this.#artifact },
       usage: usage === null ? null : { input: usage.input, output: usage.output, cached: usage.cached, exact: usage.exact },
       latency: { overhead: round(total - this.#waited), ttft: ttft === null ? null : round(ttft), total: round(total) },
       verdicts: [...this.#verdicts.values()],

@@ -1,8 +1,11 @@
+import { hostname } from 'node:os';
 import type { EntryKind, Outcome } from '@sallyport/core';
-import { type EntryFilter, proveInclusion, type ReadEntry, readEntries } from '@sallyport/ledger';
+import { encoder } from '@sallyport/export';
+import { buildIndexes, type EntryFilter, proveInclusion, type ReadEntry, readEntries } from '@sallyport/ledger';
 import type { Command } from 'commander';
 import { readConfig } from '../installation.ts';
-import { print, table, UsageError } from '../terminal.ts';
+import { EXIT, print, result, table, tell, UsageError } from '../terminal.ts';
+import { VERSION } from '../version.ts';
 import { globalOptions } from './options.ts';
 
 interface FilterOptions {
@@ -18,11 +21,13 @@ interface FilterOptions {
   readonly outcome?: string;
   readonly fault?: string;
   readonly finding?: string;
+  /** `--no-index` makes it false. */
+  readonly index: boolean;
 }
 
 const KINDS: readonly EntryKind[] = ['request', 'auth', 'decision', 'change', 'tool', 'finding', 'system'];
 const OUTCOMES: readonly Outcome[] = ['answered', 'refused', 'blocked', 'failed', 'cut', 'abandoned', 'done'];
-const FORMATS = ['json', 'csv'] as const;
+const FORMATS = ['json', 'csv', 'ocsf', 'ecs', 'cef'] as const;
 
 /** `tail`, `query`, `export` and `prove`: reading, which does not verify. */
 export function addReading(audit: Command): void {
@@ -33,7 +38,7 @@ export function addReading(audit: Command): void {
     .action(async (options: FilterOptions & { lines: string; json?: boolean }, command: Command) => {
       const last = Number(options.lines);
       if (!Number.isInteger(last) || last < 1) throw new UsageError(`--lines: expected a whole number above 0, got ${options.lines}`);
-      await show(command, { ...filterOf(options), last }, options.json === true);
+      await show(command, { ...filterOf(options), last }, options);
     });
   withFilter(audit.command('query').description('entries that meet every given condition, in order of time'))
     .option('--json', 'one entry a line, as in the ledger')
@@ -41,15 +46,27 @@ export function addReading(audit: Command): void {
       'after',
       '\nExample:\n  $ sallyport audit query --id 4tlxHtm2aj_H3dSp --json\n  $ sallyport audit query --model chat --since 2026-11-01',
     )
-    .action((options: FilterOptions & { json?: boolean }, command: Command) => show(command, filterOf(options), options.json === true));
+    .action((options: FilterOptions & { json?: boolean }, command: Command) => show(command, filterOf(options), options));
   withFilter(audit.command('export').description('entries for another program, one a line'))
-    .option('--format <format>', FORMATS.join(' or '), 'json')
+    .option('--format <format>', FORMATS.join(', '), 'json')
     .addHelpText('after', '\nExample:\n  $ sallyport audit export --format csv --since 2026-11-01 > november.csv')
     .action(async (options: FilterOptions & { format: string }, command: Command) => {
       const format = FORMATS.find((known) => known === options.format);
-      if (format === undefined) throw new UsageError(`--format: expected ${FORMATS.join(' or ')}, got ${options.format}`);
+      if (format === undefined) throw new UsageError(`--format: expected one of ${FORMATS.join(', ')}, got ${options.format}`);
       if (format === 'csv') print(csvLine(CSV_COLUMNS.map(([name]) => name)));
-      for await (const read of await open(command, filterOf(options))) print(format === 'csv' ? csvRow(read) : JSON.stringify(read.entry));
+      const write = format === 'csv' ? csvRow : exportLine(format);
+      for await (const read of await open(command, filterOf(options), options.index)) print(write(read));
+    });
+  addModels(audit);
+  audit
+    .command('index')
+    .description('make the index of the ledger that tail, query and export use; it may be thrown away at any time')
+    .option('--json', 'print one JSON object')
+    .addHelpText('after', '\nExample:\n  $ sallyport audit index')
+    .action(async (options: { json?: boolean }, command: Command) => {
+      const done = await buildIndexes(await directoryOf(command), process.stderr.isTTY ? progress() : undefined);
+      if (process.stderr.isTTY) tell('');
+      result(options.json === true, done, () => `${done.built} segments indexed, ${done.entries} entries.`);
     });
   audit
     .command('prove')
@@ -62,6 +79,54 @@ export function addReading(audit: Command): void {
       if (!/^\d{1,15}$/.test(seq)) throw new UsageError(`seq: expected a whole number, got ${seq}`);
       print(JSON.stringify(await proveInclusion(await directoryOf(command), log, Number(seq))));
     });
+}
+
+/** `model` and `running`: which version of a model it was. */
+function addModels(audit: Command): void {
+  audit
+    .command('model')
+    .description('which model version answered a request. Exits with 1 where no entry has the id')
+    .argument('<id>', 'request id, as in the header x-request-id')
+    .option('--json', 'print one JSON object')
+    .addHelpText('after', '\nExample:\n  $ sallyport audit model 4tlxHtm2aj_H3dSp')
+    .action(async (id: string, options: { json?: boolean }, command: Command) => {
+      let found: ReadEntry | null = null;
+      for await (const read of await open(command, { id })) found = read;
+      if (found === null) {
+        process.exitCode = EXIT.refused;
+        tell(`No entry has the id ${id}.`);
+        return;
+      }
+      const { entry, log } = found;
+      const answer = { id, time: entry.time, outcome: entry.outcome, model: entry.model, log, seq: entry.seq };
+      result(options.json === true, answer, () => table(SERVED, [servedRow(found)]));
+    });
+  audit
+    .command('running')
+    .description('which version of each model was served at a time, as the model servers reported it')
+    .argument('[time]', 'such as 2026-11-01 or 2026-11-01T12:00:00Z; default: now')
+    .option('--model <name>', 'of one public model name')
+    .option('--json', 'one JSON object a line')
+    .addHelpText('after', '\nExample:\n  $ sallyport audit running 2026-11-01T12:00:00Z --model chat')
+    .action(async (time: string | undefined, options: { model?: string; json?: boolean }, command: Command) => {
+      const until = time === undefined ? {} : { until: parseTime(time, 'time') };
+      const filter = { action: 'model.serving', ...until, ...(options.model === undefined ? {} : { model: options.model }) };
+      const latest = new Map<string, ReadEntry>();
+      for await (const read of await open(command, filter)) latest.set(`${read.entry.model?.name}\n${read.entry.model?.upstream}`, read);
+      if (options.json === true) for (const { entry } of latest.values()) print(JSON.stringify({ since: entry.time, ...entry.model }));
+      else print(table(SERVED, [...latest.values()].map(servedRow)));
+    });
+}
+
+const SERVED = ['TIME', 'MODEL', 'UPSTREAM', 'ARTIFACT', 'OUTCOME'];
+
+function servedRow({ entry }: ReadEntry): string[] {
+  return [entry.time, entry.model?.name ?? '-', entry.model?.upstream ?? '-', entry.model?.artifact ?? 'not reported', entry.outcome];
+}
+
+/** Rewrites one line of the terminal. */
+function progress(): (entries: number) => void {
+  return (entries) => void process.stderr.write(`\r${entries} entries`);
 }
 
 function withFilter(command: Command): Command {
@@ -77,7 +142,8 @@ function withFilter(command: Command): Command {
     .option('--model <name>', 'public model name')
     .option('--outcome <outcome>', OUTCOMES.join(', '))
     .option('--fault <code>', 'fault code')
-    .option('--finding <name>', 'detector or category');
+    .option('--finding <name>', 'detector or category')
+    .option('--no-index', 'read the log itself, without the index beside it');
 }
 
 function filterOf(options: FilterOptions): EntryFilter {
@@ -108,13 +174,17 @@ async function directoryOf(command: Command): Promise<string> {
   return (await readConfig(globalOptions(command).place, false)).config.audit.directory;
 }
 
-async function open(command: Command, filter: EntryFilter): Promise<AsyncGenerator<ReadEntry>> {
-  return readEntries(await directoryOf(command), filter);
+async function open(command: Command, filter: EntryFilter, index = true): Promise<AsyncGenerator<ReadEntry>> {
+  return readEntries(await directoryOf(command), filter, { index });
 }
 
-async function show(command: Command, filter: EntryFilter, json: boolean): Promise<void> {
+async function show(
+  command: Command,
+  filter: EntryFilter,
+  { json = false, index }: { readonly json?: boolean; readonly index: boolean },
+): Promise<void> {
   const rows: string[][] = [];
-  for await (const read of await open(command, filter)) {
+  for await (const read of await open(command, filter, index)) {
     if (json) print(JSON.stringify(read.entry));
     else rows.push(row(read));
   }
@@ -148,6 +218,12 @@ const CSV_COLUMNS: readonly (readonly [name: string, of: (read: ReadEntry) => st
   ['fault', ({ entry }) => entry.fault],
   ['hash', ({ entry }) => entry.hash],
 ];
+
+/** As the exporters write it (docs/export.md). */
+function exportLine(format: Exclude<(typeof FORMATS)[number], 'csv'>): (read: ReadEntry) => string {
+  const write = encoder(format, { host: hostname(), version: VERSION });
+  return ({ log, entry }) => write({ log, seq: entry.seq, line: JSON.stringify(entry), entry });
+}
 
 function csvRow(read: ReadEntry): string {
   return csvLine(CSV_COLUMNS.map(([, of]) => String(of(read) ?? '')));

@@ -113,7 +113,7 @@ async function ask(
   record: ExchangeRecord,
 ): Promise<Forwarded> {
   await cleared.charge.move({ route, upstream });
-  record.attempt(upstream);
+  record.attempt(upstream, route.target);
   if (upstream.kind === 'demo') return begun(cleared, answerDemo(cleared, route, door), route.name, null, record);
   const connected = door.upstreams.get(upstream.name);
   if (connected === undefined)
@@ -255,7 +255,7 @@ async function attempt(
         if (error instanceof Fault) slot.failed(error);
         throw error;
       }
-      record.attempt(upstream.settings);
+      record.retry();
     }
   }
 }

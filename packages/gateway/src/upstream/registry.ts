@@ -1,6 +1,7 @@
 import type { Clock, Logger, Snapshot, Upstream } from '@sallyport/core';
 import type { Egress } from '@sallyport/egress';
 import type { Destination } from '../stage/facts.ts';
+import type { Artifacts } from './artifacts.ts';
 import { DrainBudget } from './drain-budget.ts';
 import type { HealthReport } from './health.ts';
 import { checkTls } from './pinning.ts';
@@ -12,6 +13,8 @@ import { ConnectedUpstream, type UpstreamPorts } from './upstream.ts';
 export class UpstreamRegistry implements AsyncDisposable {
   readonly #resolve: ResolveSecret;
   readonly #ports: UpstreamPorts;
+  readonly #artifacts: Artifacts;
+  readonly #onProbed: () => Promise<void>;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #connected = new Map<string, ConnectedUpstream>();
@@ -23,6 +26,9 @@ export class UpstreamRegistry implements AsyncDisposable {
     readonly resolveSecret: ResolveSecret;
     readonly egress: Egress;
     readonly onBreaker: UpstreamPorts['onBreaker'];
+    readonly artifacts: Artifacts;
+    /** Called when all upstreams were asked; must not reject. */
+    readonly onProbed: () => Promise<void>;
     readonly clock: Clock;
     readonly logger: Logger;
     readonly probeInterval?: number;
@@ -30,6 +36,8 @@ export class UpstreamRegistry implements AsyncDisposable {
     this.#resolve = options.resolveSecret;
     const { egress, clock, onBreaker } = options;
     this.#ports = { egress, clock, drain: new DrainBudget(), onBreaker };
+    this.#artifacts = options.artifacts;
+    this.#onProbed = options.onProbed;
     this.#clock = options.clock;
     this.#logger = options.logger;
     this.#timer = options.probeInterval === 0 ? null : setInterval(() => void this.probeAll(), options.probeInterval);
@@ -104,7 +112,13 @@ export class UpstreamRegistry implements AsyncDisposable {
 
   /** Asks every upstream whether it is there. Never throws; the outcome is in `reports`. */
   async probeAll(): Promise<void> {
-    await Promise.all([...this.#connected.values()].map((upstream) => probe(upstream, this.#clock)));
+    await Promise.all(
+      [...this.#connected.values()].map(async (upstream) => {
+        await probe(upstream, this.#clock);
+        await this.#artifacts.look(upstream);
+      }),
+    );
+    await this.#onProbed();
   }
 
   #retire(name: string, upstream: ConnectedUpstream): void {
