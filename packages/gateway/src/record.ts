@@ -22,6 +22,7 @@ import type { LedgerPort } from './ports.ts';
 import { principalSubject, type RiskWatch } from './risk-watch.ts';
 import type { Asked, Identified, Instruction } from './stage/facts.ts';
 import type { FindingSink } from './stage/inspect.ts';
+import type { ReplyFacts } from './stage/reply-facts.ts';
 import type { Strangers } from './strangers.ts';
 import type { Artifacts } from './upstream/artifacts.ts';
 
@@ -74,6 +75,7 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
   #fallback: string | null = null;
   #promptDigest: string | null = null;
   #replyDigest: string | null = null;
+  #reply: ReplyFacts | null = null;
   /** Since when it waits for the upstream or the client, or null while Sallyport itself is at work. */
   #pausedAt: number | null = null;
   #waited = 0;
@@ -225,8 +227,9 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
     if (this.#firstByteAt === 0) this.#firstByteAt = this.#ports.clock.monotonic();
   }
 
-  replied(digest: string): void {
+  replied(digest: string, facts: ReplyFacts): void {
     this.#replyDigest = digest;
+    this.#reply = facts;
   }
 
   /** Milliseconds Sallyport itself has taken so far: everything but waiting for the upstream and the client. */
@@ -281,7 +284,7 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
     // A stranger's requests are counted, not written one by one: who has no credential must not be able to fill the disk.
     if (facts === null || this.#principal === null)
       this.#ports.strangers.count(fault?.detail ?? fault?.code ?? outcome, this.#incoming.source.ip);
-    else await this.#append(facts);
+    else await Promise.all([facts, ...this.#toolFacts(facts)].map((entry) => this.#append(entry)));
   }
 
   /** Only for an exchange that ended in a way nobody foresaw: every known path has concluded. */
@@ -300,8 +303,24 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
     }
   }
 
+  /** An entry for each tool the model asks for: its name, the shape of the parameters, and a keyed digest of them. */
+  #toolFacts(exchange: EntryFacts): EntryFacts[] {
+    return (this.#reply?.calls() ?? []).map(({ name, parameters, raw }, call) => ({
+      ...exchange,
+      kind: 'tool',
+      action: 'tool.requested',
+      resource: name,
+      usage: null,
+      latency: null,
+      verdicts: [],
+      digest: { prompt: null, reply: raw === '' ? null : this.#ports.ledger.digest(Buffer.from(raw)) },
+      detail: { call, parameters },
+    }));
+  }
+
   #facts(outcome: Outcome, fault: Fault | null, usage: Usage | null, total: number, ttft: number | null): EntryFacts {
     const { id, source } = this.#incoming;
+    const output = this.#reply?.output ?? null;
     const principal = this.#principal;
     return {
       id,
@@ -334,6 +353,7 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
         ...(this.#fallback === null ? {} : { fallback: 'answer' }),
         ...(this.#countedLocally ? { limits: 'local' } : {}),
         ...(this.#opened === null ? {} : { opened: this.#opened }),
+        ...(output === null ? {} : { output }),
       },
     };
   }

@@ -60,7 +60,7 @@ async function answerWhole(forwarded: Forwarded, format: ReplyFormat, door: Door
   const fault = relay.blocked ?? relay.broken;
   if (fault !== null) throw fault;
   const shown = out.length === 1 && out[0] !== undefined ? out[0] : Buffer.concat(out);
-  record.replied(door.ledger.digest(shown));
+  record.replied(door.ledger.digest(shown), relay.facts);
   return { ...forwarded, fault: null, finish: () => sendWhole(forwarded, shown, record) };
 }
 
@@ -148,7 +148,7 @@ async function answerStream(
   const fault = relay.blocked ?? relay.broken;
   // As above: what is still held is the client's to take.
   forwarded.release();
-  record.replied(sink.digest());
+  record.replied(sink.digest(), relay.facts);
   // As long as the client has seen nothing, a fault is an ordinary answer with its status.
   if (fault !== null && !incoming.reply.headed) throw fault;
   return {

@@ -3,6 +3,7 @@ import type { Exchange, Placeholders, TextContext, TextWindow, WindowStep } from
 import type { ReplyEvent, ReplyText } from '@sallyport/wire';
 import type { Compiled } from '../compiled.ts';
 import { applyEdits, type FindingSink } from './inspect.ts';
+import { ReplyFacts } from './reply-facts.ts';
 
 /** Bytes of events that may wait behind one that is not decided: one choice in the middle of a match holds all others back. */
 const MAX_HELD_BYTES = 16 * 1024 * 1024;
@@ -38,6 +39,7 @@ interface HeldEvent {
  */
 export class Relay {
   usage: Usage | null = null;
+  readonly facts: ReplyFacts = new ReplyFacts();
   blocked: Fault | null = null;
   /** True once the upstream itself reported an error or sent what cannot be read. */
   broken: Fault | null = null;
@@ -104,6 +106,7 @@ export class Relay {
       return;
     }
     if (event.usage !== null) this.usage = mergeUsage(this.usage, event.usage);
+    this.facts.take(event);
     this.#held.push({ event, texts: event.texts.length === 0 ? [] : event.texts.map((text) => this.#judge(text)) });
     for (const name of event.closes) this.#close(name);
   }

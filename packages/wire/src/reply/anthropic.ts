@@ -5,6 +5,7 @@ import {
   child,
   each,
   error,
+  finish,
   id,
   indexOf,
   type Members,
@@ -45,7 +46,7 @@ const content: Rule = each('block', block);
 
 /** What ends a message. A stop sequence is text: the client's own, but it was matched in the reply. */
 const ending: Readonly<Record<string, Rule>> = {
-  stop_reason: word,
+  stop_reason: finish,
   stop_details: nested('annotation', 'stop_details', { type: word, category: word }),
 };
 

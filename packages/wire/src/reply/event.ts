@@ -47,6 +47,7 @@ export class ReadEvent implements ReplyEvent {
   readonly usage: Usage | null;
   readonly closes: readonly string[];
   readonly model: string | null;
+  readonly finish: string | null;
   readonly #reading: Reading;
   readonly #frame: Frame;
 
@@ -55,6 +56,7 @@ export class ReadEvent implements ReplyEvent {
     this.kind = kind;
     this.texts = reading.texts;
     this.usage = reading.usage;
+    this.finish = reading.reason;
     this.closes = closes;
     this.model = reading.models[0]?.name ?? (reading.addresses.length > 0 ? '' : null);
     this.#reading = reading;

@@ -40,6 +40,8 @@ export interface ReplyEvent {
   readonly closes: readonly string[];
   /** The upstream's model name in this event, to be replaced by the public one; empty where only an address of the upstream must go; else null. */
   readonly model: string | null;
+  /** Why the reply ended (`stop`, `length`, `tool_use`, ...), where the event says so: a word, in the dialect's own spelling. */
+  readonly finish?: string | null;
   /**
    * The event's bytes with the texts at the given indexes replaced and, if `model` is given, the model name replaced (and the upstream's
    * addresses emptied). Framing and everything else stay byte for byte; with nothing to change it is `raw` itself. Where a text changes,

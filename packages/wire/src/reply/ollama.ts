@@ -11,6 +11,7 @@ import {
   each,
   echo,
   error,
+  finish,
   indexOf,
   isObject,
   listOf,
@@ -71,7 +72,7 @@ const answer = members({
   response: text('text', 'text'),
   thinking: text('reasoning', 'reasoning'),
   image: blob,
-  done_reason: word,
+  done_reason: finish,
   // The whole conversation once more, as token ids.
   context: echo,
   logprobs,

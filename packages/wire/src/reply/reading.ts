@@ -60,6 +60,8 @@ export class Reading {
   /** Channels, or beginnings of channels up to a `/`, that end with this event; an empty string ends all. */
   readonly closes: string[] = [];
   usage: Usage | null = null;
+  /** Why the reply ended, where the event says so. */
+  reason: string | null = null;
   isError = false;
   isMalformed = false;
   /** The event is the dialect's end marker and nothing else. */

@@ -80,6 +80,12 @@ export const model: Rule = (r, value, at, key, base) => {
   r.models.push({ at, key, name: value });
 };
 
+/** Why the reply ended: a word of the protocol. */
+export const finish: Rule = (r, value, at, key, base) => {
+  if (typeof value === 'string' && WORD.test(value)) r.reason = value;
+  word(r, value, at, key, base);
+};
+
 /** An error of the upstream. Its words are addressed too, although a gateway should not pass them on. */
 export const error: Rule = (r, value, at, key, base) => {
   r.isError = true;
