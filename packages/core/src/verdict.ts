@@ -12,6 +12,8 @@ export interface Finding {
   readonly start: number;
   readonly end: number;
   readonly score?: number;
+  /** The score from which on it counted; beside `score`. */
+  readonly threshold?: number;
 }
 
 /** A replacement of `[start, end)` (UTF-16 offsets into the inspected text) by `text`. Edits of one text never overlap and are in order. */

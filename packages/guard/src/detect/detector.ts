@@ -32,6 +32,8 @@ export interface Hit {
   /** What a `redact` or `restore` puts in its place. */
   readonly replacement: string | Label;
   readonly score?: number;
+  /** The score from which on it counts. */
+  readonly threshold?: number;
 }
 
 /**

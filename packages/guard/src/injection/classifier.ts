@@ -99,14 +99,16 @@ class ClassifierScanner implements Scanner {
     if (start < this.#flagged && (this.#blocked || !certain)) return;
     this.#flagged = end;
     this.#blocked = certain;
-    hits.push(this.#hit(start, end, at, score, certain));
+    const threshold = (certain ? block : flag)[lengths] ?? score;
+    hits.push(this.#hit(start, end, at, score, threshold, certain));
   }
 
-  #hit(start: number, end: number, at: number, score: number, certain: boolean): Hit {
+  #hit(start: number, end: number, at: number, score: number, threshold: number, certain: boolean): Hit {
     const category = this.#name === 'user' ? 'prompt-injection' : 'indirect-injection';
     const severity: Severity = certain ? 'high' : 'medium';
     const action = certain ? this.#actions.block : this.#actions.flag;
-    return { start, end, at, detector: 'injection', category, severity, action, replacement: '', score: probability(score) };
+    const judged = { score: probability(score), threshold: probability(threshold) };
+    return { start, end, at, detector: 'injection', category, severity, action, replacement: '', ...judged };
   }
 }
 

@@ -239,12 +239,12 @@ function compare(a: string, b: string): number {
 /** Sorted hits as findings; what two readers of the same text both found is said once. */
 function toFindings(hits: readonly Hit[]): Finding[] {
   const findings: Finding[] = [];
-  for (const { detector, category, severity, start, end, score, action } of hits) {
+  for (const { detector, category, severity, start, end, score, threshold, action } of hits) {
     if (action === 'restore') continue;
     const last = findings.at(-1);
     if (last?.start === start && last.end === end && last.detector === detector && last.category === category) continue;
     const finding = { detector, category, severity, start, end };
-    findings.push(score === undefined ? finding : { ...finding, score });
+    findings.push(score === undefined ? finding : { ...finding, score, ...(threshold === undefined ? {} : { threshold }) });
   }
   return findings;
 }
