@@ -15,6 +15,7 @@ export type { Claim, LimitEstimate, LimitRules, LimitSubject } from './limits/cl
 export { Limiter, type LimitRequest, type LimitStanding } from './limits/limiter.ts';
 export { MemoryStore } from './limits/memory-store.ts';
 export { openSharedStore } from './limits/open-shared.ts';
+export { type CounterAnswer, CounterDesk, type CounterQuestion, RelayStore } from './limits/relay-store.ts';
 export type { Reservation } from './limits/reservation.ts';
 export type { CounterState, SharedCounters, SharedStore, SharedStoreOptions } from './limits/shared-store.ts';
 export type { CounterStore, Hold, Shortage, Standing } from './limits/store.ts';

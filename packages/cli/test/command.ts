@@ -16,6 +16,9 @@ export class Sallyport {
     return { PATH: process.env['PATH'], HOME: this.#home, SALLYPORT_HOME: join(this.#home, 'sp'), SALLYPORT_LOG_LEVEL: 'info' };
   }
 
+  /** The program's file, for a process with an environment of its own. */
+  readonly main: string = MAIN;
+
   run(args: readonly string[], input?: string): Promise<Exit & { readonly stdout: string; readonly stderr: string }> {
     return run(process.execPath, [MAIN, ...args], { cwd: this.#home, env: this.env, ...(input === undefined ? {} : { input }) });
   }

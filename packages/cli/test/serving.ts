@@ -20,7 +20,7 @@ export interface Serving extends AsyncDisposable {
 }
 
 /** `yaml` is the configuration without its `listen` section. */
-export async function startServing(yaml: string, verb: string = 'serve'): Promise<Serving> {
+export async function startServing(yaml: string, verb: readonly string[] = ['serve']): Promise<Serving> {
   await using stack = new AsyncDisposableStack();
   const home = stack.use(await temporaryDirectory());
   const sallyport = new Sallyport(home.path);
@@ -34,8 +34,8 @@ export async function startServing(yaml: string, verb: string = 'serve'): Promis
   const made = JSON.parse(init.stdout) as { ownerKey: { key: string }; firstKey: { key: string } };
   let running: Launched;
   const launch = async (): Promise<void> => {
-    running = await sallyport.start([verb]);
-    await running.waitFor(/Gateway {3}http/, 30_000);
+    running = await sallyport.start(verb);
+    await running.waitFor(/Gateway {3}http/, 60_000);
   };
   await launch();
   stack.defer(async () => void (await running.stop()));

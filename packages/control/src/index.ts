@@ -26,6 +26,7 @@ export { type ExporterFigures, exporterFamilies } from './metrics/exporters.ts';
 export { CONTENT_TYPES, type Exposition, negotiate, render } from './metrics/exposition.ts';
 export { hostFamilies } from './metrics/host.ts';
 export type { Family } from './metrics/instrument.ts';
+export { mergeFamilies } from './metrics/merge.ts';
 export { ProcessMetrics } from './metrics/process.ts';
 export { PrometheusMeter } from './metrics/prometheus.ts';
 export { type InstallationState, installationFamilies } from './metrics/sources.ts';

@@ -216,10 +216,10 @@ export class Gateway implements AsyncDisposable {
     else if (tls !== null) this.#listener?.setTls(tls);
   }
 
-  /** Stops accepting, ends what runs within the drain time, then cuts the rest (SIGTERM). */
-  async drain(): Promise<void> {
+  /** Stops accepting, ends what runs within the drain time, or within `patience` (milliseconds), then cuts the rest (SIGTERM). */
+  async drain(patience?: number): Promise<void> {
     this.#draining = true;
-    await this.#listener?.drain((this.#compiled?.snapshot ?? DEFAULTS).http.drainTimeout);
+    await this.#listener?.drain(patience ?? (this.#compiled?.snapshot ?? DEFAULTS).http.drainTimeout);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -139,11 +139,13 @@ export class HeldReservation implements Reservation {
     if (!this.#held) return;
     this.#held = false;
     for (const hold of this.#holds) {
-      if (!hold.claims.some(({ rule }) => rule.quantity === 'concurrency')) continue;
-      this.#store.settle(
-        hold,
-        hold.claims.map(({ rule }) => (rule.quantity === 'concurrency' ? 0 : null)),
-      );
+      if (hold.claims.some(({ rule }) => rule.quantity === 'concurrency')) {
+        this.#store.settle(
+          hold,
+          hold.claims.map(({ rule }) => (rule.quantity === 'concurrency' ? 0 : null)),
+        );
+      }
+      this.#store.close?.(hold);
     }
   }
 }

@@ -39,6 +39,8 @@ export interface CounterStore {
    * nothing. Never throws: what cannot be settled stays counted as taken.
    */
   settle(hold: Hold, used: readonly (number | null)[]): void;
+  /** Nothing more will be settled of it. For stores that keep something for each. */
+  close?(hold: Hold): void;
   /** How the buckets of the claims stand. Takes nothing. */
   peek(claims: readonly Claim[]): readonly Standing[] | Promise<readonly Standing[]>;
   /** Empties the buckets of the claims. */

@@ -16,10 +16,10 @@ const EVENTS: Readonly<Record<CounterState, { readonly action: string; readonly 
 };
 
 /** Opens the counters. A server that is away is no error: policy says what happens to requests, and the ledger that it was so. */
-export async function openCounters(installation: Installation): Promise<OpenCounters> {
+export async function openCounters(installation: Installation, inMemory?: CounterStore): Promise<OpenCounters> {
   const { config, home, clock, random, logger } = installation;
   const { url, password, ca, onUnavailable, shares } = config.counters;
-  if (url === 'memory:') return { store: new MemoryStore(clock), [Symbol.asyncDispose]: async () => undefined };
+  if (url === 'memory:') return { store: inMemory ?? new MemoryStore(clock), [Symbol.asyncDispose]: async () => undefined };
   const secret = (reference: string | null): string | null => (reference === null ? null : resolveSecret(reference).value);
   const store = await openSharedStore({
     counters: { url, password: secret(password), ca: secret(ca), onUnavailable, shares },

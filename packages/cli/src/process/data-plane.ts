@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { CounterStore } from '@sallyport/access';
 import { type Config, resolveSecret, SNAPSHOT_FILE, SnapshotCache, SnapshotFeed, storeSource, WrongPepper } from '@sallyport/control';
 import type { Snapshot } from '@sallyport/core';
 import { Egress } from '@sallyport/egress';
@@ -25,8 +26,13 @@ export interface DataPlane extends AsyncDisposable {
   prepareReload(config: Config): () => Promise<void>;
 }
 
-/** Starts feed and gateway. `store` is null where the gateway runs apart and opens the database itself, when it is there. */
-export async function startDataPlane(installation: Installation, store: Store | null, telemetry: Telemetry): Promise<DataPlane> {
+/** `inMemory` counts where the configuration names no server; default: this process. Starts feed and gateway. `store` is null where the gateway runs apart and opens the database itself, when it is there. */
+export async function startDataPlane(
+  installation: Installation,
+  store: Store | null,
+  telemetry: Telemetry,
+  inMemory?: CounterStore,
+): Promise<DataPlane> {
   const { home, clock, random, logger } = installation;
   const { config } = installation;
   const late = new LateStoreSource(config, home, logger, clock);
@@ -41,7 +47,7 @@ export async function startDataPlane(installation: Installation, store: Store | 
   });
   const egress = new Egress({ settings: config.egress, resolveSecret: (reference) => resolveSecret(reference).value, logger });
   const jwks = new HttpJwksSource(egress);
-  const counters = await openCounters(installation);
+  const counters = await openCounters(installation, inMemory);
   const uses = new Map<string, number>();
   const gateway = new Gateway({
     listen: config.listen.gateway,

@@ -1,3 +1,4 @@
+import cluster from 'node:cluster';
 import { type Config, type ControlService, checkPepper, formatListen, type Installation as NewInstallation } from '@sallyport/control';
 import type { Logger } from '@sallyport/core';
 import type { Store } from '@sallyport/store';
@@ -12,6 +13,8 @@ import { reloadable } from './reload.ts';
 import { systemEntry } from './system-entry.ts';
 import { startTelemetry } from './telemetry.ts';
 import { firstCall, issued, summary, weaknesses } from './welcome.ts';
+import { work } from './worker.ts';
+import { WorkerPool } from './worker-pool.ts';
 
 /** Which halves this process runs. */
 export type Half = 'both' | 'gateway' | 'control';
@@ -23,10 +26,13 @@ export interface ServeOptions {
   readonly logLevel: Level;
   /** Name of this process's ledger log. */
   readonly writer: string;
+  /** Processes that serve the gateway; 1 is this one. */
+  readonly workers: number;
 }
 
 /** Runs until SIGINT or SIGTERM; SIGHUP takes up configuration and certificates again. Resolves when everything is closed. */
 export async function serve(options: ServeOptions): Promise<void> {
+  if (cluster.isWorker) return await work(options);
   const { place, half, logger } = options;
   const discover = place.configFile === null;
   const { config, warnings } = await readConfig(place, discover);
@@ -50,38 +56,49 @@ export async function serve(options: ServeOptions): Promise<void> {
   // At once: they exist from here on and cannot be had again, whether or not the ports can be bound.
   if (made !== null) tell(issued(made, process.stderr.isTTY));
   await using exporters = ExporterThread.start(config, logger, options.logLevel);
-  await using telemetry = startTelemetry(installation, exporters);
-  await using data = half === 'control' ? null : await startDataPlane(installation, store?.store ?? null, telemetry);
-  if (data !== null) refresh = async () => void (await data.feed.refresh());
+  const many = half !== 'control' && options.workers > 1;
+  await using pool = many
+    ? await WorkerPool.start({ count: options.workers, clock: installation.clock, logger, config: () => current })
+    : null;
+  await using telemetry = startTelemetry(installation, exporters, 'process', pool === null ? undefined : () => pool.metrics());
+  await using data = half === 'control' || many ? null : await startDataPlane(installation, store?.store ?? null, telemetry);
+  if (pool !== null) refresh = () => pool.refresh();
+  else if (data !== null) refresh = async () => void (await data.feed.refresh());
   await using admin =
     service === null || store === null ? null : await startControlPlane(installation, service, store.store, data, telemetry);
-  await installation.record(systemEntry(installation, 'process.start', { version: VERSION, half }));
+  await installation.record(systemEntry(installation, 'process.start', { version: VERSION, half, workers: options.workers }));
 
   const scheme = config.tls === null ? 'http' : 'https';
-  const gatewayUrl = data === null ? '' : `${scheme}://${formatListen(data.address)}`;
+  const gateway = pool?.address ?? data?.address ?? null;
+  const gatewayUrl = gateway === null ? '' : `${scheme}://${formatListen(gateway)}`;
   if (made !== null) tell(firstCall(made, gatewayUrl, config.models[0]?.name ?? 'demo'));
   tell(summary(config, gatewayUrl, admin === null ? null : `${scheme}://${formatListen(admin.address)}`, discover));
   const weak = weaknesses(config, warnings, installation.home.warnings);
   if (weak !== '') tell(weak);
 
-  await untilStopped(async () => {
-    try {
-      const { config: next, waiting } = reloadable(current, (await readConfig(place, discover)).config);
-      // All that can fail comes first: a reload is taken up as a whole or not at all.
-      const adoptData = data?.prepareReload(next);
-      const adoptAdmin = admin?.prepareReload(next);
-      await installation.record(systemEntry(installation, 'configuration.reload', { half }));
-      current = next;
-      telemetry.adopt(next);
-      adoptAdmin?.();
-      await adoptData?.();
-      if (waiting.length > 0) logger.warn('configuration.needs-restart', { settings: waiting.join(', ') });
-      logger.info('configuration.reloaded', { models: next.models.length });
-    } catch (error) {
-      // A configuration that cannot be used changes nothing: the one in force stays.
-      logger.error('configuration.refused', { reason: describeError(error).text });
-    }
-  });
+  await untilStopped(
+    async () => {
+      try {
+        const { config: next, waiting } = reloadable(current, (await readConfig(place, discover)).config);
+        // All that can fail comes first: a reload is taken up as a whole or not at all.
+        const adoptData = data?.prepareReload(next);
+        const adoptAdmin = admin?.prepareReload(next);
+        await installation.record(systemEntry(installation, 'configuration.reload', { half }));
+        current = next;
+        telemetry.adopt(next);
+        adoptAdmin?.();
+        await adoptData?.();
+        await pool?.reload();
+        if (waiting.length > 0) logger.warn('configuration.needs-restart', { settings: waiting.join(', ') });
+        logger.info('configuration.reloaded', { models: next.models.length });
+      } catch (error) {
+        // A configuration that cannot be used changes nothing: the one in force stays.
+        logger.error('configuration.refused', { reason: describeError(error).text });
+      }
+    },
+    pool === null ? null : () => void pool.restart(),
+  );
+  await pool?.drain();
   await data?.gateway.drain();
   await installation.record(systemEntry(installation, 'process.stop', { half }));
 }
@@ -110,7 +127,7 @@ async function setUpOnce(service: ControlService): Promise<NewInstallation | nul
 const SAME_PRESS = 500;
 
 /** Resolves at the first SIGINT or SIGTERM; another one after `SAME_PRESS` ends the process at once. */
-async function untilStopped(onHangup: () => Promise<void>): Promise<void> {
+async function untilStopped(onHangup: () => Promise<void>, onRestart: (() => void) | null): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   let stoppedAt: number | null = null;
   const stop = (): void => {
@@ -129,6 +146,7 @@ async function untilStopped(onHangup: () => Promise<void>): Promise<void> {
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
   process.on('SIGHUP', hangup);
+  if (onRestart !== null && process.platform !== 'win32') process.on('SIGUSR2', onRestart);
   await promise;
   process.removeListener('SIGHUP', hangup);
   await reloading;

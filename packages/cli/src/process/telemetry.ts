@@ -1,14 +1,18 @@
 import { dirname } from 'node:path';
 import {
+  CONTENT_TYPES,
   type Config,
   exporterFamilies,
+  type Family,
   hostFamilies,
   installationFamilies,
+  mergeFamilies,
   negotiate,
   OtlpExporter,
   type OtlpOptions,
   ProcessMetrics,
   PrometheusMeter,
+  render,
   resolveSecret,
   SamplingTracer,
   SecretError,
@@ -42,7 +46,16 @@ export interface Telemetry extends AsyncDisposable {
   render(accept: string | undefined): Promise<{ readonly contentType: string; readonly text: string }>;
 }
 
-export function startTelemetry(installation: Installation, exporters: ExporterThread | null): Telemetry {
+/**
+ * `workers` are the metrics of the processes this one has started, if any. A worker leaves what belongs to the machine and the model
+ * servers to the process that started it.
+ */
+export function startTelemetry(
+  installation: Installation,
+  exporters: ExporterThread | null,
+  scope: 'process' | 'worker' = 'process',
+  workers: () => Promise<readonly (readonly Family[])[]> = async () => [],
+): Telemetry {
   const { config, home, ledger, clock } = installation;
   const own = new ProcessMetrics();
   const egress = openEgress(installation);
@@ -69,8 +82,7 @@ export function startTelemetry(installation: Installation, exporters: ExporterTh
     },
     () => exporterFamilies(exporters?.status() ?? []),
     () => own.collect(),
-    () => hostFamilies(volumes),
-    () => scrapeEngines(config.telemetry.scrape, egress),
+    ...(scope === 'worker' ? [] : [() => hostFamilies(volumes), () => scrapeEngines(config.telemetry.scrape, egress)]),
     () => otlp?.families() ?? [],
   ]);
   const { traces } = config.telemetry;
@@ -102,7 +114,12 @@ export function startTelemetry(installation: Installation, exporters: ExporterTh
     adopt: (next) => {
       certificates = readCertificates(next);
     },
-    render: (accept) => meter.render(negotiate(accept)),
+    render: async (accept) => {
+      const form = negotiate(accept);
+      const others = await workers();
+      if (others.length === 0) return await meter.render(form);
+      return { contentType: CONTENT_TYPES[form], text: render(mergeFamilies([await meter.collect(), ...others]), form) };
+    },
     [Symbol.asyncDispose]: async () => {
       own[Symbol.dispose]();
       await kept?.[Symbol.asyncDispose]();

@@ -1,5 +1,7 @@
-import { Command } from 'commander';
+import { availableParallelism } from 'node:os';
+import { Command, Option } from 'commander';
 import type { Half } from '../process/serve.ts';
+import { UsageError } from '../terminal.ts';
 import { globalOptions } from './options.ts';
 
 const PROCESSES: readonly { readonly name: string; readonly half: Half; readonly description: string }[] = [
@@ -17,14 +19,29 @@ export function serveCommands(): Command[] {
     new Command(name)
       .description(description)
       .option('--writer <name>', "name of this process's ledger log; different for each process that shares a ledger directory", name)
+      .addOption(
+        new Option('--workers <count>', 'processes that serve the gateway, or auto for one a core')
+          .default('1')
+          .hideHelp(half === 'control'),
+      )
       .addHelpText(
         'after',
-        `\nSIGHUP takes up configuration and certificates again, SIGTERM drains.\n\nExample:\n  $ sallyport ${name} --config sallyport.yaml`,
+        `\nSIGHUP takes up configuration and certificates again, SIGTERM drains. With workers, SIGUSR2 replaces one after the other.\n\nExample:\n  $ sallyport ${name} --config sallyport.yaml`,
       )
-      .action(async (options: { writer: string }, command: Command) => {
+      .action(async (options: { writer: string; workers: string }, command: Command) => {
         // Loaded here, so that the other verbs start without the whole data plane.
         const { serve } = await import('../process/serve.ts');
-        await serve({ ...globalOptions(command), half, writer: options.writer });
+        await serve({ ...globalOptions(command), half, writer: options.writer, workers: parseWorkers(options.workers) });
       }),
   );
+}
+
+const MAX_WORKERS = 256;
+
+function parseWorkers(text: string): number {
+  if (text === 'auto') return availableParallelism();
+  const count = Number(text);
+  if (!/^[0-9]{1,3}$/.test(text) || count < 1 || count > MAX_WORKERS)
+    throw new UsageError(`--workers: expected 1 to ${MAX_WORKERS} or auto, got ${text}`);
+  return count;
 }

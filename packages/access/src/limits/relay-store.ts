@@ -1,0 +1,150 @@
+import { Fault } from '@sallyport/core';
+import type { Claim } from './claim.ts';
+import type { MemoryStore } from './memory-store.ts';
+import type { CounterStore, Hold, Shortage, Standing } from './store.ts';
+
+/** What a worker and the process that counts for it tell each other; several in one message. Plain data: it crosses a process boundary. */
+export type CounterQuestion =
+  | { readonly ask: 'take'; readonly id: number; readonly claims: readonly Claim[] }
+  | { readonly ask: 'settle'; readonly id: number; readonly used: readonly (number | null)[] }
+  | { readonly ask: 'close'; readonly id: number }
+  | { readonly ask: 'peek' | 'clear'; readonly id: number; readonly claims: readonly Claim[] };
+
+export type CounterAnswer =
+  | { readonly id: number; readonly taken: readonly number[]; readonly standings: readonly Standing[] }
+  | { readonly id: number; readonly at: number; readonly wait: number; readonly standings: readonly Standing[] }
+  | { readonly id: number; readonly peeked: readonly Standing[] };
+
+class RelayedHold implements Hold {
+  readonly granted = true;
+  readonly origin = 'shared';
+  readonly id: number;
+  readonly claims: readonly Claim[];
+  readonly taken: readonly number[];
+  readonly standings: readonly Standing[];
+
+  constructor(id: number, claims: readonly Claim[], taken: readonly number[], standings: readonly Standing[]) {
+    this.id = id;
+    this.claims = claims;
+    this.taken = taken;
+    this.standings = standings;
+  }
+}
+
+/** The counters of a worker: questions to the process that counts for all of them, those of one turn of the event loop in one message. */
+export class RelayStore implements CounterStore {
+  readonly #send: (questions: readonly CounterQuestion[]) => void;
+  readonly #waiting = new Map<number, (answer: CounterAnswer) => void>();
+  #outbox: CounterQuestion[] = [];
+  #last = 0;
+
+  /** `send` delivers to the process that counts; what it answers comes to `receive`. */
+  constructor(send: (questions: readonly CounterQuestion[]) => void) {
+    this.#send = send;
+  }
+
+  receive(answers: readonly CounterAnswer[]): void {
+    for (const answer of answers) {
+      const resolve = this.#waiting.get(answer.id);
+      this.#waiting.delete(answer.id);
+      resolve?.(answer);
+    }
+  }
+
+  async take(claims: readonly Claim[]): Promise<Hold | Shortage> {
+    const answer = await this.#ask('take', claims);
+    if ('taken' in answer) return new RelayedHold(answer.id, claims, answer.taken, answer.standings);
+    if ('wait' in answer) return { granted: false, claims, at: answer.at, wait: answer.wait, standings: answer.standings };
+    throw new Fault('not_ready', 'The limits cannot be checked at the moment. Try again shortly.', {
+      retryAfter: 1,
+      detail: 'counters away',
+    });
+  }
+
+  settle(hold: Hold, used: readonly (number | null)[]): void {
+    if (hold instanceof RelayedHold) this.#post({ ask: 'settle', id: hold.id, used });
+  }
+
+  close(hold: Hold): void {
+    if (hold instanceof RelayedHold) this.#post({ ask: 'close', id: hold.id });
+  }
+
+  async peek(claims: readonly Claim[]): Promise<readonly Standing[]> {
+    const answer = await this.#ask('peek', claims);
+    return 'peeked' in answer ? answer.peeked : [];
+  }
+
+  async clear(claims: readonly Claim[]): Promise<void> {
+    await this.#ask('clear', claims);
+  }
+
+  #ask(ask: 'take' | 'peek' | 'clear', claims: readonly Claim[]): Promise<CounterAnswer> {
+    this.#last += 1;
+    const id = this.#last;
+    const { promise, resolve } = Promise.withResolvers<CounterAnswer>();
+    this.#waiting.set(id, resolve);
+    this.#post({ ask, id, claims });
+    return promise;
+  }
+
+  #post(question: CounterQuestion): void {
+    if (this.#outbox.length === 0) queueMicrotask(() => this.#send(this.#outbox.splice(0)));
+    this.#outbox.push(question);
+  }
+}
+
+/** Counts for workers, each of whose reservations it keeps until they are closed or the worker is gone. */
+export class CounterDesk {
+  readonly #store: MemoryStore;
+  readonly #holds = new Map<number, Map<number, Hold>>();
+
+  constructor(store: MemoryStore) {
+    this.#store = store;
+  }
+
+  /** Reservations that are open. */
+  get open(): number {
+    let sum = 0;
+    for (const holds of this.#holds.values()) sum += holds.size;
+    return sum;
+  }
+
+  /** Answers what `worker` asks, in its order. */
+  serve(worker: number, questions: readonly CounterQuestion[]): CounterAnswer[] {
+    const answers: CounterAnswer[] = [];
+    let holds = this.#holds.get(worker);
+    if (holds === undefined) {
+      holds = new Map();
+      this.#holds.set(worker, holds);
+    }
+    for (const question of questions) {
+      const { id } = question;
+      if (question.ask === 'settle') {
+        const hold = holds.get(id);
+        if (hold !== undefined) this.#store.settle(hold, question.used);
+      } else if (question.ask === 'close') holds.delete(id);
+      else if (question.ask === 'take') {
+        const taking = this.#store.take(question.claims);
+        if (taking.granted) {
+          holds.set(id, taking);
+          answers.push({ id, taken: taking.taken, standings: taking.standings });
+        } else answers.push({ id, at: taking.at, wait: taking.wait, standings: taking.standings });
+      } else {
+        if (question.ask === 'clear') this.#store.clear(question.claims);
+        answers.push({ id, peeked: this.#store.peek(question.claims) });
+      }
+    }
+    return answers;
+  }
+
+  /** The worker is gone: what it ran runs no longer. What it had reserved of windows stays counted, since nobody knows what was used. */
+  gone(worker: number): void {
+    for (const hold of this.#holds.get(worker)?.values() ?? []) {
+      this.#store.settle(
+        hold,
+        hold.claims.map(({ rule }) => (rule.quantity === 'concurrency' ? 0 : null)),
+      );
+    }
+    this.#holds.delete(worker);
+  }
+}

@@ -1,0 +1,179 @@
+import cluster, { type Worker } from 'node:cluster';
+import { CounterDesk, MemoryStore } from '@sallyport/access';
+import type { Config, Family } from '@sallyport/control';
+import type { Clock, Logger } from '@sallyport/core';
+import { type FromWorker, type ToWorker, WORKER_VARIABLE } from './worker-messages.ts';
+
+/** Milliseconds a worker has to be ready, and to do what it is asked. */
+const START_PATIENCE = 60_000;
+const ASK_PATIENCE = 5_000;
+/** Milliseconds before a worker that ended by itself is replaced; a configuration that cannot run must not spin. */
+const RESTART_PAUSE = 500;
+/** Milliseconds a replaced worker has beyond the longest exchange the configuration allows. */
+const DRAIN_MARGIN = 30_000;
+
+interface Member {
+  readonly worker: Worker;
+  /** Distinguishes its ledger log from those of all others that run. */
+  readonly index: number;
+  readonly ready: Promise<{ readonly host: string; readonly port: number }>;
+  readonly ended: Promise<void>;
+  leaving: boolean;
+}
+
+export interface WorkerPoolOptions {
+  readonly count: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** The configuration in force: a replaced worker may run as long as its slowest upstream. */
+  readonly config: () => Config;
+}
+
+/**
+ * The gateways of `serve --workers N`, each a process, behind one port. Counts limits for them where no server does. A worker that ends by
+ * itself is replaced; `restart` replaces one after the other without cutting a stream.
+ */
+export class WorkerPool implements AsyncDisposable {
+  readonly #options: WorkerPoolOptions;
+  readonly #desk: CounterDesk;
+  readonly #members = new Set<Member>();
+  readonly #asked = new Map<number, (families: readonly Family[]) => void>();
+  #lastAsked = 0;
+  #stopping = false;
+  #restarting: Promise<void> = Promise.resolve();
+  #address: { readonly host: string; readonly port: number } = { host: '', port: 0 };
+
+  private constructor(options: WorkerPoolOptions) {
+    this.#options = options;
+    this.#desk = new CounterDesk(new MemoryStore(options.clock));
+  }
+
+  /** Rejects where a worker cannot start; none is left then. */
+  static async start(options: WorkerPoolOptions): Promise<WorkerPool> {
+    const pool = new WorkerPool(options);
+    try {
+      // The first one alone: what is wrong with a configuration is then said once.
+      pool.#address = await pool.#fork().ready;
+      await Promise.all(Array.from({ length: options.count - 1 }, () => pool.#fork().ready));
+    } catch (error) {
+      pool.#stopping = true;
+      for (const { worker } of pool.#members) worker.process.kill('SIGKILL');
+      throw error;
+    }
+    return pool;
+  }
+
+  get address(): { readonly host: string; readonly port: number } {
+    return this.#address;
+  }
+
+  /** Every worker goes by the newest state of the store when this resolves. Never rejects: one that does not answer looks for itself. */
+  async refresh(): Promise<void> {
+    await this.#askAll('refresh');
+  }
+
+  async reload(): Promise<void> {
+    await this.#askAll('reload');
+  }
+
+  metrics(): Promise<readonly (readonly Family[])[]> {
+    return this.#askAll('metrics');
+  }
+
+  /** Puts a fresh worker in the place of each, one after the other; what an old one runs it may finish. */
+  restart(): Promise<void> {
+    this.#restarting = this.#restarting.then(async () => {
+      for (const old of [...this.#members].filter(({ leaving }) => !leaving)) {
+        if (this.#stopping) return;
+        try {
+          await this.#fork().ready;
+        } catch (error) {
+          // The one in place goes on.
+          this.#options.logger.error('worker.not-started', { reason: error instanceof Error ? error.message : 'unknown' });
+          return;
+        }
+        this.#leave(old, Math.max(0, ...this.#options.config().upstreams.map(({ timeouts }) => timeouts.total)) + DRAIN_MARGIN);
+      }
+      this.#options.logger.info('workers.restarted', { workers: this.#options.count });
+    });
+    return this.#restarting;
+  }
+
+  /** Stops accepting in every worker and waits for what they run, within the drain time. */
+  async drain(): Promise<void> {
+    this.#stopping = true;
+    for (const member of this.#members) this.#leave(member, this.#options.config().http.drainTimeout);
+    await Promise.all([...this.#members].map(({ ended }) => ended));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#stopping) await this.drain();
+  }
+
+  #fork(): Member {
+    const taken = new Set([...this.#members].map(({ index }) => index));
+    let index = 1;
+    while (taken.has(index)) index += 1;
+    const worker = cluster.fork({ [WORKER_VARIABLE]: String(index) });
+    const ready = Promise.withResolvers<{ host: string; port: number }>();
+    const ended = Promise.withResolvers<void>();
+    const member: Member = { worker, index, ready: ready.promise, ended: ended.promise, leaving: false };
+    // Who waits for it hears; a replacement nobody waits for is logged by its end.
+    ready.promise.catch(() => undefined);
+    this.#members.add(member);
+    const timer = setTimeout(() => worker.process.kill('SIGKILL'), START_PATIENCE);
+    worker.on('message', (message: FromWorker) => {
+      if (message.kind === 'counters') {
+        const answers = this.#desk.serve(worker.id, message.questions);
+        if (answers.length > 0) this.#tell(worker, { kind: 'counters', answers });
+      } else if (message.kind === 'done') this.#asked.get(message.id)?.(message.families);
+      else {
+        clearTimeout(timer);
+        ready.resolve({ host: message.host, port: message.port });
+      }
+    });
+    worker.on('error', () => undefined); // its end says what there is to say
+    worker.on('exit', (code, signal) => {
+      clearTimeout(timer);
+      this.#desk.gone(worker.id);
+      this.#members.delete(member);
+      ready.reject(new Error(`a worker ended before it was ready (${signal ?? code})`));
+      ended.resolve();
+      if (member.leaving || this.#stopping) return;
+      this.#options.logger.error('worker.ended', { worker: index, code: code ?? -1, signal: signal ?? '' });
+      setTimeout(() => {
+        if (!this.#stopping) this.#fork();
+      }, RESTART_PAUSE).unref();
+    });
+    return member;
+  }
+
+  #leave(member: Member, patience: number): void {
+    member.leaving = true;
+    this.#tell(member.worker, { kind: 'drain', patience });
+  }
+
+  #tell(worker: Worker, message: ToWorker): void {
+    if (worker.isConnected()) worker.send(message, () => undefined);
+  }
+
+  async #askAll(kind: 'refresh' | 'metrics' | 'reload'): Promise<(readonly Family[])[]> {
+    return await Promise.all([...this.#members].map((member) => this.#ask(member, kind)));
+  }
+
+  async #ask(member: Member, kind: 'refresh' | 'metrics' | 'reload'): Promise<readonly Family[]> {
+    this.#lastAsked += 1;
+    const id = this.#lastAsked;
+    const { promise, resolve } = Promise.withResolvers<readonly Family[]>();
+    this.#asked.set(id, resolve);
+    const timer = setTimeout(() => resolve([]), ASK_PATIENCE);
+    void member.ended.then(() => resolve([]));
+    this.#tell(member.worker, { kind, id });
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      this.#asked.delete(id);
+    }
+  }
+}

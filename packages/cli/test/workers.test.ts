@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { after, before, describe, it } from 'node:test';
+import { type Behaviour, ScriptedUpstream } from '@sallyport/testkit';
+import { type Serving, startServing, until } from './serving.ts';
+
+/** How long the model server takes over a streamed answer, milliseconds. */
+const STREAM_TIME = 4_000;
+
+const serve: Behaviour = async ({ request, response, signal }) => {
+  const bytes = await request.body;
+  const model = { id: 'c', created: 1, model: 'chat' };
+  const usage = { prompt_tokens: 5, completion_tokens: 2, total_tokens: 7 };
+  const streamed = bytes.includes('"stream":true');
+  response.writeHead(200, { 'content-type': streamed ? 'text/event-stream' : 'application/json' });
+  if (!streamed) {
+    const choices = [{ index: 0, finish_reason: 'stop', message: { role: 'assistant', content: 'Hi' } }];
+    response.end(
+      bytes.length === 0 ? '{"object":"list","data":[]}' : JSON.stringify({ ...model, object: 'chat.completion', choices, usage }),
+    );
+    return;
+  }
+  const event = (delta: object, finish: string | null): string =>
+    `data: ${JSON.stringify({ ...model, object: 'chat.completion.chunk', choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`;
+  for (let left = STREAM_TIME; left > 0 && !signal.aborted; left -= 200) {
+    response.write(event({ content: 'word ' }, null));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  response.end(`${event({}, 'stop')}data: [DONE]\n\n`);
+};
+
+describe('serve --workers 2', () => {
+  let engine: ScriptedUpstream;
+  let serving: Serving;
+  let limited: string;
+  before(async () => {
+    engine = await ScriptedUpstream.start({ behaviour: serve });
+    serving = await startServing(
+      `upstreams: [{ name: engine, kind: openai, url: "${engine.url}" }]
+models: [{ name: chat, upstream: engine, target: chat }]
+limits: [{ per: user, concurrency: 4 }]
+`,
+      ['serve', '--workers', '2'],
+    );
+    limited = (await newKey({ limits: [{ quantity: 'requests', amount: 7, window: '1h' }] })).secret;
+  });
+  after(async () => {
+    // A start that failed leaves no server to stop.
+    await (serving as Serving | undefined)?.[Symbol.asyncDispose]();
+    await engine[Symbol.asyncDispose]();
+  });
+
+  const admin = (path: string, body: object): Promise<Response> =>
+    fetch(`${serving.controlUrl}/admin/v1/${path}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${serving.ownerKey}`, 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+  const newKey = async (more: object = {}): Promise<{ id: string; secret: string }> => {
+    const made = await admin('keys', { name: 'worker', roles: ['inference-only'], ...more });
+    const { key, secret } = (await made.json()) as { key: { id: string }; secret: string };
+    return { id: key.id, secret };
+  };
+  /** A connection of its own each time: they are shared out among the workers in turn. */
+  const ask = (key: string, more: object = {}): Promise<Response> =>
+    fetch(`${serving.gatewayUrl}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', connection: 'close' },
+      body: JSON.stringify({ model: 'chat', messages: [{ role: 'user', content: 'Hello' }], ...more }),
+    });
+  const status = async (key: string, more: object = {}): Promise<number> => {
+    const answer = await ask(key, more);
+    await answer.arrayBuffer();
+    return answer.status;
+  };
+  const workers = (): number[] =>
+    execFileSync('ps', ['--ppid', String(serving.process().pid), '-o', 'pid='], { encoding: 'utf8' })
+      .trim()
+      .split(/\s+/)
+      .map(Number);
+
+  it('holds a key to its limit in all of them together', async () => {
+    const statuses = await Promise.all(Array.from({ length: 20 }, () => status(limited)));
+    assert.equal(statuses.filter((one) => one === 200).length, 7);
+    assert.equal(statuses.filter((one) => one === 429).length, 13);
+  });
+
+  it('goes by a change in all of them once it is acknowledged', async () => {
+    const { id, secret } = await newKey();
+    assert.deepEqual(new Set(await Promise.all(Array.from({ length: 4 }, () => status(secret)))), new Set([200]));
+    assert.equal((await admin(`keys/${id}/revoke`, { reason: 'over' })).status, 200);
+    for (let i = 0; i < 8; i += 1) assert.equal(await status(secret), 401);
+  });
+
+  it('replaces each of them without cutting a stream or refusing a request', async () => {
+    const before = workers();
+    assert.equal(before.length, 2);
+    const streams = Array.from({ length: 4 }, async () => await (await ask(serving.key, { stream: true })).text());
+    await until(async () => engine.requests.filter(({ leftAt }) => leftAt === null).length >= 4, 2_000);
+    serving.process().signal('SIGUSR2');
+    const other = (await newKey()).secret;
+    const statuses = new Set<number>();
+    const replaced = await until(async () => {
+      statuses.add(await status(other));
+      return workers().every((pid) => !before.includes(pid)) && workers().length === 2;
+    }, 40_000);
+    assert.notEqual(replaced, null, 'the old ones ended');
+    assert.deepEqual([...statuses], [200]);
+    for (const text of await Promise.all(streams)) {
+      assert.match(text, /\[DONE\]/);
+      assert.equal(text.match(/word /g)?.length, STREAM_TIME / 200);
+    }
+  });
+
+  it('replaces one that was killed, and frees what it ran', async () => {
+    const streams = Array.from({ length: 4 }, async () => await (await ask(serving.key, { stream: true })).text().catch(() => 'cut'));
+    assert.notEqual(await until(async () => (await status(serving.key)) === 429, 3_000), null, 'four at a time');
+    for (const pid of workers()) process.kill(pid, 'SIGKILL');
+    await Promise.allSettled(streams);
+    assert.notEqual(await until(async () => (await status(serving.key).catch(() => 0)) === 200, 30_000), null);
+    assert.notEqual(await until(async () => workers().length === 2, 10_000), null);
+  });
+
+  it('counts what all of them do, and each has a log of its own that verifies', async () => {
+    const other = (await newKey()).secret;
+    for (let i = 0; i < 6; i += 1) assert.equal(await status(other), 200);
+    const sample = async (name: string): Promise<number> => {
+      const metrics = await (await fetch(`${serving.controlUrl}/metrics`)).text();
+      const line = metrics.split('\n').find((one) => one.startsWith(`${name} `));
+      return Number(line?.split(' ').at(-1));
+    };
+    const answered = await sample('sallyport_requests_total{endpoint="openai.chat",model="chat",outcome="answered",status="200"}');
+    assert.ok(answered >= 6, String(answered));
+    assert.notEqual(
+      await until(async () => (await sample('sallyport_requests_in_flight')) === 0, 5_000),
+      null,
+      `none is in flight: ${await sample('sallyport_requests_in_flight')} ${await sample('sallyport_tokens_in_flight')}`,
+    );
+    assert.equal(await sample('sallyport_tokens_in_flight'), 0);
+    assert.equal((await serving.process().stop()).code, 0);
+    const verified = await serving.sallyport.run(['audit', 'verify']);
+    assert.equal(verified.code, 0, verified.stdout + verified.stderr);
+    assert.match(verified.stdout, /serve-w1/);
+  });
+});
