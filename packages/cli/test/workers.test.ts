@@ -80,9 +80,14 @@ limits: [{ per: user, concurrency: 4 }]
       .map(Number);
 
   it('holds a key to its limit in all of them together', async () => {
-    const statuses = await Promise.all(Array.from({ length: 20 }, () => status(limited)));
+    const statuses: number[] = [];
+    // Three at a time: what runs at once has a limit too.
+    const client = async (): Promise<void> => {
+      for (let i = 0; i < 7; i += 1) statuses.push(await status(limited));
+    };
+    await Promise.all([client(), client(), client()]);
     assert.equal(statuses.filter((one) => one === 200).length, 7);
-    assert.equal(statuses.filter((one) => one === 429).length, 13);
+    assert.equal(statuses.filter((one) => one === 429).length, 14);
   });
 
   it('goes by a change in all of them once it is acknowledged', async () => {
