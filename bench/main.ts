@@ -6,6 +6,10 @@ interface Suite {
 }
 
 const SUITES: Readonly<Record<string, Suite>> = {
+  limits: {
+    purpose: 'what a decision of the limits costs, in memory and by Redis, and the memory of a bucket',
+    load: () => import('./limits/suite.ts'),
+  },
   gateway: {
     purpose: 'requests a second, latency, streams and start-up of the gateway beside other proxies',
     load: () => import('./gateway/suite.ts'),

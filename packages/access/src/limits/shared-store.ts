@@ -37,7 +37,7 @@ export interface SharedStoreOptions {
 export type CounterState = 'away-refusing' | 'away-local-shares' | 'back' | 'back-without-counts';
 
 /** How long a decision may take; after that the server counts as away. */
-const PATIENCE = 500;
+const PATIENCE = 1_000;
 /** How long a server that did not answer is left alone before the next request tries it. */
 const PAUSE = 1_000;
 /** Renewed three times as often as it ends. */
