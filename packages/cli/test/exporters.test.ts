@@ -80,6 +80,13 @@ audit:
   assert.equal(row.name, 'hook');
   assert.deepEqual(row.dead, []);
 
+  const exported = await serving.sallyport.run(['audit', 'export', '--format', 'ocsf', '--action', 'model.infer']);
+  const lines = exported.stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  assert.deepEqual([lines.length, lines[0].class_uid, lines[0].metadata.version], [6, 6003, '1.8.0']);
+
   const tried = await serving.sallyport.run(['audit', 'exporters', 'test', 'hook', '--json']);
   assert.equal(tried.code, 0, tried.stderr);
   assert.equal(hook.received.at(-1)?.id, JSON.parse(tried.stdout).id);

@@ -46,6 +46,8 @@ export class Exporter {
   readonly #files: ExporterFiles;
   #destination: Destination | null = null;
   #state: ExporterState | null = null;
+  /** Whether `#state` is newer than its file. */
+  #unsaved = false;
   #lag = 0;
   /** Epoch milliseconds of the oldest entry that waits, null where none does. */
   #oldest: number | null = null;
@@ -93,6 +95,7 @@ export class Exporter {
       if (this.#lag > 0) waiting ??= now;
       if (waiting === null || (this.#lag < limits.events && now < waiting + limits.wait)) {
         if (waiting === null) this.#oldest = null;
+        if (this.#unsaved) await this.#save({});
         await sleep(this.#options.poll ?? 500, signal);
         continue;
       }
@@ -103,6 +106,7 @@ export class Exporter {
       else await this.#sendNew(batch, signal);
       progress();
     }
+    if (this.#unsaved) await this.#save({});
   }
 
   /** Where a new exporter starts. */
@@ -130,7 +134,7 @@ export class Exporter {
     }
     await this.#bury(letters);
     await this.#deliver(wanted, signal);
-    await this.#save({ next, sending: null, failure: null });
+    this.#change({ next, sending: null, failure: null });
     this.#lag = Math.max(0, this.#lag - events.length);
   }
 
@@ -243,12 +247,20 @@ export class Exporter {
     this.#state = { ...this.#state, failure: { reason, since, attempts } };
   }
 
-  async #save(change: Partial<ExporterState>): Promise<void> {
+  /** What is not saved yet is saved with the end of the next batch, or where there is none before the exporter waits or stops. */
+  #change(change: Partial<ExporterState>): void {
     if (this.#state === null) return;
     if (change.failure === null && this.#state.failure !== null)
       this.#options.logger.info('exporter.recovered', { exporter: this.#options.settings.name });
     this.#state = { ...this.#state, ...change };
+    this.#unsaved = true;
+  }
+
+  async #save(change: Partial<ExporterState>): Promise<void> {
+    this.#change(change);
+    if (this.#state === null) return;
     await this.#files.save(this.#state);
+    this.#unsaved = false;
   }
 
   /** Exponential back-off, half of it at random, so that several exporters do not come back together (equal jitter). */

@@ -219,7 +219,7 @@ const CSV_COLUMNS: readonly (readonly [name: string, of: (read: ReadEntry) => st
   ['hash', ({ entry }) => entry.hash],
 ];
 
-/** As the exporters write it (docs/export.md). */
+/** As the exporters write it (docs/exporters.md). */
 function exportLine(format: Exclude<(typeof FORMATS)[number], 'csv'>): (read: ReadEntry) => string {
   const write = encoder(format, { host: hostname(), version: VERSION });
   return ({ log, entry }) => write({ log, seq: entry.seq, line: JSON.stringify(entry), entry });
