@@ -22,6 +22,10 @@ const SUITES: Readonly<Record<string, Suite>> = {
     purpose: 'what a server that is ill, and a tenant that floods, cost everybody else',
     load: () => import('./resilience/suite.ts'),
   },
+  guard: {
+    purpose: 'time and memory of the guard for ordinary and for hostile texts',
+    load: () => import('./guard/suite.ts'),
+  },
 };
 
 // Ending through `exit` lets the supervisor kill what was started.

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import type { GuardSettings } from '@sallyport/core';
 import { compileGuard, DEFAULT_INPUT, DEFAULT_OUTPUT } from '../src/index.ts';
 import { recall } from './attacks.ts';
+import { underDisguise } from './disguises.ts';
 import { falsePositives } from './false-positives.ts';
 import { readOtherRows } from './other-sets.ts';
 import { personalFigures } from './personal.ts';
@@ -43,6 +44,7 @@ const rows = [...readRows(values.data), ...readOtherRows(values.data)];
 const figures = [
   falsePositives(guard, rows),
   recall(guard, rows),
+  underDisguise(guard, rows),
   secretFigures(guard, values.data, values.verbose),
   personalFigures(personal, values.data),
 ];

@@ -1,5 +1,6 @@
 import { Folder } from '../src/normalise/folder.ts';
 import { pieceOf } from '../src/window/piece.ts';
+import { garble, mistype } from './garble.ts';
 import { writeAttack, writeBenign } from './phrases.ts';
 import type { Random } from './random.ts';
 import type { Sources } from './sources.ts';
@@ -24,11 +25,12 @@ export function userExamples(sources: Sources, random: Random): Example[] {
   const examples: Example[] = [];
   add(examples, unique(sources.requests), false, 1, 2, random);
   add(examples, sample(unique(sources.documents), 8000, random), false, 0.5, 1, random);
-  add(examples, written(writeBenign, 6000, random), false, 0.5, 1, random);
+  add(examples, written(writeBenign, 9000, random), false, 0.5, 1, random);
   const direct = unique(sources.direct);
   add(examples, direct, true, 4, 3, random);
   add(examples, unique(sources.hidden), true, 3, 1, random);
-  add(examples, written(writeAttack, 4000, random), true, 1, 1, random);
+  add(examples, written(writeAttack, 7000, random), true, 1, 1, random);
+  addGarbled(examples, sources.requests, direct, random);
   // Behind or before an ordinary request.
   const requests = sources.requests.filter(({ length }) => length < 400);
   const short = direct.filter(({ length }) => length < 400);
@@ -72,7 +74,8 @@ export function untrustedExamples(sources: Sources, random: Random): Example[] {
     1,
     random,
   );
-  add(examples, written(writeAttack, 2000, random), true, 0.5, 1, random);
+  add(examples, written(writeAttack, 3000, random), true, 0.5, 1, random);
+  addGarbled(examples, documents, payloads, random);
   const hosts = documents.filter(({ length }) => length > 200);
   for (let count = 0; count < 16000; count++) {
     const payload = fold(random.next() < 0.65 ? random.pick(payloads) : writeAttack(random)).slice(0, 800);
@@ -95,6 +98,16 @@ function embed(payload: string, document: string, random: Random): string {
   const breaks = [...host.matchAll(/\n|[.!?] /g)].map(({ index, 0: mark }) => index + mark.length);
   const at = random.pick([0, host.length, ...breaks]);
   return (host.slice(0, at) + payload + random.pick([' ', '\n', '\n\n']) + host.slice(at)).slice(0, LONGEST);
+}
+
+/** Misspelt attacks are attacks; ordinary texts misspelt, spelled out or encoded are none. */
+function addGarbled(examples: Example[], ordinary: readonly string[], attacks: readonly string[], random: Random): void {
+  for (let count = 0; count < 4000; count++) {
+    const text = random.pick(ordinary);
+    const from = random.below(Math.max(1, text.length - 500));
+    add(examples, [garble(text.slice(from, from + 500), random)], false, 0.5, 1, random);
+    if (count % 2 === 0) add(examples, [mistype(random.pick(attacks), random)], true, 0.7, 1, random);
+  }
 }
 
 function add(examples: Example[], texts: readonly string[], attack: boolean, weight: number, windows: number, random: Random): void {

@@ -15,6 +15,7 @@ import { learn, quantise } from './learn.ts';
 import { Random } from './random.ts';
 import { readSources } from './sources.ts';
 import { type Limits, scoreBenign, thresholds } from './thresholds.ts';
+import { vocabularyOf } from './vocabulary.ts';
 
 const { values } = parseArgs({ options: { data: { type: 'string' }, out: { type: 'string' }, only: { type: 'string' } } });
 if (values.data === undefined) {
@@ -42,7 +43,7 @@ const plans: Readonly<Record<HeadName, Plan>> = {
   user: {
     examples: (random) => userExamples(sources, random),
     epochs: 8,
-    flag: { all: 0.006, set: 0.01, hard: 0.03, floor: 0 },
+    flag: { all: 0.008, set: 0.01, hard: 0.06, floor: -0.7 },
     block: { all: 0.002, set: 0.005, hard: 0.01, floor: 2.2 },
   },
   untrusted: {
@@ -79,6 +80,10 @@ function code({ scale, bias, thresholds: { flag, block }, weights }: HeadData): 
   }`;
 }
 
+writeFileSync(
+  fileURLToPath(new URL('../src/views/vocabulary.ts', import.meta.url)),
+  `/** Written by \`npm run train\`: words of instructions to a model. */\nexport const VOCABULARY: string =\n  '${vocabularyOf(sources)}';\n`,
+);
 const user = train('user', plans.user);
 const untrusted = train('untrusted', plans.untrusted);
 writeFileSync(

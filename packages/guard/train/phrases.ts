@@ -1,7 +1,8 @@
 import type { Random } from './random.ts';
+import { EXTRACTION, HIJACK, ORDINARY } from './takeover-phrases.ts';
 
 /** A text pattern: `{name}` stands for one of the list of that name. */
-interface Grammar {
+export interface Grammar {
   readonly sentences: readonly string[];
   readonly lists: Readonly<Record<string, readonly string[]>>;
 }
@@ -457,9 +458,10 @@ function write(grammar: Grammar, random: Random): string {
 export function writeAttack(random: Random): string {
   const [english, others] = ATTACKS;
   if (english === undefined || others === undefined) throw new RangeError('no grammar');
-  return write(random.next() < 0.6 ? english : others, random);
+  const which = random.next();
+  return write(which < 0.35 ? english : which < 0.6 ? others : which < 0.8 ? EXTRACTION : HIJACK, random);
 }
 
 export function writeBenign(random: Random): string {
-  return write(random.pick(BENIGN), random);
+  return write(random.next() < 0.5 ? random.pick(BENIGN) : ORDINARY, random);
 }

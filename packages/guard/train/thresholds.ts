@@ -105,5 +105,7 @@ function keeps(scored: readonly Scored[], thresholds: readonly number[], limits:
 }
 
 export function thresholds(scored: readonly Scored[], flag: Limits, block: Limits): Thresholds {
-  return { flag: chooseThresholds(scored, flag), block: chooseThresholds(scored, block) };
+  const flags = chooseThresholds(scored, flag);
+  // What is blocked is reported too: no block below its flag.
+  return { flag: flags, block: chooseThresholds(scored, block).map((threshold, lengths) => Math.max(threshold, flags[lengths] ?? 0)) };
 }

@@ -2,15 +2,16 @@
 export const BUCKET_BITS = 17;
 export const BUCKETS: number = 1 << BUCKET_BITS;
 
-/** Most features one unit of text can yield: two of characters, two times three of words. */
-export const FEATURES_PER_UNIT = 8;
+/** Most features one unit of text can yield: one of characters, two times four of words. */
+export const FEATURES_PER_UNIT = 9;
 
 const SHIFT = 32 - BUCKET_BITS;
 const CHARACTER_PRIME = 0x01000193;
 const WORD_PRIME = 0x9e3779b1 | 0;
+const GAP_PRIME = 0x2c1b3c6d;
 const MIX = 0x85ebca6b | 0;
 /** One for each kind of feature, so that equal hashes of different kinds fall into different buckets. */
-const SALTS = { four: 0x1b873593, five: 0x2545f491, one: 0x5bd1e995, two: 0x27d4eb2f, triple: 0x165667b1 } as const;
+const SALTS = { five: 0x2545f491, one: 0x5bd1e995, two: 0x27d4eb2f, triple: 0x165667b1, gap: 0x51ed270b } as const;
 
 const SPACE = 0x20;
 const SEPARATOR = 0;
@@ -40,12 +41,13 @@ function kindOf(unit: number): number {
 }
 
 /**
- * Reads a text in pieces and yields its features as bucket numbers: word 1- to 3-grams, and 4- and 5-grams of characters over spaces.
- * A feature belongs to the unit that completes it, so the features of a stretch of text do not depend on what follows it. Runs of white
- * space count as one space, longer runs of one unit as three of it. Hashing after Weinberger et al., "Feature hashing for large scale
- * multitask learning" (2009).
+ * Reads a text in pieces and yields its features as bucket numbers: word 1- to 3-grams, pairs of words with one between them, and 5-grams of
+ * characters over spaces. A feature belongs to the unit that completes it, so the features of a stretch of text do not depend on what
+ * follows it. Runs of white space count as one space, longer runs of one unit as three of it. Hashing after Weinberger et al., "Feature
+ * hashing for large scale multitask learning" (2009).
  */
 export class FeatureReader {
+  /** The last four units, as hashes of one to four of them. */
   #one = 0;
   #two = 0;
   #three = 0;
@@ -54,10 +56,15 @@ export class FeatureReader {
   #run = 1;
   #word = 0;
   #lastWord = 0;
+  #wordBefore = 0;
   #lastPair = 0;
+  /** What `sum` found: the weights of the features, and how many they are. */
+  total = 0;
+  count = 0;
 
-  /** Reads `[from, to)` of `units` and writes the features into `out` from 0 on. Returns how many. */
-  read(units: Uint16Array, from: number, to: number, out: Int32Array): number {
+  /** Reads `[from, to)` of `units` and sums up the weights of the features, in `total` and `count`. The same as `read`, but faster. */
+  sum(units: Uint16Array, from: number, to: number, weights: Int8Array): void {
+    let total = 0;
     let count = 0;
     let one = this.#one;
     let two = this.#two;
@@ -80,17 +87,22 @@ export class FeatureReader {
       three = (Math.imul(two, CHARACTER_PRIME) + unit) | 0;
       two = (Math.imul(one, CHARACTER_PRIME) + unit) | 0;
       one = unit;
-      out[count] = Math.imul(four ^ SALTS.four, MIX) >>> SHIFT;
-      out[count + 1] = Math.imul(five ^ SALTS.five, MIX) >>> SHIFT;
-      count += 2;
+      total += weights[Math.imul(five ^ SALTS.five, MIX) >>> SHIFT] ?? 0;
+      count++;
       const kind = read >> 16;
       if (kind === IN_WORD) {
         word = (Math.imul(word, CHARACTER_PRIME) + unit) | 0;
         continue;
       }
-      if (word !== 0) count = this.#endWord(word, out, count);
-      word = 0;
-      if (kind === WORD) count = this.#endWord(unit, out, count);
+      if (word !== 0) {
+        total += this.#sumWord(word, weights);
+        count += FEATURES_PER_WORD;
+        word = 0;
+      }
+      if (kind === WORD) {
+        total += this.#sumWord(unit, weights);
+        count += FEATURES_PER_WORD;
+      }
     }
     this.#one = one;
     this.#two = two;
@@ -99,14 +111,75 @@ export class FeatureReader {
     this.#word = word;
     this.#last = last;
     this.#run = run;
+    this.total = total;
+    this.count = count;
+  }
+
+  /** The text ends here: as `sum`, for the features of its last word. */
+  sumEnd(weights: Int8Array): void {
+    this.total = this.#word === 0 ? 0 : this.#sumWord(this.#word, weights);
+    this.count = this.#word === 0 ? 0 : FEATURES_PER_WORD;
+    this.#word = 0;
+  }
+
+  #sumWord(word: number, weights: Int8Array): number {
+    const pair = (Math.imul(this.#lastWord, WORD_PRIME) + word) | 0;
+    const triple = (Math.imul(this.#lastPair, WORD_PRIME) + word) | 0;
+    const gap = (Math.imul(this.#wordBefore, GAP_PRIME) + word) | 0;
+    this.#wordBefore = this.#lastWord;
+    this.#lastWord = word;
+    this.#lastPair = pair;
+    return (
+      (weights[Math.imul(word ^ SALTS.one, MIX) >>> SHIFT] ?? 0) +
+      (weights[Math.imul(pair ^ SALTS.two, MIX) >>> SHIFT] ?? 0) +
+      (weights[Math.imul(triple ^ SALTS.triple, MIX) >>> SHIFT] ?? 0) +
+      (weights[Math.imul(gap ^ SALTS.gap, MIX) >>> SHIFT] ?? 0)
+    );
+  }
+
+  /** Reads `[from, to)` of `units` and writes the features into `out` from 0 on, for training. Returns how many. */
+  read(units: Uint16Array, from: number, to: number, out: Int32Array): number {
+    let count = 0;
+    for (let index = from; index < to; index++) {
+      const read = READ_AS[units[index] ?? 0] ?? 0;
+      const unit = read & 0xffff;
+      this.#run = unit === this.#last ? this.#run + 1 : 1;
+      if (unit === this.#last && (unit === SPACE || this.#run > 3)) continue;
+      this.#last = unit;
+      const five = (Math.imul(this.#four, CHARACTER_PRIME) + unit) | 0;
+      this.#four = (Math.imul(this.#three, CHARACTER_PRIME) + unit) | 0;
+      this.#three = (Math.imul(this.#two, CHARACTER_PRIME) + unit) | 0;
+      this.#two = (Math.imul(this.#one, CHARACTER_PRIME) + unit) | 0;
+      this.#one = unit;
+      out[count++] = Math.imul(five ^ SALTS.five, MIX) >>> SHIFT;
+      const kind = read >> 16;
+      if (kind === IN_WORD) {
+        this.#word = (Math.imul(this.#word, CHARACTER_PRIME) + unit) | 0;
+        continue;
+      }
+      count += this.end(out.subarray(count));
+      if (kind === WORD) {
+        this.#word = unit;
+        count += this.end(out.subarray(count));
+      }
+    }
     return count;
   }
 
-  /** The text ends here: the features of its last word. */
+  /** The text ends here: writes the features of its last word. */
   end(out: Int32Array): number {
-    const count = this.#word === 0 ? 0 : this.#endWord(this.#word, out, 0);
+    const word = this.#word;
+    if (word === 0) return 0;
+    const pair = (Math.imul(this.#lastWord, WORD_PRIME) + word) | 0;
+    out[0] = Math.imul(word ^ SALTS.one, MIX) >>> SHIFT;
+    out[1] = Math.imul(pair ^ SALTS.two, MIX) >>> SHIFT;
+    out[2] = Math.imul(((Math.imul(this.#lastPair, WORD_PRIME) + word) | 0) ^ SALTS.triple, MIX) >>> SHIFT;
+    out[3] = Math.imul(((Math.imul(this.#wordBefore, GAP_PRIME) + word) | 0) ^ SALTS.gap, MIX) >>> SHIFT;
+    this.#wordBefore = this.#lastWord;
+    this.#lastWord = word;
+    this.#lastPair = pair;
     this.#word = 0;
-    return count;
+    return FEATURES_PER_WORD;
   }
 
   /** Goes on where another reader is. */
@@ -119,17 +192,10 @@ export class FeatureReader {
     this.#run = other.#run;
     this.#word = other.#word;
     this.#lastWord = other.#lastWord;
+    this.#wordBefore = other.#wordBefore;
     this.#lastPair = other.#lastPair;
   }
-
-  #endWord(word: number, out: Int32Array, at: number): number {
-    const pair = (Math.imul(this.#lastWord, WORD_PRIME) + word) | 0;
-    const triple = (Math.imul(this.#lastPair, WORD_PRIME) + word) | 0;
-    out[at] = Math.imul(word ^ SALTS.one, MIX) >>> SHIFT;
-    out[at + 1] = Math.imul(pair ^ SALTS.two, MIX) >>> SHIFT;
-    out[at + 2] = Math.imul(triple ^ SALTS.triple, MIX) >>> SHIFT;
-    this.#lastWord = word;
-    this.#lastPair = pair;
-    return at + 3;
-  }
 }
+
+/** A word alone, with the one before it, with the two before it, and with the one before the last. */
+const FEATURES_PER_WORD = 4;

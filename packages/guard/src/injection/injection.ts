@@ -2,6 +2,7 @@ import type { Provenance } from '@sallyport/core';
 import type { Action, Detector, FoldableDetector, FoldableScanner, Scanner } from '../detect/detector.ts';
 import { PatternDetector } from '../detect/pattern-detector.ts';
 import type { TextContext } from '../guard.ts';
+import { ViewDetector } from '../views/view-scanner.ts';
 import type { Tape } from '../window/tape.ts';
 import { ClassifierDetector } from './classifier.ts';
 import { injectionRules } from './rules.ts';
@@ -73,6 +74,11 @@ const NOTHING: Scanner = {
   mark: () => undefined,
   rewind: () => undefined,
 };
+
+/** What the text says once it is decoded, read by both. */
+export function decodedDetector(action: Action | null, maxHold: number): Detector {
+  return new ViewDetector([ruleDetector(action, maxHold), classifierDetector(action)]);
+}
 
 /** What reads like one though its words are others. */
 export function classifierDetector(action: Action | null): Detector {

@@ -1,4 +1,4 @@
-import { FEATURES_PER_UNIT, FeatureReader } from './features.ts';
+import { FeatureReader } from './features.ts';
 import { BLOCK, WINDOWS } from './model.ts';
 
 const AT_START = new FeatureReader();
@@ -13,7 +13,7 @@ export type WindowSink = (start: number, end: number, sum: number, count: number
  * at the end of the text, where they end with it. Which windows there are depends on nothing but the text.
  */
 export class WindowScores {
-  readonly #weights: Int8Array | Float32Array;
+  readonly #weights: Int8Array;
   readonly #reader = new FeatureReader();
   /** Sums and feature counts of the last blocks, the one under way among them, at the block number modulo `LONGEST`. */
   readonly #sums = new Float64Array(LONGEST);
@@ -32,7 +32,7 @@ export class WindowScores {
     filled: 0,
   };
 
-  constructor(weights: Int8Array | Float32Array) {
+  constructor(weights: Int8Array) {
     this.#weights = weights;
   }
 
@@ -73,7 +73,8 @@ export class WindowScores {
   push(units: Uint16Array, length: number, sink: WindowSink): void {
     for (let from = 0; from < length; ) {
       const to = Math.min(length, from + BLOCK - this.#filled);
-      this.#add(this.#reader.read(units, from, to, buffer));
+      this.#reader.sum(units, from, to, this.#weights);
+      this.#add();
       this.#filled += to - from;
       from = to;
       if (this.#filled === BLOCK) this.#closeBlock(sink);
@@ -81,7 +82,8 @@ export class WindowScores {
   }
 
   end(sink: WindowSink): void {
-    this.#add(this.#reader.end(buffer));
+    this.#reader.sumEnd(this.#weights);
+    this.#add();
     const end = this.#blocks * BLOCK + this.#filled;
     let sum = 0;
     let count = 0;
@@ -94,13 +96,11 @@ export class WindowScores {
     }
   }
 
-  #add(features: number): void {
-    const weights = this.#weights;
-    let sum = 0;
-    for (let index = 0; index < features; index++) sum += weights[buffer[index] ?? 0] ?? 0;
+  #add(): void {
+    const { total, count } = this.#reader;
     const slot = this.#blocks % LONGEST;
-    this.#sums[slot] = (this.#sums[slot] ?? 0) + sum;
-    this.#counts[slot] = (this.#counts[slot] ?? 0) + features;
+    this.#sums[slot] = (this.#sums[slot] ?? 0) + total;
+    this.#counts[slot] = (this.#counts[slot] ?? 0) + count;
   }
 
   #closeBlock(sink: WindowSink): void {
@@ -120,6 +120,3 @@ export class WindowScores {
     this.#counts[next] = 0;
   }
 }
-
-/** Features of the stretch being read: only used within one call. */
-const buffer: Int32Array = new Int32Array((BLOCK + 1) * FEATURES_PER_UNIT);

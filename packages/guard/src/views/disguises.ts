@@ -1,0 +1,127 @@
+import { reversed, sameLength, type View, ViewBuilder } from './view.ts';
+import { isKnownWord, unscramble } from './words.ts';
+
+/** Letters in other places or other shapes: views of a whole stretch of text. */
+
+export function rot13(text: string): View {
+  return sameLength(
+    'rot13',
+    text.replace(/[A-Za-z]/g, (letter) => {
+      const unit = letter.charCodeAt(0);
+      return String.fromCharCode((unit | 32) < 0x6e ? unit + 13 : unit - 13);
+    }),
+  );
+}
+
+export function backwards(text: string): View {
+  return reversed(sameLength('reversed', text));
+}
+
+const UPSIDE_DOWN = new Map<string, string>(
+  [...'ɐaqbɔcpdǝeɟfƃgɓgɥhᴉiɾjʞkʃlɯmunoodpbqɹrssʇtnuʌvʍwxxʎyzz', ...'∀AᗺBƆCᗡDƎEℲF⅁G⋊K˥LԀPᴚR⊥T┴T∩UΛV⅄Y¡!¿?˙.'].flatMap(
+    (shape, index, all): [string, string][] => (index % 2 === 0 ? [[shape, all[index + 1] ?? shape]] : []),
+  ),
+);
+
+/** Units that only occur in text turned upside down. */
+export const TURNED: string = 'ɐɔǝɟƃɥᴉɾʞɯɹʇʌʍʎ';
+
+/** Letters that stand on their heads, in the order they are written and in the order they are read when the page is turned. */
+export function upsideDown(text: string): View[] {
+  const view = sameLength('upside-down', Array.from(text, (shape) => UPSIDE_DOWN.get(shape) ?? shape).join(''));
+  return view.text.length === text.length ? [view, reversed(view)] : [];
+}
+
+const LEET: Readonly<Record<string, string>> = {
+  '0': 'o',
+  '1': 'i',
+  '2': 'z',
+  '3': 'e',
+  '4': 'a',
+  '5': 's',
+  '6': 'g',
+  '7': 't',
+  '8': 'b',
+  '9': 'g',
+  '@': 'a',
+  $: 's',
+  '!': 'i',
+  '|': 'i',
+  '+': 't',
+  '(': 'c',
+  '€': 'e',
+};
+
+/** Digits and signs in words read as the letters they resemble. */
+export function leet(text: string): View {
+  return sameLength(
+    'leet',
+    text.replace(/[\p{L}0-9@$!|+(€]+/gu, (word) => {
+      if (!/[0-9@$!|+(€]/.test(word) || /^[0-9]{3,}$/.test(word)) return word;
+      // A sign at the end is punctuation more often than a letter.
+      const end = /[!(|+]+$/.exec(word)?.index ?? word.length;
+      const plain = word.slice(0, end).replace(/[0-9@$!|+(€]/g, (sign) => LEET[sign] ?? sign);
+      // 1 is an i or an l: whichever makes a word.
+      const other = word.slice(0, end).replace(/[0-9@$!|+(€]/g, (sign) => (sign === '1' || sign === '|' ? 'l' : (LEET[sign] ?? sign)));
+      return (!isKnownWord(plain) && isKnownWord(other) ? other : plain) + word.slice(end);
+    }),
+  );
+}
+
+/** Single letters with something between them, and words with signs inside, joined. */
+export function joined(text: string): View {
+  const builder = new ViewBuilder();
+  const spelled = /(?<![\p{L}\p{N}])\p{L}(?:[ .\-_*~/|,]\p{L}(?![\p{L}\p{N}]))+/gu;
+  let from = 0;
+  for (const { 0: run, index } of text.matchAll(spelled)) {
+    joinInside(text, from, index, builder);
+    let word = '';
+    for (let at = 0; at < run.length; at += 2) word += run.charAt(at);
+    for (const { start, end } of wordsIn(word)) {
+      if (start > 0) builder.add(' ', index + 2 * start - 1, index + 2 * start);
+      for (let at = start; at < end; at++) builder.copy(word.charAt(at), index + 2 * at);
+    }
+    from = index + run.length;
+  }
+  joinInside(text, from, text.length, builder);
+  return builder.build('joined');
+}
+
+/** `[from, to)` without the signs that stand between two letters. */
+function joinInside(text: string, from: number, to: number, builder: ViewBuilder): void {
+  let at = from;
+  for (const { index } of text.slice(from, to).matchAll(/(?<=\p{L})[-_.*~|](?=\p{L})/gu)) {
+    builder.copy(text.slice(at, from + index), at);
+    at = from + index + 1;
+  }
+  builder.copy(text.slice(at, to), at);
+}
+
+const LONGEST_WORD = 14;
+
+/** The words of a run of letters without spaces: the longest known one at each place; what is not known stays together. */
+function wordsIn(run: string): { readonly start: number; readonly end: number }[] {
+  if (run.length <= LONGEST_WORD) return [{ start: 0, end: run.length }];
+  const words: { start: number; end: number }[] = [];
+  let unknown = 0;
+  for (let at = 0; at < run.length; ) {
+    let length = Math.min(LONGEST_WORD, run.length - at);
+    while (length > 1 && !isKnownWord(run.slice(at, at + length))) length--;
+    if (length > 1) {
+      if (unknown < at) words.push({ start: unknown, end: at });
+      words.push({ start: at, end: at + length });
+      unknown = at + length;
+    }
+    at += length;
+  }
+  if (unknown < run.length) words.push({ start: unknown, end: run.length });
+  return words;
+}
+
+/** Words whose inner letters changed places, put right. */
+export function unscrambled(text: string): View {
+  return sameLength(
+    'scrambled',
+    text.replace(/[A-Za-z]{4,}/g, (word) => unscramble(word) ?? word),
+  );
+}
