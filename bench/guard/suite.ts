@@ -73,10 +73,10 @@ export async function run(args: string[]): Promise<void> {
   };
   const ordinary = options.sizes.map((units) => speed(guard, `${units} units`, textsOf(units), options.rounds));
   report.tables.push(tableOf('Ordinary English prompts, each unlike the others', ordinary));
-  const [base] = [speed(guard, 'ordinary', textsOf(HOSTILE_SIZE), 3)];
+  const base = speed(guard, 'ordinary', textsOf(HOSTILE_SIZE), 4);
   const hostile = Object.entries(HOSTILE).map(([name, unit]) => {
     process.stderr.write(`${name}\n`);
-    const row = speed(guard, name, [unit.repeat(Math.ceil(HOSTILE_SIZE / unit.length)).slice(0, HOSTILE_SIZE)], 2);
+    const row = speed(guard, name, [unit.repeat(Math.ceil(HOSTILE_SIZE / unit.length)).slice(0, HOSTILE_SIZE)], 4);
     return { ...row, ratio: row.microseconds / base.microseconds };
   });
   report.tables.push(tableOf('Hostile texts of 1 MiB', [base, ...hostile.sort((a, b) => b.ratio - a.ratio)]));

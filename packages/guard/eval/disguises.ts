@@ -63,7 +63,7 @@ const DISGUISES: readonly Disguise[] = [
   },
   { name: 'bidi', allowed: CHARACTERS, apply: (text) => `\u202e${[...text].reverse().join('')}\u202c` },
   { name: 'spacing', allowed: CHARACTERS, apply: (text) => [...text].join(' ') },
-  { name: 'hyphens', allowed: CHARACTERS, apply: (text) => text.replace(/[A-Za-z]+/g, (word) => [...word].join('-')) },
+  { name: 'hyphens', allowed: CHARACTERS, apply: (text) => text.replace(/[\p{L}\p{M}]+/gu, (word) => [...word].join('-')) },
   { name: 'leet', allowed: CHARACTERS, apply: (text) => letters(text, (l) => LEET[l.toLowerCase()] ?? l) },
   { name: 'typos', allowed: CHARACTERS, apply: mistype },
   { name: 'base64', allowed: ENCODINGS, apply: (text) => Buffer.from(text).toString('base64') },

@@ -102,6 +102,7 @@ describe('views keep the place of every unit', () => {
   test('joined letters, and words in a run without spaces', () => {
     const { text, starts, ends } = joined('say i-g-n-o-r-e it');
     assert.equal(text, 'say ignore it');
+    assert.equal(joined('i.g.n.o.r.e a.l.l r.u.l.e.s').text, 'ignore all rules');
     assert.deepEqual([starts[4], ends[9]], [4, 15]);
     assert.equal(joined([...'ignoreprevioussystem'].join(' ')).text, 'ignore previous system');
   });

@@ -356,6 +356,12 @@ export const ORDINARY: Grammar = {
   sentences: [
     '{show} the {part} of {thing}{how}.',
     'What is {term}?',
+    'You are {figure} {scene}. {react}',
+    'Imagine you are {figure} {scene}. {react}',
+    'Pretend you are {figure} {scene}. {react}',
+    'As {figure}, {react}',
+    'Role-play: {figure} {scene}. {react}',
+    'Write a dialogue between {figure} and {figure} {scene}.',
     'What does {term} do?',
     'Why do people talk about {term}?',
     'How does {term} work?',

@@ -10,8 +10,8 @@ export interface Limits {
   readonly set: number;
   /** In sets that talk of attacks and security without being one. */
   readonly hard: number;
-  /** No threshold below this log odds: what reads like nothing in particular must not reach it. */
-  readonly floor: number;
+  /** No threshold below these log odds, by length class: what reads like nothing in particular must not reach them. */
+  readonly floors: readonly number[];
 }
 
 const HARD_SETS: readonly string[] = ['cyberseceval refusals', 'xstest safe'];
@@ -54,12 +54,13 @@ function highestScores(head: Omit<Head, 'thresholds'>, text: string): number[] {
 
 /** Thresholds that keep the limits, lowered in turn for one length class after the other, one text at a time, as far as the limits allow. */
 export function chooseThresholds(scored: readonly Scored[], limits: Limits): readonly number[] {
+  const floor = (lengths: number): number => limits.floors[lengths] ?? 0;
   const sorted = LENGTH_CLASSES.map((_, lengths) => {
     const scores = scored.map(({ highest }) => highest[lengths] ?? Number.NEGATIVE_INFINITY);
-    return scores.filter((score) => score >= limits.floor).sort((a, b) => b - a);
+    return scores.filter((score) => score >= floor(lengths)).sort((a, b) => b - a);
   });
   // A threshold lies just above the score of the first text that may not reach it.
-  const at = (lengths: number, texts: number): number => round(Math.max(limits.floor, (sorted[lengths]?.[texts] ?? limits.floor) + 1e-3));
+  const at = (lengths: number, texts: number): number => round(Math.max(floor(lengths), (sorted[lengths]?.[texts] ?? floor(lengths)) + 1e-3));
   const reached = LENGTH_CLASSES.map(() => 0);
   const open = new Set(LENGTH_CLASSES.keys());
   while (open.size > 0) {

@@ -71,7 +71,8 @@ export function leet(text: string): View {
 /** Single letters with something between them, and words with signs inside, joined. */
 export function joined(text: string): View {
   const builder = new ViewBuilder();
-  const spelled = /(?<![\p{L}\p{N}])\p{L}(?:[ .\-_*~/|,]\p{L}(?![\p{L}\p{N}]))+/gu;
+  // The same sign between all letters of a word.
+  const spelled = /(?<![\p{L}\p{N}])\p{L}([ .\-_*~/|,])\p{L}(?![\p{L}\p{N}])(?:\1\p{L}(?![\p{L}\p{N}]))*/gu;
   let from = 0;
   for (const { 0: run, index } of text.matchAll(spelled)) {
     joinInside(text, from, index, builder);

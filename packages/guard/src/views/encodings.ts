@@ -35,6 +35,9 @@ const ENCODINGS: readonly Encoding[] = [
   },
 ];
 
+/** Whole groups of every encoding. */
+const PROBE = 64;
+
 /** One view for each encoding that something stands in. */
 export function decodeRuns(text: string): View[] {
   const views: View[] = [];
@@ -44,6 +47,8 @@ export function decodeRuns(text: string): View[] {
       // The first units of a run that began before this stretch of text are out of step.
       const skips = index === 0 ? [0, 1, 2, 3] : [0];
       for (const skip of skips) {
+        // A long run is tried by its beginning first.
+        if (run.length > 2 * PROBE && decode(run.slice(skip, skip + PROBE)) === null) continue;
         const decoded = decode(run.slice(skip));
         if (decoded === null) continue;
         builder.add(`${decoded}\n`, index, index + run.length);
