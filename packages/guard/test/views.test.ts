@@ -108,8 +108,9 @@ describe('views keep the place of every unit', () => {
   });
 
   test('leet: 1 is whatever makes a word', () => {
-    assert.equal(leet('a11 1n5truct10n5!').text, 'all instructions!');
-    assert.equal(leet('in 1984 15 years').text, 'in 1984 is years');
+    assert.equal(leet('a11 1n5truct10n5!')?.text, 'all instructions!');
+    assert.equal(leet('1n 1984 th15 15 pr3v10u5')?.text, 'in 1984 this is previous');
+    assert.equal(leet('a3f9b2 x86_64 0x7f h264'), null);
   });
 
   test('escapes', () => {

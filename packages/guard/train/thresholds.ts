@@ -60,7 +60,8 @@ export function chooseThresholds(scored: readonly Scored[], limits: Limits): rea
     return scores.filter((score) => score >= floor(lengths)).sort((a, b) => b - a);
   });
   // A threshold lies just above the score of the first text that may not reach it.
-  const at = (lengths: number, texts: number): number => round(Math.max(floor(lengths), (sorted[lengths]?.[texts] ?? floor(lengths)) + 1e-3));
+  const at = (lengths: number, texts: number): number =>
+    round(Math.max(floor(lengths), (sorted[lengths]?.[texts] ?? floor(lengths)) + 1e-3));
   const reached = LENGTH_CLASSES.map(() => 0);
   const open = new Set(LENGTH_CLASSES.keys());
   while (open.size > 0) {

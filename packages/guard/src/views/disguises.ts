@@ -52,20 +52,24 @@ const LEET: Readonly<Record<string, string>> = {
   '€': 'e',
 };
 
-/** Digits and signs in words read as the letters they resemble. */
-export function leet(text: string): View {
-  return sameLength(
-    'leet',
-    text.replace(/[\p{L}0-9@$!|+(€]+/gu, (word) => {
-      if (!/[0-9@$!|+(€]/.test(word) || /^[0-9]{3,}$/.test(word)) return word;
-      // A sign at the end is punctuation more often than a letter.
-      const end = /[!(|+]+$/.exec(word)?.index ?? word.length;
-      const plain = word.slice(0, end).replace(/[0-9@$!|+(€]/g, (sign) => LEET[sign] ?? sign);
-      // 1 is an i or an l: whichever makes a word.
-      const other = word.slice(0, end).replace(/[0-9@$!|+(€]/g, (sign) => (sign === '1' || sign === '|' ? 'l' : (LEET[sign] ?? sign)));
-      return (!isKnownWord(plain) && isKnownWord(other) ? other : plain) + word.slice(end);
-    }),
-  );
+/** Known words that must come out of digits and signs: keys and hashes are full of digits and say nothing. */
+const LEET_WORDS = 2;
+
+/** Digits and signs in words read as the letters they resemble; null where hardly a word comes of it. */
+export function leet(text: string): View | null {
+  let known = 0;
+  const plainText = text.replace(/[\p{L}0-9@$!|+(€]+/gu, (word) => {
+    if (!/[0-9@$!|+(€]/.test(word) || /^[0-9]{3,}$/.test(word)) return word;
+    // A sign at the end is punctuation more often than a letter.
+    const end = /[!(|+]+$/.exec(word)?.index ?? word.length;
+    const plain = word.slice(0, end).replace(/[0-9@$!|+(€]/g, (sign) => LEET[sign] ?? sign);
+    // 1 is an i or an l: whichever makes a word.
+    const other = word.slice(0, end).replace(/[0-9@$!|+(€]/g, (sign) => (sign === '1' || sign === '|' ? 'l' : (LEET[sign] ?? sign)));
+    const best = !isKnownWord(plain) && isKnownWord(other) ? other : plain;
+    if (isKnownWord(best) && end > 2) known++;
+    return best + word.slice(end);
+  });
+  return known < LEET_WORDS ? null : sameLength('leet', plainText);
 }
 
 /** Single letters with something between them, and words with signs inside, joined. */

@@ -202,7 +202,7 @@ const VIEWS: readonly (readonly [sign: number, views: (text: string) => readonly
   [MAY_ROT13, (text) => [rot13(text)]],
   [MAY_REVERSE, (text) => [backwards(text)]],
   [MAY_TURN, upsideDown],
-  [MAY_LEET, (text) => [leet(text)]],
+  [MAY_LEET, (text) => [leet(text)].filter((view) => view !== null)],
   [MAY_SPELL, (text) => [joined(text)]],
   [MAY_SCRAMBLE, (text) => [unscrambled(text)]],
 ];
