@@ -9,6 +9,7 @@ import { recall } from './attacks.ts';
 import { underDisguise } from './disguises.ts';
 import { falsePositives } from './false-positives.ts';
 import { readOtherRows } from './other-sets.ts';
+import { outputFigures } from './output.ts';
 import { personalFigures } from './personal.ts';
 import { secretFigures } from './secrets.ts';
 import { readRows } from './sets.ts';
@@ -47,5 +48,6 @@ const figures = [
   underDisguise(guard, rows),
   secretFigures(guard, values.data, values.verbose),
   personalFigures(personal, values.data),
+  outputFigures(guard, rows),
 ];
 for (const figure of figures) if (figure !== null) process.stdout.write(`${figure}\n\n`);
