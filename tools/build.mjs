@@ -16,6 +16,8 @@ if (!isBuilt()) {
       sallyport: join(ROOT, 'packages', 'cli', 'src', 'main.ts'),
       'exporters-worker': join(ROOT, 'packages', 'cli', 'src', 'process', 'exporters-worker.ts'),
       'scan-worker': join(ROOT, 'packages', 'ledger', 'src', 'verify', 'scan-worker.ts'),
+      // Threads of the model scanner start from a file of their own.
+      'models-worker': join(ROOT, 'packages', 'scanner', 'src', 'worker.ts'),
     },
     outdir: DIST,
     outExtension: { '.js': '.mjs' },

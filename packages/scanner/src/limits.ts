@@ -12,7 +12,7 @@ export interface Limits {
   readonly memory: number;
   /** Milliseconds of work on one file, hashing apart. */
   readonly time: number;
-  /** Bytes of one header or text that is read whole: safetensors header, JSON, XML, a chat template. */
+  /** Bytes of one header or document that is read whole: a safetensors header, JSON whose keys matter to a loader. */
   readonly document: number;
   /** Values a pickle may have at once on its stack, and objects in its memo. */
   readonly values: number;
@@ -28,11 +28,11 @@ export const DEFAULT_LIMITS: Limits = {
   ratio: 200,
   ratioFloor: 8 * 2 ** 20,
   expanded: 64 * 2 ** 30,
-  memory: 64 * 2 ** 20,
+  memory: 24 * 2 ** 20,
   time: 300_000,
-  document: 64 * 2 ** 20,
+  document: 16 * 2 ** 20,
   values: 4_000_000,
-  heap: 512 * 2 ** 20,
+  heap: 72 * 2 ** 20,
   findings: 200,
 };
 

@@ -1,7 +1,7 @@
 import type { FileVerdict, ScanSeverity } from './report.ts';
 
 /** Changes whenever a rule or one of its lists does, so that a verdict says by which rules it was reached. */
-export const RULES_VERSION = '2026.11.1';
+export const RULES_VERSION = '2026.11.2';
 
 /** What a finding of this rule means. `verdict` is the least the file gets; `clean` is for what is worth knowing and no more. */
 export interface Rule {
@@ -155,6 +155,7 @@ export const RULES = {
   'limit-time': { severity: 'medium', verdict: 'inconclusive', explanation: 'The time allowed for one file ran out.' },
   'limit-document': { severity: 'medium', verdict: 'inconclusive', explanation: 'A document is larger than is read.' },
   'limit-values': { severity: 'medium', verdict: 'inconclusive', explanation: 'A pickle holds more values at once than are followed.' },
+  'scan-lost': { severity: 'medium', verdict: 'inconclusive', explanation: 'The scan of this file broke off: out of memory, or a defect.' },
   'source-unreadable': { severity: 'medium', verdict: 'inconclusive', explanation: 'The file could not be read.' },
   'format-unsupported': { severity: 'low', verdict: 'not-scanned', explanation: 'A known format that this scanner does not read.' },
   'format-opaque': {

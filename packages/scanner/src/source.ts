@@ -35,6 +35,8 @@ export function sliceSource(source: ByteSource, start: number, end: number = sou
   };
 }
 
+const PAGE = 2 ** 16;
+
 function descriptorSource(descriptor: number, size: number): ByteSource {
   const readInto = (offset: number, target: Buffer): number => {
     let filled = 0;
@@ -45,11 +47,22 @@ function descriptorSource(descriptor: number, size: number): ByteSource {
     }
     return filled;
   };
+  const fetch = (offset: number, length: number): Buffer => {
+    const target = Buffer.allocUnsafe(Math.max(0, Math.min(length, size - offset)));
+    return target.subarray(0, readInto(offset, target));
+  };
+  // Formats of small messages are read a few bytes at a time; each is no system call of its own. A page is never written to again.
+  let page: Buffer = Buffer.alloc(0);
+  let pageStart = 0;
   return {
     size,
     read: (offset, length) => {
-      const target = Buffer.allocUnsafe(Math.max(0, Math.min(length, size - offset)));
-      return target.subarray(0, readInto(offset, target));
+      if (length > PAGE / 4) return fetch(offset, length);
+      if (offset < pageStart || offset + length > pageStart + page.length) {
+        pageStart = offset;
+        page = fetch(offset, PAGE);
+      }
+      return page.subarray(offset - pageStart, offset - pageStart + Math.max(0, length));
     },
     readInto,
   };

@@ -190,7 +190,7 @@ async function scanMember(piece: Piece, { entry, local }: Member, surrounding: S
   if (entry.method !== METHOD.stored) content = output.source();
   const member = piece.inside(content, name, base, surrounding);
   const odd = (entry.flags & ODD_FLAGS) !== 0;
-  const checksum = content.size <= CHECKED && damage === '' ? crc32(content.read(0, content.size)) : null;
+  const checksum = content.size <= CHECKED && damage === '' ? checksumOf(content) : null;
   const sound = damage === '' && (checksum === null || checksum === entry.crc);
   if (odd && !sound) {
     piece.report('archive-encrypted', `${quote(entry.name)} is encrypted`, entry.header);
@@ -201,6 +201,12 @@ async function scanMember(piece: Piece, { entry, local }: Member, surrounding: S
   else if (!sound) piece.report('zip-checksum', `${quote(entry.name)} has a wrong checksum`, entry.header);
   if ((entry.mode & FILE_TYPE) === SYMLINK) checkLink(piece, entry.name, content.read(0, 4096).toString('utf8'), entry.header);
   else if (content.size > 0) await member.scan();
+}
+
+function checksumOf(content: ByteSource): number {
+  let value = 0;
+  for (let offset = 0; offset < content.size; offset += GAP_WINDOW) value = crc32(content.read(offset, GAP_WINDOW), value);
+  return value;
 }
 
 /** False where the method is not supported. */

@@ -34,7 +34,8 @@ export class Cursor {
     if (this.#at + length > this.#window.length) {
       this.#base = this.position;
       this.#at = 0;
-      this.#window = this.source.read(this.#base, Math.max(WINDOW, length));
+      // A message inside another is read up to its own end, not a mebibyte for each.
+      this.#window = this.source.read(this.#base, Math.max(Math.min(WINDOW, this.left), length));
       if (this.#window.length < length) throw new OutOfBytes('the file became shorter');
     }
     const at = this.#at;

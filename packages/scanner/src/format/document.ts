@@ -3,7 +3,7 @@ import type { Piece } from '../piece.ts';
 import { quote } from '../report.ts';
 import { inspectTemplate } from '../template/inspect.ts';
 import { checkTarget } from './imports.ts';
-import { at, type Json, JsonError, type JsonMap, objects, parseJson } from './json.ts';
+import { at, JSON_DEPTH, type Json, JsonError, type JsonMap, objects, parseJson } from './json.ts';
 import { inspectKeras, isKerasConfig } from './keras.ts';
 import { inspectPython } from './python.ts';
 import { inspectSkops, isSkopsSchema } from './skops.ts';
@@ -12,6 +12,24 @@ import { scanText } from './text.ts';
 /** Shards that hold nothing but tensors. */
 const SAFE_SHARD = /\.(safetensors|gguf)$/i;
 
+const LARGE = 2 ** 20;
+const WINDOW = 2 ** 20;
+const OVERLAP = 64;
+const BACKSLASH = 0x5c;
+const QUOTE = 0x22;
+/** Every key that the inspection of a document begins with. */
+const KEYS: readonly string[] = [
+  'auto_map',
+  'trust_remote_code',
+  'chat_template',
+  '_target_',
+  'class_name',
+  '__loader__',
+  'weight_map',
+  'nbformat',
+  'model_config',
+];
+const ESCAPED_LETTER = /\\u00(?:5[fF]|[46][0-9a-fA-F]|[57][0-9aA])/;
 /** Keys that loaders act on; which of two a parser takes matters for these. */
 const SENSITIVE: ReadonlySet<string> = new Set([
   'chat_template',
@@ -31,6 +49,7 @@ const SENSITIVE: ReadonlySet<string> = new Set([
 
 /** A JSON document: configuration of a model or tokenizer, index of shards, notebook, Keras or skops schema. By what it says, not by name. */
 export async function scanJson(piece: Piece): Promise<void> {
+  if (piece.source.size > LARGE && !mentions(piece)) return;
   if (piece.source.size > piece.limits.document) {
     piece.report('limit-document', `a JSON document of ${piece.source.size} bytes`);
     return;
@@ -43,13 +62,40 @@ export async function scanJson(piece: Piece): Promise<void> {
     await inspectDocument(piece, parse(piece, text));
   } catch (error) {
     if (!(error instanceof JsonError)) throw error;
-    if (error.kind === 'depth') piece.report('json-depth', `the JSON is ${error.message}`, error.at);
+    if (error.kind === 'size') piece.report('limit-document', `the JSON ${error.message}`);
+    else if (error.kind === 'depth') piece.report('json-depth', `the JSON is ${error.message}`, error.at);
     else if (!(await inspectLines(piece, text))) {
       // No loader of JSON gets past the fault; what else the text may be is looked at as text.
       piece.report('json-broken', `not sound JSON: ${error.message}`, error.at);
       scanText(piece);
     }
   }
+}
+
+/**
+ * Whether there is anything to judge: one of the keys that matter, letters written as escapes, which could spell one, or nesting beyond
+ * what is allowed. A vocabulary or a table of weights of a hundred mebibytes has none of it, and no tree of it is built.
+ */
+function mentions({ run, source }: Piece): boolean {
+  let depth = 0;
+  let inText = false;
+  let escaped = false;
+  for (let base = 0; base < source.size; base += WINDOW) {
+    run.checkTime();
+    const window = source.read(base, WINDOW + OVERLAP);
+    const text = window.toString('latin1');
+    if (KEYS.some((key) => text.includes(key)) || ESCAPED_LETTER.test(text)) return true;
+    for (let at = 0; at < Math.min(WINDOW, window.length); at += 1) {
+      const byte = window[at];
+      if (escaped) escaped = false;
+      else if (byte === BACKSLASH) escaped = inText;
+      else if (byte === QUOTE) inText = !inText;
+      else if (!inText && (byte === 0x5b || byte === 0x7b)) depth += 1;
+      else if (!inText && (byte === 0x5d || byte === 0x7d)) depth -= 1;
+      if (depth > JSON_DEPTH) return true;
+    }
+  }
+  return false;
 }
 
 function parse(piece: Piece, text: string): Json {

@@ -99,6 +99,7 @@ function readKeys(piece: Piece, cursor: Cursor, count: number): number {
   let alignment = DEFAULT_ALIGNMENT;
   let duplicate = '';
   for (let index = 0; index < count; index += 1) {
+    if ((index & 0xffff) === 0) piece.run.checkMemory();
     const key = readString(cursor);
     if (key === '') throw new Invalid('a key is empty');
     // Loaders refuse a duplicate; some readers take the last. What it says is looked at all the same.
@@ -154,6 +155,7 @@ function readTensors(piece: Piece, cursor: Cursor, count: number): Tensor[] {
   const names = new Set<string>();
   for (let index = 0; index < count; index += 1) {
     piece.run.checkTime();
+    if ((index & 0xffff) === 0) piece.run.checkMemory();
     const name = readString(cursor);
     if (Buffer.byteLength(name) >= NAME_LIMIT) throw new Invalid('a tensor name has 64 bytes or more');
     if (names.has(name)) throw new Invalid(`two tensors are called ${quote(name)}`);

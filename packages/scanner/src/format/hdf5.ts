@@ -1,6 +1,8 @@
 import { leaves } from '../archive/paths.ts';
+import { LimitReached } from '../limits.ts';
 import type { Piece } from '../piece.ts';
 import { quote } from '../report.ts';
+import type { ByteSource } from '../source.ts';
 import { scanObjectHeaders } from './hdf5-objects.ts';
 import { JsonError, parseJson } from './json.ts';
 import { inspectKeras } from './keras.ts';
@@ -8,7 +10,10 @@ import { inspectKeras } from './keras.ts';
 const WINDOW = 2 ** 20;
 const OVERLAP = 256;
 const CONFIG = Buffer.from('"class_name"', 'latin1');
-const CONFIG_LIMIT = 32 * 2 ** 20;
+const CONFIG_LIMIT = 16 * 2 ** 20;
+const STEP = 4096;
+/** A file holds one configuration, or one more for its optimiser. */
+const CONFIGS = 256;
 
 /**
  * An HDF5 file as Keras writes it: the model's configuration is a JSON string somewhere in it, wherever attributes are kept; links and
@@ -26,29 +31,29 @@ export async function scanHdf5(whole: Piece, userBlock: number = 0): Promise<voi
 
 async function scanConfigs(piece: Piece): Promise<void> {
   const { source } = piece;
-  for (let base = 0; base < source.size; ) {
+  let floor = 0;
+  let count = 0;
+  for (let base = 0; base < source.size; base += WINDOW) {
     piece.run.checkTime();
-    const found = source.read(base, WINDOW + OVERLAP).indexOf(CONFIG);
-    if (found < 0) {
-      base += WINDOW;
-      continue;
+    const window = source.read(base, WINDOW + OVERLAP);
+    for (let at = window.indexOf(CONFIG); at >= 0 && at < WINDOW; at = window.indexOf(CONFIG, Math.max(at + 1, floor - base))) {
+      count += 1;
+      if (count > CONFIGS) throw new LimitReached('limit-entries', `more than ${CONFIGS} configurations in one file`);
+      floor = await scanConfig(piece, base + at, Math.max(floor, base + at - WINDOW));
+      if (floor >= base + WINDOW) break;
     }
-    base = await scanConfig(piece, base + found);
   }
 }
 
 /** The JSON text around a position: from the first brace of the run of text it stands in. Gives where to go on. */
-async function scanConfig(piece: Piece, position: number): Promise<number> {
+async function scanConfig(piece: Piece, position: number, floor: number): Promise<number> {
   const { source } = piece;
-  const before = source.read(Math.max(0, position - WINDOW), Math.min(position, WINDOW));
-  let start = before.length;
-  while (start > 0 && isJsonByte(before[start - 1] ?? 0)) start -= 1;
-  const brace = before.indexOf(0x7b, start);
-  const from = position - before.length + (brace < 0 ? before.length : brace);
-  const bytes = source.read(from, CONFIG_LIMIT);
-  let end = bytes.findIndex((byte) => !isJsonByte(byte));
-  if (end < 0) end = bytes.length;
-  const text = bytes.toString('utf8', 0, end);
+  const start = textStart(source, position, floor);
+  const end = textEnd(source, position, Math.min(source.size, start + CONFIG_LIMIT));
+  const bytes = source.read(start, end - start);
+  const brace = bytes.indexOf(0x7b);
+  const from = start + (brace < 0 ? 0 : brace);
+  const text = bytes.toString('utf8', from - start);
   try {
     await inspectKeras(piece, parseJson(text.slice(0, text.lastIndexOf('}') + 1), { lenient: true, onDuplicate: () => undefined }), from);
   } catch (error) {
@@ -57,7 +62,27 @@ async function scanConfig(piece: Piece, position: number): Promise<number> {
       piece.report('keras-lambda', 'a Lambda layer in a configuration that is not sound', from);
     else piece.report('json-broken', 'the model configuration is not sound JSON', from);
   }
-  return Math.max(from + end, position + CONFIG.length);
+  return Math.max(end, position + CONFIG.length);
+}
+
+/** Where the run of text begins that holds `position`, `floor` at the earliest: what came before has been read already. */
+function textStart(source: ByteSource, position: number, floor: number): number {
+  for (let at = position; at > floor; ) {
+    const length = Math.min(STEP, at - floor);
+    const before = source.read(at - length, length);
+    for (let index = length - 1; index >= 0; index -= 1) if (!isJsonByte(before[index] ?? 0)) return at - length + index + 1;
+    at -= length;
+  }
+  return floor;
+}
+
+function textEnd(source: ByteSource, position: number, limit: number): number {
+  for (let at = position; at < limit; at += STEP) {
+    const after = source.read(at, Math.min(STEP, limit - at));
+    const stop = after.findIndex((byte) => !isJsonByte(byte));
+    if (stop >= 0) return at + stop;
+  }
+  return limit;
 }
 
 function isJsonByte(byte: number): boolean {

@@ -1,7 +1,7 @@
 /** What is wrong with a JSON text. `at` is an offset in UTF-16 units. */
 export class JsonError extends Error {
   override readonly name: string = 'JsonError';
-  readonly kind: 'syntax' | 'duplicate' | 'depth';
+  readonly kind: 'syntax' | 'duplicate' | 'depth' | 'size';
   readonly at: number;
   constructor(kind: JsonError['kind'], message: string, at: number) {
     super(message);
@@ -14,7 +14,12 @@ export class JsonError extends Error {
 export type Json = string | number | boolean | null | Json[] | JsonMap;
 export type JsonMap = Map<string, Json>;
 
-const DEPTH = 512;
+/** Levels of nesting; no real document has a tenth of it. */
+export const JSON_DEPTH = 512;
+/** Values of one document: a tree of them costs some hundred bytes each. */
+const VALUES = 700_000;
+/** What an object takes, in values. */
+const MAP_COST = 3;
 const PLAIN = /[^"\\]*/y;
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const SPACE = /[ \t\n\r]*/y;
@@ -38,6 +43,7 @@ class Parser {
   readonly #text: string;
   readonly #options: JsonOptions;
   #at: number = 0;
+  #count: number = 0;
 
   constructor(text: string, options: JsonOptions) {
     this.#text = text;
@@ -59,7 +65,9 @@ class Parser {
   }
 
   value(depth: number): Json {
-    if (depth > DEPTH) throw new JsonError('depth', `nested deeper than ${DEPTH} levels`, this.#at);
+    this.#count += 1;
+    if (this.#count > VALUES) throw new JsonError('size', `has more than ${VALUES} values`, this.#at);
+    if (depth > JSON_DEPTH) throw new JsonError('depth', `nested deeper than ${JSON_DEPTH} levels`, this.#at);
     this.#space();
     const first = this.#text[this.#at];
     if (first === '{') return this.#object(depth);
@@ -130,6 +138,7 @@ class Parser {
   }
 
   #object(depth: number): JsonMap {
+    this.#count += MAP_COST;
     const entries: JsonMap = new Map();
     this.#at += 1;
     this.#space();

@@ -1,4 +1,5 @@
 import { leaves } from '../archive/paths.ts';
+import { LimitReached } from '../limits.ts';
 import type { Piece } from '../piece.ts';
 import { quote } from '../report.ts';
 import { type Field, fields, NotProtobuf, outline, textOf, WIRE } from './protobuf.ts';
@@ -26,6 +27,8 @@ const PYTHON_OPERATOR = /^(PyOp|PythonOp|PyFunc|PyCall|ExecutePython)/i;
 const PYTHON_DOMAIN = /^(pyop|python|com\.microsoft\.python)/i;
 const EXTERNAL_KEYS: ReadonlySet<string> = new Set(['location', 'offset', 'length', 'checksum', 'basepath']);
 const DEPTH = 64;
+/** Graphs, nodes, attributes and tensors of one model; the largest published ones have a tenth of it. */
+const MESSAGES = 1_000_000;
 const GRAPH_FIELDS: ReadonlySet<number> = new Set([1, 2, 5, 10, 11, 12, 13, 14, 15, 16]);
 
 /**
@@ -77,7 +80,7 @@ export function scanOnnx(piece: Piece): void {
   const functions = new Set<string>();
   try {
     for (const field of fields(piece.source, 0, piece.source.size)) if (field.number === 25) functions.add(functionDomain(piece, field));
-    walk(piece, 'model', 0, piece.source.size, functions, 0);
+    walk(piece, 'model', 0, piece.source.size, functions, 0, { count: 0 });
   } catch (error) {
     if (!(error instanceof NotProtobuf)) throw error;
     piece.report('protobuf-broken', error.message);
@@ -89,19 +92,29 @@ function functionDomain(piece: Piece, field: Field): string {
   return '';
 }
 
-function walk(piece: Piece, message: Message, start: number, end: number, functions: ReadonlySet<string>, depth: number): void {
+function walk(
+  piece: Piece,
+  message: Message,
+  start: number,
+  end: number,
+  functions: ReadonlySet<string>,
+  depth: number,
+  messages: { count: number },
+): void {
   piece.run.checkTime();
   if (depth > DEPTH) {
     piece.report('protobuf-depth', `graphs nest deeper than ${DEPTH} messages`, start);
     return;
   }
+  messages.count += 1;
+  if (messages.count > MESSAGES) throw new LimitReached('limit-entries', `more than ${MESSAGES} messages`);
   const external = new Map<string, string>();
   let operator = '';
   let domain = '';
   for (const field of fields(piece.source, start, end)) {
     if (field.wire !== WIRE.bytes) continue;
     const next = CHILDREN[message][field.number];
-    if (next !== undefined) walk(piece, next, field.start, field.end, functions, depth + 1);
+    if (next !== undefined) walk(piece, next, field.start, field.end, functions, depth + 1, messages);
     else if (message === 'graph' && !GRAPH_FIELDS.has(field.number)) checkNesting(piece, field.start, field.end, depth + 1);
     else if (message === 'node' && field.number === 4) operator = textOf(piece.source, field);
     else if (message === 'node' && field.number === 7) domain = textOf(piece.source, field);

@@ -55,6 +55,10 @@ export async function scanSafetensors(piece: Piece): Promise<void> {
     broken(piece, `the header says it has ${length} bytes`);
     return;
   }
+  if (length > BigInt(piece.limits.document) && Number(length) + 8 <= source.size) {
+    piece.report('limit-document', `a header of ${length} bytes`);
+    return;
+  }
   const data = 8 + Number(length);
   if (data > source.size) {
     broken(piece, 'the header reaches beyond the file');
@@ -65,7 +69,8 @@ export async function scanSafetensors(piece: Piece): Promise<void> {
     header = parseJson(new TextDecoder('utf-8', { fatal: true }).decode(source.read(8, Number(length))));
   } catch (error) {
     if (!(error instanceof JsonError || (error instanceof TypeError && 'code' in error))) throw error;
-    broken(piece, `the header is no sound JSON: ${error instanceof JsonError ? error.message : 'invalid UTF-8'}`, 8);
+    if (error instanceof JsonError && error.kind === 'size') piece.report('limit-document', `the header ${error.message}`);
+    else broken(piece, `the header is no sound JSON: ${error instanceof JsonError ? error.message : 'invalid UTF-8'}`, 8);
     return;
   }
   if (!(header instanceof Map)) {

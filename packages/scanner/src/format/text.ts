@@ -5,6 +5,8 @@ import { checkTarget } from './imports.ts';
 import { inspectPython, isPython } from './python.ts';
 
 const SAMPLE = 65_536;
+const WINDOW = 4 * 2 ** 20;
+const OVERLAP = 1024;
 const TARGET = /^[ \t-]*["']?_target_["']?[ \t]*:[ \t]*["']?([\w.]+)["']?[ \t]*(?:#.*)?$/gm;
 const PYTHON_TAG = /!!python\/(?:object|name|module)[\w/]*:\s*([\w.]*)/g;
 const FLOW_TARGET = /[{,]\s*["']?_target_["']?\s*:\s*["']?([\w.]+)/g;
@@ -32,15 +34,20 @@ export function isText(piece: Piece): boolean {
 /** Plain text: YAML that instantiates, Python, a template, a script. Words in prose are words. */
 export function scanText(piece: Piece): void {
   const { source } = piece;
-  if (source.size > piece.limits.document) {
-    piece.report('limit-document', `a text of ${source.size} bytes`);
-    return;
+  for (let base = 0; base < source.size; base += WINDOW) {
+    piece.run.checkTime();
+    inspectText(piece, source.read(base, WINDOW + OVERLAP).toString('utf8'), base);
   }
-  const text = source.read(0, source.size).toString('utf8');
-  if (SCRIPT.test(text)) piece.report('executable-script', `a script for ${quote(SCRIPT.exec(text)?.[1] ?? '')}`);
-  for (const pattern of [TARGET, FLOW_TARGET]) for (const match of text.matchAll(pattern)) checkTarget(piece, match[1] ?? '', match.index);
+}
+
+/** A text of ordinary length, or a window of a table of words; only what begins the file is code, a script or a template. */
+function inspectText(piece: Piece, text: string, base: number): void {
+  for (const pattern of [TARGET, FLOW_TARGET])
+    for (const match of text.matchAll(pattern)) checkTarget(piece, match[1] ?? '', base + match.index);
   for (const match of text.matchAll(PYTHON_TAG))
-    piece.report('config-target', `YAML builds the Python object ${quote(match[1] ?? '')}`, match.index);
+    piece.report('config-target', `YAML builds the Python object ${quote(match[1] ?? '')}`, base + match.index);
+  if (base > 0) return;
+  if (SCRIPT.test(text)) piece.report('executable-script', `a script for ${quote(SCRIPT.exec(text)?.[1] ?? '')}`);
   if (isPython(text)) inspectPython(piece, text);
   else if (BLOCK.test(text) && (TEMPLATE.test(text) || !PROSE.test(text)))
     inspectTemplate(piece, text, 'the template', 0, TEMPLATE.test(text) && CHAT.test(text));

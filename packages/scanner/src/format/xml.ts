@@ -6,22 +6,24 @@ const DOCTYPE = /<!DOCTYPE\s/i;
 const EXTERNAL = /^<!(?:ENTITY|DOCTYPE)\s[^"'[]{0,512}?\b(?:SYSTEM|PUBLIC)\s{1,64}(["'])(.*?)\1/is;
 const ENTITY = /^<!ENTITY\s{1,64}(%\s{1,64})?([\w.:-]{1,256})\s{1,64}(["'])(.*)\3\s{0,64}$/is;
 const REFERENCE = /[&%]([\w.:-]+);/g;
-const LIBRARY = /\blibrary\s*=\s*["']([^"']*)["']/gi;
+const WINDOW = 2 ** 20;
+const OVERLAP = 2048;
+const EXTENSION = /\bversion\s?=\s?["']extension["']/;
+const LIBRARY = /\blibrary\s{0,16}=\s{0,16}["']([^"']{0,1024})["']/gi;
 const PLAIN: ReadonlySet<string> = new Set(['amp', 'lt', 'gt', 'quot', 'apos']);
 /** Document types that real files declare without harm. */
 const HARMLESS = /^(?:-\/\/|https?:\/\/www\.w3\.org\/|http:\/\/www\.dmg\.org\/)/;
 const DECLARATIONS = 2 ** 20;
 const BOMB = 50;
 
-/** PMML, OpenVINO and other XML: entities that leave the document or blow it up, libraries to be loaded. No entity is expanded. */
+/**
+ * PMML, OpenVINO and other XML: entities that leave the document or blow it up, libraries to be loaded. No entity is expanded. Declarations
+ * stand at the front; the rest, a forest of gigabytes perhaps, is read in windows.
+ */
 export function scanXml(piece: Piece): void {
   const { source } = piece;
-  if (source.size > piece.limits.document) {
-    piece.report('limit-document', `an XML document of ${source.size} bytes`);
-    return;
-  }
-  const text = decode(source.read(0, source.size));
-  const head = text.slice(0, DECLARATIONS);
+  const encoding = encodingOf(source.read(0, 2));
+  const head = decode(source.read(0, 2 * DECLARATIONS), encoding).slice(0, DECLARATIONS);
   if (DOCTYPE.test(head)) {
     for (const { text: declaration, start } of declarations(head)) {
       const where = EXTERNAL.exec(declaration)?.[2];
@@ -29,20 +31,29 @@ export function scanXml(piece: Piece): void {
     }
     checkExpansion(piece, head);
   }
-  for (const match of text.matchAll(LIBRARY))
-    if (/[\\/]|\.(so|dll|dylib)\b/i.test(match[1] ?? ''))
-      piece.report('xml-library', `names the library ${quote(match[1] ?? '')}`, match.index);
-  if (/<net\b/.test(head.slice(0, 4096)) && /\bversion\s?=\s?["']extension["']/.test(text))
-    piece.report('xml-library', 'a layer of an extension library');
+  const openvino = /<net\b/.test(head.slice(0, 4096));
+  for (let base = 0; base < source.size; base += WINDOW) {
+    piece.run.checkTime();
+    const text = decode(source.read(base, WINDOW + OVERLAP), encoding);
+    for (const match of text.matchAll(LIBRARY))
+      if (/[\\/]|\.(so|dll|dylib)\b/i.test(match[1] ?? ''))
+        piece.report('xml-library', `names the library ${quote(match[1] ?? '')}`, base + match.index);
+    if (openvino && EXTENSION.test(text)) piece.report('xml-library', 'a layer of an extension library');
+  }
 }
 
-function decode(bytes: Buffer): string {
-  if (bytes[0] === 0xff && bytes[1] === 0xfe) return bytes.toString('utf16le', 2);
-  if (bytes[0] === 0xfe && bytes[1] === 0xff)
-    return Buffer.from(bytes.subarray(2, 2 + 2 * Math.floor((bytes.length - 2) / 2)))
-      .swap16()
-      .toString('utf16le');
-  return bytes.toString('utf8');
+type Encoding = 'utf8' | 'utf16le' | 'utf16be';
+
+function encodingOf(bytes: Buffer): Encoding {
+  if (bytes[0] === 0xff && bytes[1] === 0xfe) return 'utf16le';
+  return bytes[0] === 0xfe && bytes[1] === 0xff ? 'utf16be' : 'utf8';
+}
+
+function decode(bytes: Buffer, encoding: Encoding): string {
+  if (encoding !== 'utf16be') return bytes.toString(encoding);
+  return Buffer.from(bytes.subarray(0, 2 * Math.floor(bytes.length / 2)))
+    .swap16()
+    .toString('utf16le');
 }
 
 /** The size each entity would expand to, from what it refers to; cycles and growth are bombs. */

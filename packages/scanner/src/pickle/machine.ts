@@ -25,11 +25,11 @@ export interface Listener {
   anomaly(kind: Anomaly, message: string, offset: number): void;
   /** After BUILD: bytes that the loader reads off the stream itself (joblib). Gives where the walk goes on. */
   skip(built: Value, offset: number): number;
-  /** For every mebibyte walked, with the number of values held. May throw. */
+  /** For every 256 KiB walked, with the number of values held. May throw. */
   tick(held: number): void;
 }
 
-const WINDOW = 2 ** 20;
+const WINDOW = 2 ** 18;
 /** Most walks of a search end within a few instructions. */
 const FIRST_WINDOW = 4096;
 const MARGIN = 32;
