@@ -1,3 +1,5 @@
+export { type Bom, type BomOptions, buildBom, type Component } from './bom/bom.ts';
+export type { Vulnerability } from './bom/vex.ts';
 export { toJunit } from './junit.ts';
 export { DEFAULT_LIMITS, type Limits } from './limits.ts';
 export { type ScanPathsOptions, scanPaths } from './parallel.ts';

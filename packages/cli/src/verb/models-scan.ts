@@ -134,7 +134,7 @@ function parseThreshold(text: string): FileVerdict | 'never' {
 }
 
 /** Every file that is meant, each once. A path that exists is itself, whatever characters it has; else it is a pattern. */
-function expand(paths: readonly string[]): string[] {
+export function expand(paths: readonly string[]): string[] {
   const files = new Set<string>();
   for (const path of paths) {
     const status = path === '-' ? undefined : statSync(path, { throwIfNoEntry: false });

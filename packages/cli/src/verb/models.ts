@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { addBom } from './models-bom.ts';
 import { addScan } from './models-scan.ts';
 import { addSign, addVerify } from './models-sign.ts';
 
@@ -7,5 +8,6 @@ export function modelsCommand(): Command {
   addScan(models);
   addSign(models);
   addVerify(models);
+  addBom(models);
   return models;
 }
