@@ -26,6 +26,10 @@ const SUITES: Readonly<Record<string, Suite>> = {
     purpose: 'time and memory of the guard for ordinary and for hostile texts',
     load: () => import('./guard/suite.ts'),
   },
+  scanner: {
+    purpose: 'headers, digests, pickle instructions and many small files, beside openssl and picklescan',
+    load: () => import('./scanner/suite.ts'),
+  },
 };
 
 // Ending through `exit` lets the supervisor kill what was started.

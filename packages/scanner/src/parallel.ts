@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
@@ -15,10 +15,14 @@ export interface ScanPathsOptions {
   readonly onProgress?: (bytes: number) => void;
 }
 
-type Message = { readonly progress: number } | { readonly report: FileReport };
+interface Message {
+  readonly progress: number;
+  readonly report?: FileReport;
+}
 
-/** Below this a thread takes longer to start than the scans. */
-const FEW = 8;
+/** Below these a thread takes longer to start than the scans. */
+const FEW = 500;
+const LITTLE = 256 * 2 ** 20;
 
 /**
  * Scans files on worker threads and yields the reports in the order of the paths. A thread that dies (out of memory, a defect) leaves its file
@@ -27,7 +31,7 @@ const FEW = 8;
 export async function* scanPaths(paths: readonly string[], options: ScanPathsOptions = {}): AsyncGenerator<FileReport> {
   const threads = Math.min(options.threads ?? availableParallelism(), paths.length);
   const script = workerScript();
-  if (threads <= 1 || paths.length < FEW || script === null) {
+  if (threads <= 1 || script === null || isLittle(paths)) {
     for (const path of paths) {
       let last = 0;
       const onProgress = (bytes: number): void => {
@@ -44,7 +48,7 @@ export async function* scanPaths(paths: readonly string[], options: ScanPathsOpt
   let next = 0;
   const running = new Set<Worker>();
   const start = (): void => {
-    const worker = new Worker(script, { workerData: { limits: options.limits ?? {} } });
+    const worker = new Worker(script, { workerData: { limits: options.limits ?? {}, progress: options.onProgress !== undefined } });
     running.add(worker);
     let current = -1;
     const take = (): void => {
@@ -56,11 +60,10 @@ export async function* scanPaths(paths: readonly string[], options: ScanPathsOpt
       else worker.postMessage(path);
     };
     worker.on('message', (message: Message) => {
-      if ('progress' in message) options.onProgress?.(message.progress);
-      else {
-        results[current]?.resolve(message.report);
-        take();
-      }
+      options.onProgress?.(message.progress);
+      if (message.report === undefined) return;
+      results[current]?.resolve(message.report);
+      take();
     });
     worker.on('error', (error) => {
       const path = paths[current];
@@ -79,6 +82,16 @@ export async function* scanPaths(paths: readonly string[], options: ScanPathsOpt
   }
 }
 
+function isLittle(paths: readonly string[]): boolean {
+  if (paths.length >= FEW) return false;
+  let bytes = 0;
+  for (const path of paths) {
+    bytes += statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+    if (bytes > LITTLE) return false;
+  }
+  return true;
+}
+
 function lost(path: string, error: unknown): FileReport {
   const code = error instanceof Error && 'code' in error ? String(error.code) : 'defect';
   return {
@@ -94,7 +107,7 @@ function lost(path: string, error: unknown): FileReport {
 
 /** Beside this file as source, or beside the bundle. Null where there is neither, and then one thread does it all. */
 function workerScript(): URL | null {
-  for (const name of ['./worker.ts', './scan-worker.mjs']) {
+  for (const name of ['./worker.ts', './models-worker.mjs']) {
     const url = new URL(name, import.meta.url);
     if (existsSync(fileURLToPath(url))) return url;
   }

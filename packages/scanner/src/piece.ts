@@ -19,7 +19,8 @@ export class Scan {
   readonly findings: ScanFinding[] = [];
   verdict: FileVerdict = 'clean';
   readonly #deadline: number;
-  readonly #heap: number = process.memoryUsage().heapUsed;
+  /** In use when it was first asked for: asking costs as much as scanning a small file. */
+  #heap: number | null = null;
   readonly #seen = new Set<string>();
   #expanded: number = 0;
 
@@ -52,7 +53,9 @@ export class Scan {
   }
 
   #taken(): number {
-    return process.memoryUsage().heapUsed - this.#heap;
+    const used = process.memoryUsage().heapUsed;
+    this.#heap ??= used;
+    return used - this.#heap;
   }
 
   /** Accounts for decompressed bytes. Throws `LimitReached`. */

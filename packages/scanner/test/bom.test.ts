@@ -46,7 +46,8 @@ describe('bill of materials', () => {
     const ajv = new Ajv({ strict: false, allErrors: true });
     addFormats.default(ajv);
     for (const format of ['iri-reference', 'idn-email']) ajv.addFormat(format, true);
-    for (const name of ['spdx', 'jsf-0.82', 'cryptography-defs']) ajv.addSchema(read(name), `http://cyclonedx.org/schema/${name}.SNAPSHOT.schema.json`);
+    for (const name of ['spdx', 'jsf-0.82', 'cryptography-defs'])
+      ajv.addSchema(read(name), `http://cyclonedx.org/schema/${name}.SNAPSHOT.schema.json`);
     const validate = ajv.compile(read('bom-1.7'));
     const bom = await build();
     assert.ok(validate(bom), JSON.stringify(validate.errors?.slice(0, 5)));
