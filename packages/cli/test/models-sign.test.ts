@@ -65,7 +65,12 @@ describe('models sign, verify, bom, and what scan leaves behind', () => {
     const [report] = run('models', 'scan', 'unknown.bin', '--json', '--no-record').out.trim().split('\n');
     const { sha256, findings } = JSON.parse(report ?? '') as { sha256: string; findings: { rule: string }[] };
     const expires = new Date(Date.now() + 86_400_000).toISOString().slice(0, 10);
-    const suppressions = [...new Set(findings.map(({ rule }) => rule))].map((rule) => ({ sha256, rule, reason: 'reviewed by us', expires }));
+    const suppressions = [...new Set(findings.map(({ rule }) => rule))].map((rule) => ({
+      sha256,
+      rule,
+      reason: 'reviewed by us',
+      expires,
+    }));
     writeFileSync(join(directory, 'suppressions.json'), JSON.stringify({ suppressions }));
     const { code, out } = run('models', 'scan', 'unknown.bin', '--suppressions', 'suppressions.json', '--junit', '--no-record');
     assert.deepEqual([code, /failures="0"/.test(out)], [0, true]);
