@@ -18,7 +18,8 @@ Measures proxies side by side on this machine: one core for the proxy, the other
   --sizes A,B        bytes of a request (default 2048,32768)
   --connections N    concurrent connections (default 64)
   --streams N        concurrent streams (default 1000)
-  --tokens N         chunks in a stream, 10 a second (default 200)
+  --tokens N         chunks in a stream (default 200)
+  --per-second N     chunks a second in each stream (default 10)
   --sallyport CMD    command line of Sallyport before the verb, split at spaces (default: this repository's sources)
   --json             results as JSON on standard output; messages go to standard error
 
@@ -36,6 +37,7 @@ export interface Options {
   readonly connections: number;
   readonly streams: number;
   readonly tokens: number;
+  readonly perSecond: number;
   readonly sallyport: readonly string[];
   readonly json: boolean;
 }
@@ -56,6 +58,7 @@ export function readOptions(args: string[]): Options | null {
         connections: { type: 'string', default: '64' },
         streams: { type: 'string', default: '1000' },
         tokens: { type: 'string', default: '200' },
+        'per-second': { type: 'string', default: '10' },
         sallyport: { type: 'string' },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
@@ -77,6 +80,7 @@ export function readOptions(args: string[]): Options | null {
       connections: positive('--connections', values.connections),
       streams: positive('--streams', values.streams),
       tokens: positive('--tokens', values.tokens),
+      perSecond: positive('--per-second', values['per-second']),
       sallyport: values.sallyport?.split(' ') ?? [
         process.execPath,
         fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url)),

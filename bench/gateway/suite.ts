@@ -65,7 +65,7 @@ export async function run(args: string[]): Promise<void> {
     report.tables.push(latencyTable(bodyBytes, rows));
   }
   if (options.parts.includes('streams')) {
-    const settings = { streams: options.streams, tokens: options.tokens, perSecond: 10, rounds: Math.min(rounds, 3) };
+    const settings = { streams: options.streams, tokens: options.tokens, perSecond: options.perSecond, rounds: Math.min(rounds, 3) };
     const rows = await measureStreams(bench, peers, settings, progress);
     report.tables.push(streamTable(settings, rows));
   }

@@ -37,6 +37,8 @@ const FLOOD = 500;
 /** Slots of the shared server, and milliseconds it takes for an answer. */
 const SLOTS = 8;
 const WORK = 20;
+/** Milliseconds the breaker of the server that is ill stays open. */
+const OPEN = 1_000;
 
 const AILMENTS: readonly (readonly [name: string, behaviour: Behaviour])[] = [
   ['answers 500', ({ response }) => void response.writeHead(500).end()],
@@ -81,37 +83,42 @@ export async function run(args: string[]): Promise<void> {
 
 async function measureIll(seconds: number, rounds: number): Promise<Report['tables'][number]> {
   await using stage = await setUp();
-  const rows: { name: string; alone: number[]; beside: number[]; cpu: number[] }[] = AILMENTS.map(([name]) => ({
+  const rows: { name: string; well: number[]; ill: number[]; cpu: number[] }[] = AILMENTS.map(([name]) => ({
     name,
-    alone: [],
-    beside: [],
+    well: [],
+    ill: [],
     cpu: [],
   }));
   await load(stage, 'well', stage.keys.first, WELL_CLIENTS, 2);
   for (let round = 0; round < rounds; round += 1) {
     for (const [index, [name, behaviour]] of AILMENTS.entries()) {
       process.stderr.write(`round ${round + 1}/${rounds}: ${name}\n`);
-      stage.ill.behaviour = answerJson(chatReply('Hi', 'ill'));
-      rows[index]?.alone.push((await load(stage, 'well', stage.keys.first, WELL_CLIENTS, seconds)).perSecond);
-      stage.ill.behaviour = behaviour;
-      const stop = new AbortController();
-      const ill = background(stage, 'ill', stage.keys.other, ILL_CLIENTS, stop.signal);
+      const beside = async (other: Behaviour): Promise<Awaited<ReturnType<typeof load>>> => {
+        stage.ill.behaviour = other;
+        const stop = new AbortController();
+        const clients = background(stage, 'ill', stage.keys.other, ILL_CLIENTS, stop.signal);
+        // Until its breaker has opened, or closed again.
+        await new Promise((resolve) => setTimeout(resolve, 2 * OPEN));
+        const measured = await load(stage, 'well', stage.keys.first, WELL_CLIENTS, seconds);
+        stop.abort();
+        await clients;
+        return measured;
+      };
+      rows[index]?.well.push((await beside(answerJson(chatReply('Hi', 'ill')))).perSecond);
       const before = usageOf(stage.gateway.pid).cpu;
-      const beside = await load(stage, 'well', stage.keys.first, WELL_CLIENTS, seconds);
-      rows[index]?.cpu.push((usageOf(stage.gateway.pid).cpu - before) / Math.max(1, beside.latencies.length));
-      rows[index]?.beside.push(beside.perSecond);
-      stop.abort();
-      await ill;
+      const measured = await beside(behaviour);
+      rows[index]?.cpu.push((usageOf(stage.gateway.pid).cpu - before) / Math.max(1, measured.latencies.length));
+      rows[index]?.ill.push(measured.perSecond);
     }
   }
   return {
     title: `Another route beside a server that is ill (${WELL_CLIENTS} clients, and ${ILL_CLIENTS} of the ill one's)`,
-    header: ['the other server', 'alone, requests/s', 'beside it', 'part', "gateway's CPU a request, µs"],
-    rows: rows.map(({ name, alone, beside, cpu }) => [
+    header: ['the other server', 'while it is well, requests/s', 'while it is ill', 'part', "gateway's CPU a request, µs"],
+    rows: rows.map(({ name, well, ill, cpu }) => [
       name,
-      figure(median(alone)),
-      figure(median(beside)),
-      `${((median(beside) / median(alone)) * 100).toFixed(1)} %`,
+      figure(median(well)),
+      figure(median(ill)),
+      `${((median(ill) / median(well)) * 100).toFixed(1)} %`,
       figure(median(cpu)),
     ]),
     data: rows.map(({ name }) => ({ peer: name, problem: null })),
@@ -120,14 +127,16 @@ async function measureIll(seconds: number, rounds: number): Promise<Report['tabl
 
 async function measureFlood(seconds: number, rounds: number): Promise<Report['tables'][number]> {
   await using stage = await setUp();
-  const [alone, beside]: [number[], number[]] = [[], []];
+  const [alone, beside, inLine]: [number[], number[], number[]] = [[], [], []];
   for (let round = 0; round < rounds; round += 1) {
     process.stderr.write(`round ${round + 1}/${rounds}: a flood\n`);
     alone.push(quantile((await load(stage, 'shared', stage.keys.first, 1, seconds)).latencies, 0.95));
     const stop = new AbortController();
     const flood = background(stage, 'shared', stage.keys.other, FLOOD, stop.signal);
     await new Promise((resolve) => setTimeout(resolve, 500));
-    beside.push(quantile((await load(stage, 'shared', stage.keys.first, 1, seconds)).latencies, 0.95));
+    const { latencies, waits } = await load(stage, 'shared', stage.keys.first, 1, seconds);
+    beside.push(quantile(latencies, 0.95));
+    inLine.push(quantile(waits, 0.95));
     stop.abort();
     await flood;
   }
@@ -137,6 +146,7 @@ async function measureFlood(seconds: number, rounds: number): Promise<Report['ta
     rows: [
       ['alone', figure(median(alone))],
       ['beside the flood', figure(median(beside))],
+      ['of it in line at the gateway', figure(median(inLine))],
       ['ratio', (median(beside) / median(alone)).toFixed(2)],
     ],
     data: [],
@@ -150,14 +160,18 @@ async function load(
   key: string,
   clients: number,
   seconds: number,
-): Promise<{ perSecond: number; latencies: number[] }> {
+): Promise<{ perSecond: number; latencies: number[]; waits: number[] }> {
   const latencies: number[] = [];
+  const waits: number[] = [];
   const stop = new AbortController();
   const timer = setTimeout(() => stop.abort(), seconds * 1000);
   const begun = performance.now();
-  await background(stage, model, key, clients, stop.signal, (latency) => latencies.push(latency));
+  await background(stage, model, key, clients, stop.signal, (latency, waited) => {
+    latencies.push(latency);
+    waits.push(waited);
+  });
   clearTimeout(timer);
-  return { perSecond: (latencies.length * 1000) / (performance.now() - begun), latencies };
+  return { perSecond: (latencies.length * 1000) / (performance.now() - begun), latencies, waits };
 }
 
 async function background(
@@ -166,7 +180,7 @@ async function background(
   key: string,
   clients: number,
   signal: AbortSignal,
-  onAnswer: (latency: number) => void = () => undefined,
+  onAnswer: (latency: number, waited: number) => void = () => undefined,
 ): Promise<void> {
   await using pool = new Disposing(new Pool(`http://127.0.0.1:${stage.gateway.port}`, { connections: clients, pipelining: 1 }));
   const body = JSON.stringify({ model, messages: [{ role: 'user', content: 'x'.repeat(500) }], max_tokens: 50 });
@@ -177,7 +191,7 @@ async function background(
       try {
         const answer = await pool.pool.request({ method: 'POST', path: '/v1/chat/completions', headers, body, signal });
         await answer.body.dump();
-        if (answer.statusCode === 200) onAnswer(performance.now() - begun);
+        if (answer.statusCode === 200) onAnswer(performance.now() - begun, Number(answer.headers['x-sallyport-queue-wait-ms'] ?? 0));
         // A client that is refused at once does not ask again at once.
         else await new Promise((resolve) => setTimeout(resolve, 20));
       } catch {
@@ -218,7 +232,7 @@ async function setUp(): Promise<Stage> {
     config,
     `listen: { gateway: 127.0.0.1:${port}, control: 127.0.0.1:${await freePort()} }
 upstreams:
-${upstream('well', well, '')}${upstream('ill', ill, ', timeouts: { firstByte: 2s, idle: 2s, total: 10s }')}${upstream('shared', shared, `, maxConcurrency: ${SLOTS}, queue: { perSlot: 100 }`)}models:
+${upstream('well', well, '')}${upstream('ill', ill, `, timeouts: { firstByte: 1s, idle: 1s, total: 3s }, breaker: { open: ${OPEN}ms, maxOpen: ${OPEN}ms }`)}${upstream('shared', shared, `, maxConcurrency: ${SLOTS}, queue: { perSlot: 100 }`)}models:
 ${['well', 'ill', 'shared'].map((name) => `  - { name: ${name}, upstream: ${name} }\n`).join('')}storage: { url: "sqlite:${join(directory, 'state.db')}" }
 audit: { directory: ${join(directory, 'ledger')} }
 `,

@@ -140,7 +140,13 @@ describe('a caller that keeps attacking', () => {
   });
 
   it('an address that guesses keys is held back, and callers with a good key at the same address are not', async () => {
-    await using setup = await start({ throttleAt: 20, challengeAt: 30, blockAt: 40, points: { ...RISK.points, authentication: 10 } });
+    await using setup = await start({
+      throttleAt: 20,
+      challengeAt: 30,
+      blockAt: 40,
+      points: { ...RISK.points, authentication: 10 },
+      throttlePerMinute: 1,
+    });
     const { harness } = setup;
     const guess = async (): Promise<number> => {
       const answer = await post(harness, CHAT, chatBody(), { authorization: `Bearer ${harness.key.slice(0, -1)}x` });
