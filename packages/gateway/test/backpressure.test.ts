@@ -112,7 +112,7 @@ describe('a client that does not read its answer', { concurrency: 4 }, () => {
         await using engine = await ScriptedUpstream.start();
         await using harness = await startHarness({
           upstreams: [upstream(engine.url)],
-          snapshot: { http: { ...HTTP, bodyTimeout: 600 }, guard: { ...GUARD, mode, maxTextLength: 50 * MB } },
+          snapshot: { http: { ...HTTP, bodyTimeout: 1_800 }, guard: { ...GUARD, mode, maxTextLength: 50 * MB } },
         });
         const pieces = Array.from({ length: 200 }, () => 'x'.repeat(60_000));
         const whole = JSON.stringify(chatReply(pieces.join(''), 'chat'));
@@ -128,7 +128,7 @@ describe('a client that does not read its answer', { concurrency: 4 }, () => {
           assert.ok(!reader.socket.destroyed, `cut after ${reader.taken} of ${size} bytes`);
           await new Promise((resolve) => setTimeout(resolve, 150));
         }
-        await new Promise((resolve) => setTimeout(resolve, 700));
+        await new Promise((resolve) => setTimeout(resolve, 2_000));
         await sleeper.take(Number.POSITIVE_INFINITY);
         assert.ok(sleeper.taken < size, 'all of it was kept for a client that did not read');
         reader.socket.destroy();
