@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Fault, LimitRule } from '@sallyport/core';
 import fc from 'fast-check';
-import { Limiter, type LimitRequest, type LimitRules, MemoryStore, type Reservation } from '../src/index.ts';
+import { CounterDesk, Limiter, type LimitRequest, type LimitRules, MemoryStore, type Reservation } from '../src/index.ts';
 import { codeOf, principal, request, rule, rules } from './limit-rules.ts';
 
 /** A limiter over counters in this process, which answers at once. */
@@ -201,5 +201,19 @@ describe('limits', () => {
       }),
       { numRuns: 300 },
     );
+  });
+});
+
+describe('the process that counts for workers', () => {
+  it('takes nothing for a worker that has ended, however late its question comes', () => {
+    const clock = { now: () => 1_000, monotonic: () => 1_000 };
+    const desk = new CounterDesk(new MemoryStore(clock));
+    const one = rule({ quantity: 'concurrency', amount: 1 });
+    const claims = [{ rule: one, bucket: 'b', least: 1, most: 1 }];
+    assert.deepEqual(desk.serve(1, [{ ask: 'take', id: 1, claims }])[0], { id: 1, taken: [1], standings: [{ used: 1, reset: 1_000 }] });
+    desk.gone(1);
+    assert.deepEqual(desk.serve(1, [{ ask: 'take', id: 2, claims }]), []);
+    assert.equal(desk.open, 0);
+    assert.ok('taken' in (desk.serve(2, [{ ask: 'take', id: 1, claims }])[0] ?? {}));
   });
 });

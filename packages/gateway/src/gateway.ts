@@ -152,6 +152,7 @@ export class Gateway implements AsyncDisposable {
       tracer: options.tracer ?? null,
       running: this.#running,
       risk: this.#risk,
+      policy: () => this.#compiled?.policy ?? null,
     };
     this.#door = { upstreams: this.#upstreams, ledger, recorder, clock, random, logger, keyUsed: options.keyUsed ?? (() => undefined) };
   }

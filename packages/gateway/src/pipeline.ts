@@ -35,10 +35,9 @@ export async function exchange(door: Door, compiled: Compiled, incoming: Incomin
     record.asked(asked);
 
     const permitted = permit(asked);
-    record.decided(permitted.decision);
+    record.decided(permitted.decision, compiled.policy);
 
     admitted = await admit(permitted);
-    using _charge = admitted.charge;
     if (admitted.charge.origin === 'local') record.countedLocally();
 
     const cleared = await inspect(admitted, record);
@@ -62,5 +61,8 @@ export async function exchange(door: Door, compiled: Compiled, incoming: Incomin
       model: asked?.model ?? null,
       charge: admitted?.charge ?? null,
     });
+  } finally {
+    // Not earlier: a reservation that is let go can no longer be settled, and a refusal settles it too.
+    admitted?.charge[Symbol.dispose]();
   }
 }

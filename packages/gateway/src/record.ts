@@ -9,6 +9,7 @@ import {
   type Meter,
   type Outcome,
   type Principal,
+  type Provenance,
   type Trace,
   type Tracer,
   type Upstream,
@@ -42,6 +43,8 @@ export interface RecorderPorts {
   /** Exchanges of known callers that have not ended. */
   readonly running: Set<ExchangeRecord>;
   readonly risk: RiskWatch;
+  /** The policy in force now; an exchange keeps the one it began with. */
+  readonly policy: () => Policy | null;
 }
 
 /**
@@ -58,6 +61,7 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
   #principal: Principal | null = null;
   #session: string | null = null;
   #wasFlagged = false;
+  #isForeign = false;
   #decision: Decision | null = null;
   #model: string | null = null;
   /** The model where it is one of the configuration: what a client makes up must not become a label of the metrics. */
@@ -133,11 +137,18 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
     this.#promptDigest = request === null ? null : this.#ports.ledger.digest(request.json.bytes);
   }
 
-  decided(decision: Decision): void {
+  /** @throws Fault where a policy newer than `policy`, which came while the body was read or an issuer asked, no longer permits it */
+  decided(decision: Decision, policy: Policy): void {
     this.#decision = decision;
+    const newest = this.#ports.policy();
+    if (newest === null || newest === policy) return;
+    this.review(newest);
+    const { ended } = this.#incoming.reply;
+    if (ended !== null) throw ended;
   }
 
-  found(findings: readonly Finding[], effect: Verdict['effect']): void {
+  found(findings: readonly Finding[], effect: Verdict['effect'], provenance: Provenance | null = null): void {
+    this.#isForeign = provenance === 'untrusted';
     for (const { detector, category } of findings) {
       const key = `${detector}\n${category}\n${effect}`;
       const known = this.#verdicts.get(key);
@@ -280,6 +291,7 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
       ip: this.#incoming.source.ip,
       fault,
       wasFlagged: this.#wasFlagged,
+      isForeign: this.#isForeign,
     });
     // A stranger's requests are counted, not written one by one: who has no credential must not be able to fill the disk.
     if (facts === null || this.#principal === null)

@@ -37,6 +37,8 @@ export interface Conduct {
   readonly ip: string;
   readonly fault: Fault | null;
   readonly wasFlagged: boolean;
+  /** What was found last was in words of somebody else's: a document, what a tool returned. */
+  readonly isForeign: boolean;
 }
 
 export interface RiskWatchOptions {
@@ -92,8 +94,14 @@ export class RiskWatch implements RiskBoard, Disposable {
   }
 
   /** Takes note of how an exchange ended. Costs next to nothing where it ended well. */
-  concluded({ principal, session, ip, fault, wasFlagged }: Conduct): void {
-    const signal = fault === null ? (wasFlagged ? 'flagged' : null) : signalOf(fault, principal === null);
+  concluded({ principal, session, ip, fault, wasFlagged, isForeign }: Conduct): void {
+    if (fault === null && !wasFlagged) {
+      this.#endedWell(principal, session);
+      return;
+    }
+    const told = fault === null ? 'flagged' : signalOf(fault, principal === null);
+    // Who wrote a hostile page must not be able to have its readers kept out.
+    const signal = told === 'blocked' && isForeign ? 'flagged' : told;
     if (signal === null) return;
     if (principal === null) {
       if (!this.#exempt.has(ip)) this.#book.report(`address:${networkOf(ip)}`, signal);
@@ -101,6 +109,12 @@ export class RiskWatch implements RiskBoard, Disposable {
     }
     this.#book.report(principalSubject(principal), signal);
     if (session !== null) this.#book.report(`session:${session}`, signal);
+  }
+
+  #endedWell(principal: Principal | null, session: string | null): void {
+    if (principal === null || this.#book.isEmpty) return;
+    this.#book.forgive(principalSubject(principal));
+    if (session !== null) this.#book.forgive(`session:${session}`);
   }
 
   /** What another replica has told. */
@@ -183,6 +197,8 @@ export function principalSubject({ tenant, id }: Principal): RiskSubject {
 /** What held back itself says nothing new, and a stranger is judged for guessed credentials alone: anybody may ask for what does not exist. */
 function signalOf({ code, detail }: Fault, isStranger: boolean): RiskSignal | null {
   if (detail?.startsWith('risk:') === true || detail?.startsWith('withdrawn:') === true) return null;
+  // What a server does not have, or will not take, is between it and the configuration.
+  if (detail?.startsWith('upstream status') === true) return null;
   if (isStranger) return code === 'invalid_api_key' && !MISTAKES.has(detail ?? '') ? 'authentication' : null;
   switch (code) {
     case 'content_blocked':

@@ -5,12 +5,14 @@ import {
   answerJson,
   type Behaviour,
   chatReply,
+  chatStream,
   closeEarly,
   drip,
   eventually,
   hangBeforeHeaders,
   reset,
   ScriptedUpstream,
+  stream,
 } from '@sallyport/testkit';
 import { DIALECTS } from './dialects.ts';
 import { chatBody, type Harness, post, route, startHarness, upstream } from './harness.ts';
@@ -77,16 +79,16 @@ const AILMENTS: readonly (readonly [name: string, behaviour: Behaviour, stream: 
 ];
 
 describe('a server that is ill', () => {
-  for (const [name, behaviour, stream] of AILMENTS) {
+  for (const [name, behaviour, streams] of AILMENTS) {
     it(`${name}: it is cut off, other models are served meanwhile, and it comes back by itself`, async () => {
       await using setup = await start();
       setup.bad.behaviour = behaviour;
       for (let i = 0; i < 3; i += 1) {
-        assert.ok((await setup.ask('chat', stream)).status >= 500);
+        assert.ok((await setup.ask('chat', streams)).status >= 500);
         assert.equal((await setup.ask('other')).status, 200);
       }
       const asked = setup.bad.requests.length;
-      const cut = await setup.ask('chat', stream);
+      const cut = await setup.ask('chat', streams);
       assert.deepEqual([cut.status, cut.headers.get('retry-after')], [503, '1']);
       assert.equal(setup.bad.requests.length, asked);
       assert.match((await setup.ask('saved')).text, /well/);
@@ -99,6 +101,23 @@ describe('a server that is ill', () => {
       );
     });
   }
+
+  it('a server that writes well is not cut off because callers ask for answers without an end', async () => {
+    await using setup = await start({ timeouts: { ...timeouts, total: 800 }, breaker: BREAKER });
+    const events = chatStream(
+      Array.from({ length: 100 }, () => 'word '),
+      'chat',
+    );
+    setup.bad.behaviour = stream(events, { delayMs: 20 });
+    const answers = await Promise.all(Array.from({ length: 6 }, () => setup.ask('chat', true)));
+    for (const { text } of answers) assert.match(text, /did not finish in time/);
+    setup.bad.behaviour = good('bad');
+    assert.equal((await setup.ask()).status, 200);
+    assert.deepEqual(
+      setup.harness.log.filter(({ event }) => event === 'upstream.breaker'),
+      [],
+    );
+  });
 
   it('is asked by one call at a time until one succeeds', async () => {
     await using setup = await start();

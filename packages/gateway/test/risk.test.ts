@@ -126,7 +126,6 @@ describe('a caller that keeps attacking', () => {
     await (await post(harness, CHAT, body('ODD'))).text();
     await (await post(harness, CHAT, chatBody({ model: 'gpt-9' }))).text();
     await (await post(harness, CHAT, chatBody(), narrow)).text();
-    await (await post(harness, CHAT, chatBody())).text();
     assert.deepEqual(
       harness.gateway.risk
         .list()
@@ -137,6 +136,54 @@ describe('a caller that keeps attacking', () => {
         [5, ['denied']],
       ],
     );
+  });
+
+  it('who sends much that is well is not judged by the little that is not', async () => {
+    await using setup = await start({ throttleAt: 30, challengeAt: 40, blockAt: 50 });
+    const { harness } = setup;
+    const statuses = new Set<number>();
+    for (let i = 0; i < 4; i += 1) {
+      statuses.add((await post(harness, CHAT, body('ATTACK'))).status);
+      for (let j = 0; j < 100; j += 1) statuses.add((await post(harness, CHAT, chatBody())).status);
+    }
+    assert.deepEqual([...statuses].sort(), [200, 400]);
+    const [id] = harness.keys.keys();
+    assert.ok((harness.gateway.risk.show(`principal:acme/app:${id}`)?.score ?? 0) < 1);
+  });
+
+  it('a hostile document is blocked, and its reader is not kept out for it', async () => {
+    await using setup = await start({ throttleAt: 60, challengeAt: 120, blockAt: 200 });
+    const { harness } = setup;
+    const call = { id: 'c1', type: 'function', function: { name: 'fetch', arguments: '{}' } };
+    const read = chatBody({
+      messages: [
+        { role: 'user', content: 'Read it' },
+        { role: 'assistant', content: null, tool_calls: [call] },
+        { role: 'tool', tool_call_id: 'c1', content: 'ATTACK' },
+      ],
+    });
+    for (let i = 0; i < 12; i += 1) {
+      const answer = await post(harness, CHAT, read);
+      assert.equal(answer.status, 400);
+      assert.match(await answer.text(), /content policy/);
+    }
+    assert.deepEqual(
+      harness.gateway.risk.list().map(({ score, level, signals }) => [Math.round(score), level, signals.map(({ signal }) => signal)]),
+      [
+        [24, 'none', ['flagged']],
+        [24, 'none', ['flagged']],
+      ],
+    );
+  });
+
+  it('what a server says of a model or a request is not held against who asked', async () => {
+    await using setup = await start({ throttleAt: 1e6, challengeAt: 1e6, blockAt: 1e6 });
+    const { harness, engine } = setup;
+    for (const status of [404, 400]) {
+      engine.once(answerJson({ error: { message: 'no' } }, status));
+      assert.equal((await post(harness, CHAT, chatBody())).status, status);
+    }
+    assert.deepEqual(harness.gateway.risk.list(), []);
   });
 
   it('an address that guesses keys is held back, and callers with a good key at the same address are not', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import type { LimitRule } from '@sallyport/core';
+import { CounterDesk, MemoryStore, RelayStore } from '@sallyport/access';
+import { type LimitRule, systemClock } from '@sallyport/core';
 import { answerJson, type Behaviour, chatReply, chatStream, messagesStream, ScriptedUpstream, stream } from '@sallyport/testkit';
 import { chatBody, GUARD, type Harness, post, route, startHarness, upstream } from './harness.ts';
 
@@ -158,6 +159,34 @@ describe('what an exchange is charged', () => {
     harness.publish({ guard: { ...GUARD, maxTextLength: 1_000_000 } });
     assert.equal(answer.status, 400);
     assert.equal(await spent(), 0);
+  });
+});
+
+/** As `serve --workers` counts: what is told after a reservation was let go changes nothing any more. */
+describe('what an exchange is charged by the process that counts for it', () => {
+  it('is settled where the exchange is refused, and nothing stays open', async () => {
+    const desk = new CounterDesk(new MemoryStore(systemClock));
+    const relay: RelayStore = new RelayStore((questions) => {
+      const asked = structuredClone(questions);
+      setImmediate(() => relay.receive(desk.serve(1, asked)));
+    });
+    await using harness = await startHarness({
+      upstreams: [upstream('http://127.0.0.1:1')],
+      snapshot: { limits: [limit('tokens'), { ...limit('concurrency'), amount: 1 }] },
+      options: { counters: relay },
+    });
+    const remaining: (string | null)[] = [];
+    for (let i = 0; i < 3; i += 1) {
+      const answer = await post(harness, '/v1/chat/completions', chatBody({ max_tokens: 5_000 }));
+      await answer.arrayBuffer();
+      assert.equal(answer.status, 503);
+      remaining.push(answer.headers.get('x-ratelimit-remaining-tokens'));
+      // The reservation is let go in the turn after the answer.
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    assert.notEqual(remaining[0], null);
+    assert.equal(new Set(remaining).size, 1);
+    assert.equal(desk.open, 0);
   });
 });
 

@@ -104,6 +104,24 @@ describe('an exchange whose permission is withdrawn', () => {
     assert.equal((await held).status, 401);
   });
 
+  it('is not served where its model was taken away while it sent the body', async () => {
+    const narrowed = addKey();
+    const count = engine.requests.length;
+    const body = chatBody();
+    await using half = await RawConnection.open({ port: harness.port });
+    await half.send(
+      Buffer.from(
+        `POST ${CHAT} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${narrowed}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body.slice(0, 9)}`,
+      ),
+    );
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    change(idOf(narrowed), { models: ['llama'] });
+    await half.send(Buffer.from(body.slice(9)));
+    await half.waitFor('401 Unauthorized');
+    assert.equal(engine.requests.length, count);
+    assert.match(String(harness.entries.at(-1)?.detail['reason']), /^withdrawn: /);
+  });
+
   it('ends the built-in model too, and leaves others alone', async () => {
     const [key, other] = [addKey(), addKey()];
     await using mine = await connect(key, CHAT, chatBody({ model: 'demo', stream: true }));

@@ -97,6 +97,8 @@ export class RelayStore implements CounterStore {
 export class CounterDesk {
   readonly #store: MemoryStore;
   readonly #holds = new Map<number, Map<number, Hold>>();
+  /** Workers that ended; none has the number of another. What one asked last may come after its end. */
+  readonly #gone = new Set<number>();
 
   constructor(store: MemoryStore) {
     this.#store = store;
@@ -112,6 +114,7 @@ export class CounterDesk {
   /** Answers what `worker` asks, in its order. */
   serve(worker: number, questions: readonly CounterQuestion[]): CounterAnswer[] {
     const answers: CounterAnswer[] = [];
+    if (this.#gone.has(worker)) return answers;
     let holds = this.#holds.get(worker);
     if (holds === undefined) {
       holds = new Map();
@@ -139,6 +142,7 @@ export class CounterDesk {
 
   /** The worker is gone: what it ran runs no longer. What it had reserved of windows stays counted, since nobody knows what was used. */
   gone(worker: number): void {
+    this.#gone.add(worker);
     for (const hold of this.#holds.get(worker)?.values() ?? []) {
       this.#store.settle(
         hold,

@@ -341,9 +341,11 @@ export class SharedStore implements CounterStore, AsyncDisposable {
 
   async #renew(): Promise<void> {
     if (!this.#ready) return;
-    const held = [...this.#places.values()];
+    const held = [...this.#places.keys()];
     for (let from = 0; from < held.length; from += RENEW_BATCH) {
-      const batch = held.slice(from, from + RENEW_BATCH);
+      // Those that were given back while a batch before was under way must not be taken again.
+      const batch = held.slice(from, from + RENEW_BATCH).flatMap((name) => this.#places.get(name) ?? []);
+      if (batch.length === 0) continue;
       try {
         await this.#run(
           RENEW,

@@ -53,6 +53,11 @@ const RANK: Readonly<Record<RiskLevel, number>> = { none: 0, throttle: 1, challe
 const EASE = 0.8;
 /** A score below this is nothing. */
 const NOTHING = 0.5;
+/**
+ * What a request that ended well takes off: whoever sends much is not judged like one who sends nothing but attacks. With the points by
+ * default one blocked text in a hundred requests, or one flagged in ten, leaves no score.
+ */
+const AMENDS = 0.2;
 /** Subjects kept; beyond it nobody new is counted until old ones have decayed. */
 const MAX_SUBJECTS = 50_000;
 /** Milliseconds between two looks for what has decayed. */
@@ -108,6 +113,15 @@ export class RiskBook {
     if (!this.#settings.enabled || this.#settings.points[signal] === 0) return;
     this.#count(subject, signal, times);
     this.#relay?.send({ kind: 'signal', subject, signal, times });
+  }
+
+  /** A request of the subject ended well. Ends no block before its time. */
+  forgive(subject: RiskSubject): void {
+    const account = this.#accounts.get(subject);
+    if (account === undefined) return;
+    const now = this.#clock.now();
+    account.score = Math.max(0, this.#scoreOf(account, now) - AMENDS);
+    account.at = now;
   }
 
   /** What another replica has told. */

@@ -1,10 +1,11 @@
-import { Fault, type Finding, PASS, type TextEdit, type Verdict } from '@sallyport/core';
+import { Fault, type Finding, PASS, type Provenance, type TextEdit, type Verdict } from '@sallyport/core';
 import { type Guard, Placeholders, type TextContext, type WindowStep } from '@sallyport/guard';
 import type { Admitted, Cleared } from './facts.ts';
 
 /** Told of what guards found, for the ledger and the counters. */
 export interface FindingSink {
-  found(findings: readonly Finding[], effect: Verdict['effect']): void;
+  /** `provenance`: whose words it was in, null where they are the model's. The last before a block are those that were blocked. */
+  found(findings: readonly Finding[], effect: Verdict['effect'], provenance?: Provenance | null): void;
 }
 
 /** UTF-16 units that are judged before others get a turn; a short text counts as at least `TEXT_COST`. Some milliseconds of work. */
@@ -37,7 +38,7 @@ export async function inspect(admitted: Admitted, sink: FindingSink): Promise<Cl
     const verdict =
       text.text.length <= TURN ? compiled.guard.inspect(text.text, context) : await inspectLong(compiled.guard, text.text, context);
     if (verdict.effect === 'pass') continue;
-    sink.found(verdict.findings, verdict.effect);
+    sink.found(verdict.findings, verdict.effect, text.provenance);
     // A text that was decoded or put together from several places has no place where its edit could be made.
     if (blocks(verdict, admitted) || (verdict.effect === 'redact' && text.fixed === true)) {
       throw new Fault('content_blocked', 'The request was blocked by a content policy.', {

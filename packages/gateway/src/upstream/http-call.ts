@@ -7,6 +7,9 @@ import { describeFailure, type Failure } from './failure.ts';
 /** Bytes that may wait unread before the upstream's socket is paused. */
 const HIGH_WATER = 256 * 1024;
 
+/** Detail of the fault of a call that took longer than any may. */
+export const TOTAL_TIMEOUT: string = 'total timeout';
+
 /**
  * An `UpstreamCall` over undici's dispatch interface, which hands out headers and chunks without streams in between
  * (undici docs/api/Dispatcher, `dispatch`).
@@ -40,7 +43,7 @@ export class HttpCall implements UpstreamCall, Dispatcher.DispatchHandler {
     this.head.catch(() => undefined);
     if (totalTimeout > 0) {
       this.#timer = setTimeout(
-        () => this.#fail(new Fault('upstream_timeout', 'The model server did not finish in time.', { detail: 'total timeout' })),
+        () => this.#fail(new Fault('upstream_timeout', 'The model server did not finish in time.', { detail: TOTAL_TIMEOUT })),
         totalTimeout,
       );
     }

@@ -1,6 +1,7 @@
 import type { Clock, Fault } from '@sallyport/core';
 import type { Breaker, Leave } from './breaker.ts';
 import type { UpstreamHead } from './call.ts';
+import { TOTAL_TIMEOUT } from './http-call.ts';
 import type { Waited } from './slots.ts';
 
 /** One call's leave to use a server: its place among the calls at a time, and its word to the breakers. */
@@ -14,6 +15,7 @@ export class Slot implements Disposable {
   #reachLeave: Leave;
   #breakerLeave: Leave;
   #release: (() => void) | null;
+  #proven = false;
 
   constructor(options: {
     readonly release: () => void;
@@ -43,12 +45,15 @@ export class Slot implements Disposable {
 
   /** A reply was read, whole or its beginning. */
   succeeded(): void {
+    this.#proven = true;
     this.#breaker.succeeded(this.#breakerLeave);
     this.#breakerLeave = 'free';
   }
 
   /** A fault that says something about the server; others are left alone. */
   failed({ code, detail }: Fault): void {
+    // How long an answer may get is the caller's choice: few who ask for endless ones must not close a server that writes them to all.
+    if (this.#proven && detail === TOTAL_TIMEOUT) return;
     const now = this.#clock.monotonic();
     if (code === 'upstream_unavailable') {
       this.#reach.failed(this.#reachLeave, now, detail ?? code);
