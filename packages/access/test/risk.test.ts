@@ -105,7 +105,28 @@ describe('the risk book', () => {
     assert.ok(none.book.isEmpty);
     const many = make();
     for (let i = 0; i < 60_000; i += 1) many.book.report(`address:${i}`, 'authentication');
+    assert.equal(many.book.list().length, 25_000);
+    for (let i = 0; i < 26_000; i += 1) many.book.report(`session:acme/jwt:${i}`, 'denied');
     assert.equal(many.book.list().length, 50_000);
+    many.clock.time += 2_400_000;
+    many.book.sweep();
+    assert.equal(many.book.list().length, 0);
+    many.book.report('address:0', 'authentication');
+    assert.equal(many.book.list().length, 1);
+  });
+
+  it('a request that ends well takes a little off, never below nothing, and ends no block', () => {
+    const { book } = make();
+    book.report('principal:acme/app', 'flagged');
+    for (let i = 0; i < 5; i += 1) book.forgive('principal:acme/app');
+    assert.equal(book.show('principal:acme/app')?.score, 1);
+    for (let i = 0; i < 50; i += 1) book.forgive('principal:acme/app');
+    assert.equal(book.show('principal:acme/app')?.score, 0);
+    book.forgive('principal:acme/nobody');
+    assert.equal(book.show('principal:acme/nobody'), null);
+    for (let i = 0; i < 10; i += 1) book.report('principal:acme/app', 'blocked');
+    for (let i = 0; i < 2_000; i += 1) book.forgive('principal:acme/app');
+    assert.equal(book.check('principal:acme/app')?.level, 'block');
   });
 
   it('a score is the sum of its points, each halved by its age, in any order of subjects', () => {

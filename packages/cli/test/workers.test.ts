@@ -29,19 +29,18 @@ const serve: Behaviour = async ({ request, response, signal }) => {
   response.end(`${event({}, 'stop')}data: [DONE]\n\n`);
 };
 
+const configuration = (url: string): string => `upstreams: [{ name: engine, kind: openai, url: "${url}" }]
+models: [{ name: chat, upstream: engine, target: chat }]
+limits: [{ per: user, concurrency: 4 }]
+`;
+
 describe('serve --workers 2', () => {
   let engine: ScriptedUpstream;
   let serving: Serving;
   let limited: string;
   before(async () => {
     engine = await ScriptedUpstream.start({ behaviour: serve });
-    serving = await startServing(
-      `upstreams: [{ name: engine, kind: openai, url: "${engine.url}" }]
-models: [{ name: chat, upstream: engine, target: chat }]
-limits: [{ per: user, concurrency: 4 }]
-`,
-      ['serve', '--workers', '2'],
-    );
+    serving = await startServing(configuration(engine.url), ['serve', '--workers', '2']);
     limited = (await newKey({ limits: [{ quantity: 'requests', amount: 7, window: '1h' }] })).secret;
   });
   after(async () => {
@@ -116,6 +115,18 @@ limits: [{ per: user, concurrency: 4 }]
       assert.match(text, /\[DONE\]/);
       assert.equal(text.match(/word /g)?.length, STREAM_TIME / 200);
     }
+  });
+
+  it('keeps those it has, and starts no others, where a configuration is one they could not start with', async () => {
+    const before = workers();
+    serving.configure('upstreams: 7\n');
+    serving.process().signal('SIGUSR2');
+    await serving.process().waitFor(/worker\.not-started/, 60_000);
+    serving.configure(configuration(engine.url));
+    // Longer than the pause before one that ended is started again.
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    assert.deepEqual(workers(), before);
+    assert.equal(await status((await newKey()).secret), 200);
   });
 
   it('replaces one that was killed, and frees what it ran', async () => {

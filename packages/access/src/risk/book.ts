@@ -60,6 +60,8 @@ const NOTHING = 0.5;
 const AMENDS = 0.2;
 /** Subjects kept; beyond it nobody new is counted until old ones have decayed. */
 const MAX_SUBJECTS = 50_000;
+/** Of these, addresses: whoever has many must not leave no room for callers. */
+const MAX_ADDRESSES = 25_000;
 /** Milliseconds between two looks for what has decayed. */
 const SWEEP_EVERY = 10_000;
 
@@ -74,6 +76,7 @@ export class RiskBook {
   readonly #relay: RiskRelay | null;
   readonly #accounts = new Map<RiskSubject, Account>();
   #settings: RiskSettings;
+  #addresses = 0;
   #sweptAt = 0;
 
   constructor(settings: RiskSettings, options: { readonly clock: Clock; readonly onRisk: OnRisk; readonly relay?: RiskRelay }) {
@@ -86,7 +89,7 @@ export class RiskBook {
   /** Changed settings count from now on; scores stay. */
   configure(settings: RiskSettings): void {
     this.#settings = settings;
-    if (!settings.enabled) this.#accounts.clear();
+    if (!settings.enabled) for (const subject of this.#accounts.keys()) this.#delete(subject);
   }
 
   /** True while nobody has a score: nothing has to be checked. */
@@ -154,7 +157,7 @@ export class RiskBook {
     this.#sweptAt = now;
     for (const [subject, account] of this.#accounts) {
       this.#announce(subject, account, 'decay');
-      if (account.level === 'none' && this.#scoreOf(account, now) < NOTHING) this.#accounts.delete(subject);
+      if (account.level === 'none' && this.#scoreOf(account, now) < NOTHING) this.#delete(subject);
     }
   }
 
@@ -163,7 +166,9 @@ export class RiskBook {
     if (now - this.#sweptAt >= SWEEP_EVERY) this.sweep();
     let account = this.#accounts.get(subject);
     if (account === undefined) {
-      if (this.#accounts.size >= MAX_SUBJECTS) return;
+      const isFull = this.#accounts.size >= MAX_SUBJECTS || (isAddress(subject) && this.#addresses >= MAX_ADDRESSES);
+      if (isFull) return;
+      if (isAddress(subject)) this.#addresses += 1;
       account = { score: 0, at: now, signals: new Map(), level: 'none', blockedUntil: 0, nextAt: 0 };
       this.#accounts.set(subject, account);
     }
@@ -179,10 +184,14 @@ export class RiskBook {
     this.#announce(subject, account, signal);
   }
 
+  #delete(subject: RiskSubject): void {
+    if (this.#accounts.delete(subject) && isAddress(subject)) this.#addresses -= 1;
+  }
+
   #forget(subject: RiskSubject): RiskView | null {
     const account = this.#accounts.get(subject);
     if (account === undefined) return null;
-    this.#accounts.delete(subject);
+    this.#delete(subject);
     return { ...this.#view(subject, account), score: 0, level: 'none', until: null };
   }
 
@@ -221,4 +230,8 @@ export class RiskBook {
       signals: [...account.signals].map(([signal, { count, lastAt }]) => ({ signal, count, lastAt })),
     };
   }
+}
+
+function isAddress(subject: RiskSubject): boolean {
+  return subject.startsWith('address:');
 }

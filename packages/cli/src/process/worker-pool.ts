@@ -19,6 +19,8 @@ interface Member {
   readonly ready: Promise<{ readonly host: string; readonly port: number }>;
   readonly ended: Promise<void>;
   leaving: boolean;
+  /** Started beside the one it is to replace, and not ready yet: without it nothing is missing. */
+  spare: boolean;
 }
 
 export interface WorkerPoolOptions {
@@ -85,14 +87,17 @@ export class WorkerPool implements AsyncDisposable {
     this.#restarting = this.#restarting.then(async () => {
       for (const old of [...this.#members].filter(({ leaving }) => !leaving)) {
         if (this.#stopping) return;
+        const fresh = this.#fork(true);
         try {
-          await this.#fork().ready;
+          await fresh.ready;
         } catch (error) {
           // The one in place goes on.
           this.#options.logger.error('worker.not-started', { reason: error instanceof Error ? error.message : 'unknown' });
           return;
         }
-        this.#leave(old, Math.max(0, ...this.#options.config().upstreams.map(({ timeouts }) => timeouts.total)) + DRAIN_MARGIN);
+        // One that ended meanwhile has been replaced already.
+        const spent = this.#members.has(old) ? old : fresh;
+        this.#leave(spent, Math.max(0, ...this.#options.config().upstreams.map(({ timeouts }) => timeouts.total)) + DRAIN_MARGIN);
       }
       this.#options.logger.info('workers.restarted', { workers: this.#options.count });
     });
@@ -110,14 +115,14 @@ export class WorkerPool implements AsyncDisposable {
     if (!this.#stopping) await this.drain();
   }
 
-  #fork(): Member {
+  #fork(spare: boolean = false): Member {
     const taken = new Set([...this.#members].map(({ index }) => index));
     let index = 1;
     while (taken.has(index)) index += 1;
     const worker = cluster.fork({ [WORKER_VARIABLE]: String(index) });
     const ready = Promise.withResolvers<{ host: string; port: number }>();
     const ended = Promise.withResolvers<void>();
-    const member: Member = { worker, index, ready: ready.promise, ended: ended.promise, leaving: false };
+    const member: Member = { worker, index, ready: ready.promise, ended: ended.promise, leaving: false, spare };
     // Who waits for it hears; a replacement nobody waits for is logged by its end.
     ready.promise.catch(() => undefined);
     this.#members.add(member);
@@ -129,6 +134,7 @@ export class WorkerPool implements AsyncDisposable {
       } else if (message.kind === 'done') this.#asked.get(message.id)?.(message.families);
       else {
         clearTimeout(timer);
+        member.spare = false;
         ready.resolve({ host: message.host, port: message.port });
       }
     });
@@ -139,7 +145,7 @@ export class WorkerPool implements AsyncDisposable {
       this.#members.delete(member);
       ready.reject(new Error(`a worker ended before it was ready (${signal ?? code})`));
       ended.resolve();
-      if (member.leaving || this.#stopping) return;
+      if (member.leaving || member.spare || this.#stopping) return;
       this.#options.logger.error('worker.ended', { worker: index, code: code ?? -1, signal: signal ?? '' });
       setTimeout(() => {
         if (!this.#stopping) this.#fork();
