@@ -164,6 +164,23 @@ describe('limits counted in Redis', { skip: missing ?? false }, () => {
     assert.deepEqual(await other.used(limits), [0, 20]);
   });
 
+  it('does not take places again that are given back while the others are renewed', async () => {
+    const lease = 1_500;
+    await using a = await replica(server.url, {}, systemClock, lease);
+    const limits = rules(fresh({ quantity: 'concurrency', amount: 10_000 }));
+    const started = performance.now();
+    const held: Reservation[] = [];
+    while (held.length < 2_000) held.push(...(await Promise.all(Array.from({ length: 100 }, () => a.reserve(limits)))));
+    // Renewals come at every third of the lease; the newest places are in the last of their batches.
+    const renewal = (Math.floor((performance.now() - started) / (lease / 3)) + 1) * (lease / 3);
+    await new Promise((resolve) => setTimeout(resolve, renewal - (performance.now() - started) - 20));
+    while (held.length > 0) {
+      for (let i = 0; i < 20; i += 1) held.pop()?.[Symbol.dispose]();
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    assert.deepEqual(await a.used(limits), [0]);
+  });
+
   it('empties what an operator resets, and what was reserved before gives nothing back', async () => {
     await using a = await replica(server.url);
     const limits = rules(fresh({ amount: 100 }));
