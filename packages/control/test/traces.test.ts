@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { type EntryFacts, silentLogger, type TracedExchange } from '@sallyport/core';
 import { Egress, NO_EGRESS_SETTINGS } from '@sallyport/egress';
 import { FakeClock } from '@sallyport/testkit';
@@ -227,6 +230,21 @@ describe('delivery by OTLP', () => {
     assert.deepEqual(counted(otlp), [1, 0]);
     await otlp[Symbol.asyncDispose]();
     await egress[Symbol.asyncDispose]();
+  });
+
+  it('does not keep a process that stops waiting for a receiver that is away, nor have it end half stopped', async () => {
+    await using collector = await serveCollector(Array.from({ length: 20 }, () => 503));
+    // A process, since what waits in it alone must neither hold it nor be dropped with what is to be closed after it.
+    const child = spawn(process.execPath, [fileURLToPath(new URL('./otlp-child.ts', import.meta.url)), collector.url], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let said = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      said += chunk.toString();
+    });
+    const [status] = await once(child, 'close');
+    assert.deepEqual([status, said], [0, 'closed']);
+    assert.equal(collector.requests.length, 2);
   });
 
   it('does not repeat what is refused, follows no redirect, and bounds what waits', async () => {

@@ -4,7 +4,7 @@ import { sealedSizes } from '@sallyport/ledger';
 import { BatchRefused, DeliveryFailed, type Destination } from './destination/destination.ts';
 import { type ExportEvent, isSound, type SoundEvent } from './event.ts';
 import { type Batch, Spool } from './spool.ts';
-import { type DeadLetter, ExporterFiles, type ExporterState, type Failure, type Positions } from './state.ts';
+import { type DeadLetter, ExporterFiles, type ExporterState, type Failure } from './state.ts';
 
 export interface ExporterStatus {
   readonly name: string;
@@ -46,6 +46,8 @@ export class Exporter {
   readonly #files: ExporterFiles;
   #destination: Destination | null = null;
   #state: ExporterState | null = null;
+  /** What goes wrong before the state is known: the cursor cannot be read. */
+  #trouble: Failure | null = null;
   /** Whether `#state` is newer than its file. */
   #unsaved = false;
   #lag = 0;
@@ -59,7 +61,8 @@ export class Exporter {
 
   status(): ExporterStatus {
     const { name, kind } = this.#options.settings;
-    const { delivered = 0, dead = 0, failure = null, deliveredAt = null } = this.#state ?? {};
+    const { delivered = 0, dead = 0, deliveredAt = null } = this.#state ?? {};
+    const failure = this.#trouble ?? this.#state?.failure ?? null;
     const lagMilliseconds = this.#oldest === null ? 0 : Math.max(0, this.#options.clock.now() - this.#oldest);
     return { name, kind, lag: this.#lag, lagMilliseconds, delivered, dead, failure, deliveredAt };
   }
@@ -84,6 +87,7 @@ export class Exporter {
   async #export(signal: AbortSignal, progress: () => void): Promise<void> {
     const state = (await this.#files.load()) ?? (await this.#begin());
     this.#state = state;
+    this.#trouble = null;
     await using spool = new Spool(this.#options.directory, state.next);
     if (state.sending !== null) await this.#send(await spool.takeUntil(state.sending), signal);
     for (let waiting: number | null = null; !signal.aborted; ) {
@@ -200,13 +204,16 @@ export class Exporter {
     const { batch: limits } = this.#options.settings;
     for (const { log, from, until } of letters) {
       await using spool = new Spool(this.#options.directory, { [log]: from });
-      for (let next = from; next < until; ) {
-        const upTo: Positions = { [log]: Math.min(until, next + limits.events) };
-        const { events, gone } = await spool.takeUntil(upTo);
-        await this.#bury(gone.map((range) => this.#letter(range, 'not in the ledger any more')));
+      for (let at = from; at < until; ) {
+        const { events, gone, next } = await spool.takeUntil({ [log]: Math.min(until, at + limits.events) });
+        // What was removed may reach beyond what is to be sent again.
+        const removed = gone.map((range) => ({ ...range, until: Math.min(until, range.until) }));
+        await this.#bury(removed.map((range) => this.#letter(range, 'not in the ledger any more')));
         await this.#bury(events.filter((event) => !isSound(event)).map((event) => this.#letter(event, 'the line is no entry')));
         await this.#deliver(events.filter(isSound), signal);
-        next = upTo[log] ?? until;
+        const reached = next[log] ?? at;
+        if (reached === at) await this.#bury([this.#letter({ log, from: at, until }, 'not to be read')]);
+        at = reached === at ? until : reached;
       }
     }
     await this.#files.replayed();
@@ -239,12 +246,12 @@ export class Exporter {
   }
 
   #note(reason: string, attempts: number): void {
-    if (this.#state === null) return;
-    const since = this.#state.failure?.since ?? this.#options.clock.now();
+    const known = this.#state?.failure ?? this.#trouble;
     // Said once, and again when the reason changes.
-    if (this.#state.failure?.reason !== reason)
-      this.#options.logger.warn('exporter.failing', { exporter: this.#options.settings.name, reason });
-    this.#state = { ...this.#state, failure: { reason, since, attempts } };
+    if (known?.reason !== reason) this.#options.logger.warn('exporter.failing', { exporter: this.#options.settings.name, reason });
+    const failure = { reason, since: known?.since ?? this.#options.clock.now(), attempts };
+    if (this.#state === null) this.#trouble = failure;
+    else this.#state = { ...this.#state, failure };
   }
 
   /** What is not saved yet is saved with the end of the next batch, or where there is none before the exporter waits or stops. */

@@ -122,7 +122,10 @@ export function splunk(late: number = 0): Receiver {
 }
 
 /** `_bulk`: documents by `_id`, so that the same is stored once; `busy` items are put off, as a full write queue does. */
-export function elasticsearch(busy: (id: string) => boolean = () => false): Receiver & { readonly documents: Map<string, unknown> } {
+export function elasticsearch(
+  busy: (id: string) => boolean = () => false,
+  denied: () => boolean = () => false,
+): Receiver & { readonly documents: Map<string, unknown> } {
   const received: string[] = [];
   const documents = new Map<string, unknown>();
   return {
@@ -137,8 +140,9 @@ export function elasticsearch(busy: (id: string) => boolean = () => false): Rece
       for (let i = 0; i < lines.length; i += 2) {
         const { create } = JSON.parse(lines[i] ?? '') as { create: { _id: string } };
         const document = JSON.parse(lines[i + 1] ?? '');
-        const poison = document.http.request.id === 'poison';
-        const status = poison ? 400 : documents.has(create._id) ? 409 : busy(create._id) ? 429 : 201;
+        // A data stream takes no document without it.
+        const poison = document.http?.request.id === 'poison' || typeof document['@timestamp'] !== 'string';
+        const status = denied() ? 403 : poison ? 400 : documents.has(create._id) ? 409 : busy(create._id) ? 429 : 201;
         const type = poison
           ? 'document_parsing_exception'
           : status === 409

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Clock, type EntryFacts, type ExporterSettings, silentLogger, systemClock } from '@sallyport/core';
 import { Egress, NO_EGRESS_SETTINGS } from '@sallyport/egress';
@@ -163,4 +164,26 @@ export function assertDelivered(sent: readonly string[], received: readonly stri
     } else assert.ok(newest - at < window, `entry ${at} came again after entry ${newest}`);
   }
   assert.equal(newest, sent.length - 1, 'entries are missing');
+}
+
+export interface Peer extends AsyncDisposable {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** A TCP server whose connections stay half open until `serve` ends them. */
+export async function listen(serve: (socket: Socket) => void): Promise<Peer> {
+  const sockets = new Set<Socket>();
+  const server: Server = createServer({ allowHalfOpen: true }, (socket) => {
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+    serve(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  const close = async (): Promise<void> => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  };
+  return { port: typeof address === 'object' && address !== null ? address.port : 0, close, [Symbol.asyncDispose]: close };
 }

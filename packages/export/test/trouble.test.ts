@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer, type Server, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -9,7 +8,7 @@ import { ExporterFiles } from '@sallyport/export';
 import { logDirectory, readEntries } from '@sallyport/ledger';
 import { Authority } from '@sallyport/testkit/certificates';
 import { elasticsearch, gelfHttp, otlp, StandIn, splunk, webhook } from './stand-in.ts';
-import { assertDelivered, Bench, facts, SECRETS, until } from './support.ts';
+import { assertDelivered, Bench, facts, listen, type Peer, SECRETS, until } from './support.ts';
 
 const anySignature = (): void => {};
 
@@ -331,7 +330,7 @@ describe('the ledger as the spool', () => {
     await writeFile(join(files.directory, 'cursor.json'), '{"next":');
     const damaged = bench.exporters({ ...settings, name: 'fresh' });
     damaged.start();
-    await delay(100);
+    await until(() => damaged.status()[0]?.failure?.reason.includes('is not a cursor') === true, 'the damage is told');
     await damaged[Symbol.asyncDispose]();
     assert.equal(received.length, 2, 'nothing is sent again without a cursor');
   });
@@ -373,27 +372,6 @@ describe('the ledger as the spool', () => {
     await until(() => received.length === 6, 'all delivered');
   });
 });
-
-interface Peer extends AsyncDisposable {
-  readonly port: number;
-  close(): Promise<void>;
-}
-
-async function listen(serve: (socket: Socket) => void): Promise<Peer> {
-  const sockets = new Set<Socket>();
-  const server: Server = createServer({ allowHalfOpen: true }, (socket) => {
-    sockets.add(socket);
-    socket.on('error', () => undefined);
-    serve(socket);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  const close = async (): Promise<void> => {
-    for (const socket of sockets) socket.destroy();
-    await new Promise((resolve) => server.close(resolve));
-  };
-  return { port: typeof address === 'object' && address !== null ? address.port : 0, close, [Symbol.asyncDispose]: close };
-}
 
 /** A RELP server that answers the messages of each read from the last to the first, a byte at a time. */
 function relp(received: string[], answer: (index: number) => string): Promise<Peer> {

@@ -58,6 +58,8 @@ export class LogTail implements AsyncDisposable {
   /** `seq` of the next line of the source. */
   #at = 0;
   #source: LineSource | null = null;
+  /** `seq` of the first line of the source's segment. */
+  #first = 0;
 
   constructor(log: string, next: number) {
     this.#log = log;
@@ -105,6 +107,7 @@ export class LogTail implements AsyncDisposable {
     if (segment === undefined && oldest !== undefined) throw new EntriesGone(basename(this.#log), this.#next, oldest.first);
     if (segment === undefined) return null;
     this.#at = segment.first;
+    this.#first = segment.first;
     this.#source = segment.compressed ? new ClosedSegment(segment) : await openPlain(segment);
     return this.#source;
   }
@@ -112,7 +115,8 @@ export class LogTail implements AsyncDisposable {
   /** Leaves a segment that was read to its end, where the next one is there. */
   async #turn(): Promise<boolean> {
     const segments = await listSegments(this.#log);
-    if (!segments.some(({ first }) => first === this.#at)) return false;
+    // An empty one does not follow itself.
+    if (this.#at === this.#first || !segments.some(({ first }) => first === this.#at)) return false;
     await this.#close();
     return true;
   }

@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { resolveSecret } from '@sallyport/control';
 import { type EgressSettings, type ExporterSettings, type Logger, systemClock } from '@sallyport/core';
-import { Egress } from '@sallyport/egress';
-import { connect, type DeadLetter, ExporterFiles, type Failure, receivers, type SoundEvent } from '@sallyport/export';
+import type { DeadLetter, Failure, SoundEvent } from '@sallyport/export';
 import { sealedSizes } from '@sallyport/ledger';
 import type { Command } from 'commander';
 import { readConfig } from '../installation.ts';
@@ -22,7 +21,7 @@ interface Row {
   readonly deliveredAt: number | null;
 }
 
-/** `audit exporters status|replay|test`. */
+/** `audit exporters status|replay|test`. What exports is loaded by them, so that other verbs and the server start without it. */
 export function addExporters(audit: Command): void {
   const exporters = audit.command('exporters').description('delivery of the ledger: status, replay, test');
   exporters
@@ -43,6 +42,7 @@ export function addExporters(audit: Command): void {
     .addHelpText('after', '\nExample:\n  $ sallyport audit exporters replay splunk')
     .action(async (name: string, options: { json?: boolean }, command: Command) => {
       const { directory, settings } = await named(command, name);
+      const { ExporterFiles } = await import('@sallyport/export');
       const files = new ExporterFiles(directory, settings.name);
       const letters = await files.deadLetters();
       if (letters.length > 0 && !(await files.replay())) {
@@ -94,6 +94,7 @@ async function named(command: Command, name: string): Promise<Omit<Configured, '
 async function rowsOf(command: Command): Promise<Row[]> {
   const { directory, settings } = await configured(command);
   const sealed = await sealedSizes(directory);
+  const { ExporterFiles } = await import('@sallyport/export');
   return Promise.all(
     settings.map(async ({ name, kind }) => {
       const files = new ExporterFiles(directory, name);
@@ -147,6 +148,7 @@ async function deliverOne(
   event: SoundEvent,
 ): Promise<string | null> {
   const secrets = (reference: string): string => resolveSecret(reference).value;
+  const [{ Egress }, { connect, receivers }] = await Promise.all([import('@sallyport/egress'), import('@sallyport/export')]);
   await using egress = new Egress({ settings: egressSettings, resolveSecret: secrets, logger });
   egress.name('exporters', receivers([settings]));
   const destination = connect(settings, { secrets, clock: systemClock, egress, version: VERSION });

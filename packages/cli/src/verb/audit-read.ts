@@ -1,6 +1,5 @@
 import { hostname } from 'node:os';
 import type { EntryKind, Outcome } from '@sallyport/core';
-import { encoder } from '@sallyport/export';
 import { buildIndexes, type EntryFilter, proveInclusion, type ReadEntry, readEntries } from '@sallyport/ledger';
 import type { Command } from 'commander';
 import { readConfig } from '../installation.ts';
@@ -54,7 +53,7 @@ export function addReading(audit: Command): void {
       const format = FORMATS.find((known) => known === options.format);
       if (format === undefined) throw new UsageError(`--format: expected one of ${FORMATS.join(', ')}, got ${options.format}`);
       if (format === 'csv') print(csvLine(CSV_COLUMNS.map(([name]) => name)));
-      const write = format === 'csv' ? csvRow : exportLine(format);
+      const write = format === 'csv' ? csvRow : await exportLine(format);
       for await (const read of await open(command, filterOf(options), options.index)) print(write(read));
     });
   addModels(audit);
@@ -220,7 +219,8 @@ const CSV_COLUMNS: readonly (readonly [name: string, of: (read: ReadEntry) => st
 ];
 
 /** As the exporters write it (docs/exporters.md). */
-function exportLine(format: Exclude<(typeof FORMATS)[number], 'csv'>): (read: ReadEntry) => string {
+async function exportLine(format: Exclude<(typeof FORMATS)[number], 'csv'>): Promise<(read: ReadEntry) => string> {
+  const { encoder } = await import('@sallyport/export');
   const write = encoder(format, { host: hostname(), version: VERSION });
   return ({ log, entry }) => write({ log, seq: entry.seq, line: JSON.stringify(entry), entry });
 }

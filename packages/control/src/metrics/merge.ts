@@ -1,7 +1,7 @@
 import type { Distribution, Family, Labels, Series } from './instrument.ts';
 
 /** Gauges of which the sum over processes is what an operator asks for; of any other the largest. */
-const SUMMED = /^sallyport_(requests_in_flight|tokens_in_flight|ledger_entries|ledger_pending)$|^process_/;
+const SUMMED = /^sallyport_(requests_in_flight|tokens_in_flight|ledger_entries|ledger_pending)$|^process_(?!start_time_)/;
 /** Gauges that are as good as the worst process: 0 is trouble. */
 const WORST = /^sallyport_upstream_up$/;
 
@@ -29,6 +29,8 @@ function nameOf(labels: Labels): string {
 
 function join({ name, type }: Family, a: Series['value'], b: Series['value']): Series['value'] {
   if (typeof a !== 'number' || typeof b !== 'number') return typeof a === 'number' || typeof b === 'number' ? b : addDistributions(a, b);
+  // What one process does not know another may: the one that started the others has no snapshot.
+  if (Number.isNaN(a) || Number.isNaN(b)) return Number.isNaN(a) ? b : a;
   if (type === 'counter' || SUMMED.test(name)) return a + b;
   return WORST.test(name) ? Math.min(a, b) : Math.max(a, b);
 }

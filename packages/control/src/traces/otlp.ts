@@ -43,7 +43,7 @@ export class OtlpExporter implements AsyncDisposable {
   readonly #timers: NodeJS.Timeout[] = [];
   #waiting: OtlpSpan[] = [];
   #sending: Promise<void> | null = null;
-  #closed = false;
+  readonly #closing = new AbortController();
   #pause = 0;
   #quiet = false;
   #sent = 0;
@@ -101,7 +101,7 @@ export class OtlpExporter implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closed = true;
+    this.#closing.abort();
     for (const timer of this.#timers) clearInterval(timer);
     await this.flush();
     this.#dropped += this.#waiting.length;
@@ -113,9 +113,10 @@ export class OtlpExporter implements AsyncDisposable {
       const body = { resourceSpans: [{ resource: this.#resource, scopeSpans: [{ scope: this.#scope(), spans: batch }] }] };
       const outcome = await this.#post('/v1/traces', body);
       if (outcome === 'later') {
-        if (this.#closed) return;
+        if (this.#closing.signal.aborted) return;
         this.#pause = Math.min(LONGEST_PAUSE, Math.max(FLUSH, this.#pause * 2));
-        await sleep(this.#pause, undefined, { ref: false });
+        // Whoever stops does not wait for a receiver that is away: one last attempt, at once.
+        await sleep(this.#pause, undefined, { ref: false, signal: this.#closing.signal }).catch(() => undefined);
         continue;
       }
       this.#pause = 0;

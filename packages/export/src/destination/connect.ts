@@ -57,7 +57,7 @@ export function connect(settings: ExporterSettings, { secrets, clock, egress, ve
         url: base(address),
         index: settings.target ?? 'logs-sallyport.audit-default',
         headers,
-        encode,
+        encode: documentOf(settings, encode),
       });
     case 'otlp':
       return new Otlp(new HttpPeer(egress, tls), { url: withPath(url, '/v1/logs'), headers, host: origin.host, version, encode });
@@ -99,6 +99,15 @@ export function connect(settings: ExporterSettings, { secrets, clock, egress, ve
       return new EventStream({ egress, url, tls, acknowledge: settings.acknowledge, encode: (event) => `${full(event)}\0` });
     }
   }
+}
+
+/** A document for Elasticsearch: whatever its form, a data stream wants `@timestamp`. */
+function documentOf({ format }: ExporterSettings, encode: (event: SoundEvent) => string): (event: SoundEvent) => string {
+  if (format === 'ecs') return encode;
+  return (event) => {
+    const time = `{"@timestamp":"${event.entry.time}",`;
+    return format === 'cef' ? `${time}"message":${JSON.stringify(encode(event))}}` : `${time}${encode(event).slice(1)}`;
+  };
 }
 
 function syslogOf(event: SoundEvent, { format }: ExporterSettings, encode: (event: SoundEvent) => string, { host }: Origin): string {

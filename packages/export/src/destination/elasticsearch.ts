@@ -12,7 +12,8 @@ export interface ElasticsearchOptions {
 
 /**
  * Elasticsearch and OpenSearch: `_bulk` with `create` under the entry's hash as `_id`, so that what arrives twice is stored once. Each
- * item is answered for itself: 409 is there already, 429 and 5xx are tried again, anything else is refused for good.
+ * item is answered for itself: 409 is there already; 429 and 5xx are tried again, and so are 401, 403 and 404 (a privilege, a blocked or
+ * missing index: a setting, not the entry); anything else is refused for good.
  */
 export class Elasticsearch implements Destination {
   readonly #peer: HttpPeer;
@@ -41,7 +42,7 @@ export class Elasticsearch implements Destination {
     for (const [i, item] of items.entries()) {
       const { status, type } = itemOf(item);
       if ((status >= 200 && status < 300) || status === 409) continue;
-      if (status === 429 || status >= 500) again.push(i);
+      if (LATER.has(status) || status >= 500) again.push(i);
       else refused.push({ index: i, reason: `item ${status} ${type}` });
     }
     return { refused, again, retryAfter: answer.retryAfter };
@@ -51,6 +52,8 @@ export class Elasticsearch implements Destination {
     return this.#peer[Symbol.asyncDispose]();
   }
 }
+
+const LATER: ReadonlySet<number> = new Set([401, 403, 404, 429]);
 
 /** Status and error type of a bulk item. The peer is a stranger: what is not as documented counts as to be tried again. */
 function itemOf(item: unknown): { readonly status: number; readonly type: string } {

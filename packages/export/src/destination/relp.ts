@@ -103,7 +103,6 @@ class RelpSession {
       const { promise, resolve } = Promise.withResolvers<void>();
       const abort = (): void => {
         this.#fail(signal.reason);
-        this.destroy();
       };
       this.#wake = resolve;
       signal.addEventListener('abort', abort);
@@ -119,6 +118,7 @@ class RelpSession {
 
   #fail(error: Error): void {
     this.#failure ??= error;
+    this.#socket.destroy();
     this.#wake?.();
   }
 
@@ -142,6 +142,7 @@ class RelpSession {
       const data = this.#rest.toString('latin1', start.length, size - 1);
       this.#rest = this.#rest.subarray(size);
       if (command === 'serverclose') this.#fail(new DeliveryFailed('the receiver closed the session'));
+      else if (this.#answers.length > 2 * WINDOW) this.#fail(new DeliveryFailed('the receiver answers what was not asked'));
       else if (command === 'rsp') this.#answers.push({ transaction: Number(transaction), status: Number(/^\d{3}/.exec(data)?.[0] ?? 0) });
     }
     this.#wake?.();

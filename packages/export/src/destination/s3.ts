@@ -23,8 +23,9 @@ export interface S3Options {
 const compress = promisify(gzip);
 
 /**
- * Objects of entries, one a line, gzip, in S3-compatible storage: `<prefix><date>/<log>/<first>-<last>.<format>l.gz`. The name follows from
- * what is in it, so that a batch that is sent twice is one object. The bucket may be under Object Lock.
+ * Objects of entries, one a line, gzip, in S3-compatible storage: `<prefix><date>/<log>/<first>-<last>-<hash>.<format>l.gz`, where `hash`
+ * begins that of the first entry. The name follows from what is in it, so that a batch that is sent twice is one object, and ledgers that
+ * share a bucket and the names of logs do not overwrite one another. The bucket may be under Object Lock.
  */
 export class S3 implements Destination {
   readonly #peer: HttpPeer;
@@ -39,7 +40,8 @@ export class S3 implements Destination {
     for (const [log, of] of Map.groupBy(events, (event) => event.log)) {
       const first = of[0]?.entry;
       if (first === undefined) continue;
-      const name = `${padded(first.seq)}-${padded(of.at(-1)?.seq ?? first.seq)}.${this.#options.suffix}l.gz`;
+      const range = `${padded(first.seq)}-${padded(of.at(-1)?.seq ?? first.seq)}`;
+      const name = `${range}-${first.hash.slice(0, 16)}.${this.#options.suffix}l.gz`;
       const body = await compress(of.map((event) => `${this.#options.encode(event)}\n`).join(''));
       await this.#put(`${this.#options.prefix}${first.time.slice(0, 10)}/${log}/${name}`, body, signal);
     }

@@ -39,13 +39,13 @@ export class Splunk implements Destination {
     const body = events.map((event) => JSON.stringify(this.#envelope(event))).join('\n');
     const answer = await this.#post('/services/collector/event', body, signal);
     const { code, ackId, 'invalid-event-number': invalid } = answerObject(answer);
+    // 7, 10, 11, 14: index, channel or acknowledgement are not set up, which no event is to blame for, though 7 names one.
+    if (answer.status === 400 && [7, 10, 11, 14].includes(Number(code))) throw new DeliveryFailed(`HEC code ${Number(code)}`);
     if (answer.status === 400 && typeof invalid === 'number' && invalid < events.length) {
       // Splunk stops at an event it cannot take; those before it may be in the index and come again, under the same id.
       const again = events.keys().filter((index) => index !== invalid);
       return { refused: [{ index: invalid, reason: `HEC code ${Number(code)}` }], again: [...again], retryAfter: 0 };
     }
-    // 9: busy. 7, 10, 11, 14: index, channel or acknowledgement are not set up, which no event is to blame for.
-    if (answer.status === 400 && [7, 10, 11, 14].includes(Number(code))) throw new DeliveryFailed(`HEC code ${Number(code)}`);
     expectSuccess(answer);
     if (!this.#options.acknowledge) return DELIVERED;
     if (typeof ackId !== 'number') throw new DeliveryFailed('HEC gave no ackId: acknowledgement is off for this token');
