@@ -1,7 +1,8 @@
 // `npm test`: installs what the tests need, then types, lint, layers and every test. `--static` stops before the tests.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { ensureInstalled, findNode, ROOT, runNode } from './runtime.mjs';
+import { COMPILE_CACHE, ensureInstalled, findNode, ROOT, runNode } from './runtime.mjs';
+import { BUNDLE } from './stamp.mjs';
 
 /** Real peers the tests talk to, by the program that shows they are there. A peer that is missing skips its tests with a message. */
 const PEERS = [
@@ -48,6 +49,11 @@ if (process.argv.includes('--static')) {
   process.exitCode = sound ? 0 : 1;
 } else {
   installPeers();
-  const status = await runNode([join(ROOT, 'tools', 'run-tests.ts'), ...(sound ? [] : ['--unsound']), ...process.argv.slice(2)]);
-  process.exitCode = status === 0 && !sound ? 1 : status;
+  // The tests of the command run what users run.
+  const built = (await runNode([join(ROOT, 'tools', 'build.mjs')])) === 0;
+  const status = await runNode(
+    [join(ROOT, 'tools', 'run-tests.ts'), ...(sound && built ? [] : ['--unsound']), ...process.argv.slice(2)],
+    built ? { ...COMPILE_CACHE, SALLYPORT_TEST_MAIN: BUNDLE } : {},
+  );
+  process.exitCode = status === 0 && !(sound && built) ? 1 : status;
 }

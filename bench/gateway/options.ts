@@ -20,7 +20,7 @@ Measures proxies side by side on this machine: one core for the proxy, the other
   --streams N        concurrent streams (default 1000)
   --tokens N         chunks in a stream (default 200)
   --per-second N     chunks a second in each stream (default 10)
-  --sallyport CMD    command line of Sallyport before the verb, split at spaces (default: this repository's sources)
+  --sallyport CMD    command line of Sallyport before the verb, split at spaces (default: the bundle of this repository)
   --json             results as JSON on standard output; messages go to standard error
 
 Example: npm run bench gateway -- --only nginx,sallyport --parts throughput --seconds 3 --rounds 3
@@ -83,7 +83,9 @@ export function readOptions(args: string[]): Options | null {
       perSecond: positive('--per-second', values['per-second']),
       sallyport: values.sallyport?.split(' ') ?? [
         process.execPath,
-        fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url)),
+        // As `npm start` runs it (tools/runtime.mjs, SERVE_OPTIONS).
+        '--max-semi-space-size=32',
+        fileURLToPath(new URL('../../dist/sallyport.mjs', import.meta.url)),
       ],
       json: values.json,
     };

@@ -10,7 +10,7 @@ export interface Bench {
   readonly placement: Placement;
   /** For configuration and data; each start gets a directory of its own below it. */
   readonly directory: string;
-  /** Command line of Sallyport up to the verb: `node packages/cli/src/main.ts` unless told otherwise. */
+  /** Command line of Sallyport up to the verb: `node dist/sallyport.mjs`, with the options of `npm start`, unless told otherwise. */
   readonly sallyport: readonly string[];
 }
 

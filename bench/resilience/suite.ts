@@ -30,7 +30,7 @@ What a server that is ill, and a tenant that floods, cost everybody else. Load, 
 Example: npm run bench resilience -- --seconds 2 --rounds 3
 `;
 
-const MAIN = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../dist/sallyport.mjs', import.meta.url));
 const WELL_CLIENTS = 16;
 const ILL_CLIENTS = 8;
 const FLOOD = 500;

@@ -5,9 +5,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { MAIN } from './command.ts';
 
-const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 /** A call of os.system that no test loads, and one of a class nobody knows. */
 const EVIL = Buffer.from('80048c05706f7369788c0673797374656d938c046563686f85522e', 'hex');
 const UNKNOWN = Buffer.from('80048c0461636d658c055468696e6793295229302e', 'hex');

@@ -4,9 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { MAIN } from './command.ts';
 
-const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 /** `[1, 2]`, and a call of os.system that no test loads. */
 const PLAIN = Buffer.from('80045d94284b014b02652e', 'hex');
 const EVIL = Buffer.from('80048c05706f7369788c0673797374656d938c046563686f85522e', 'hex');

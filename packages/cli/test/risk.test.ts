@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { answerJson, chatReply, run, ScriptedUpstream } from '@sallyport/testkit';
+import { MAIN } from './command.ts';
 import { startServing } from './serving.ts';
-
-const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 
 it('sallyport risk shows who was kept out and why, and lifts it', async () => {
   await using engine = await ScriptedUpstream.start({ behaviour: answerJson(chatReply('Hi', 'chat')) });
