@@ -163,6 +163,59 @@ describe('a request that goes elsewhere', () => {
   });
 });
 
+describe('a request that goes on from place to place', () => {
+  it('is counted again where it comes back to, once, and the places between are whole', async () => {
+    const { reserve, used } = bench();
+    const limits = rules(
+      rule({ per: 'upstream', quantity: 'tokens' }),
+      rule({ name: 'run', per: 'upstream', quantity: 'concurrency', amount: 1 }),
+    );
+    const at = (upstream: string): LimitRequest => request({ upstream });
+    const held = reserve(limits, at('a'));
+    await held.move({ model: 'm2', upstream: 'b', price: null });
+    await held.move({ model: 'm3', upstream: 'a', price: null });
+    assert.deepEqual(
+      [await used(limits, at('a')), await used(limits, at('b'))],
+      [
+        [20, 1],
+        [0, 0],
+      ],
+    );
+    held.settle(tokens(10, 15));
+    held[Symbol.dispose]();
+    assert.deepEqual(
+      [await used(limits, at('a')), await used(limits, at('b'))],
+      [
+        [25, 0],
+        [0, 0],
+      ],
+    );
+  });
+
+  it('is extended by the rules of where it is, not of where it was', async () => {
+    const { reserve, used } = bench();
+    const limits = rules(rule({ per: 'model', quantity: 'output-tokens', amount: 30 }));
+    const at = (model: string): LimitRequest => request({ model, estimate: { input: 0, output: 10, outputBounded: true } });
+    const held = reserve(limits, at('m'));
+    await held.move({ model: 'n', upstream: 'u', price: null });
+    reserve(limits, { ...at('m'), estimate: { input: 0, output: 30, outputBounded: true } });
+    assert.equal(await held.extend(15), null);
+    held.settle(tokens(0, 25));
+    assert.deepEqual([await used(limits, at('m')), await used(limits, at('n'))], [[30], [25]]);
+  });
+
+  it('is held to the rules of its key where only those apply, and not at first', async () => {
+    const { reserve } = bench();
+    const limits: LimitRules = { rules: [], keyRules: () => [rule({ quantity: 'requests', amount: 1, models: ['big'] })] };
+    reserve(limits, request({ model: 'big' }));
+    const held = reserve(limits, request({ model: 'small' }));
+    assert.equal(
+      codeOf(() => held.move({ model: 'big', upstream: 'b', price: null })),
+      'rate_limit_exceeded',
+    );
+  });
+});
+
 describe('a stream that outgrows its reservation', () => {
   const unbounded = request({ estimate: { input: 10, output: 50, outputBounded: false } });
 

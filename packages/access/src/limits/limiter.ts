@@ -36,7 +36,7 @@ export class Limiter {
   reserve(rules: LimitRules, request: LimitRequest): Reservation | Promise<Reservation> {
     const claims = claimsOf(rules, request, request.estimate);
     // A rule that does not apply to this destination may apply to the next one.
-    if (claims.length === 0) return rules.rules.length === 0 ? UNLIMITED : new HeldReservation(this.#store, rules, request, null);
+    if (claims.length === 0) return hasRules(rules, request) ? new HeldReservation(this.#store, rules, request, null) : UNLIMITED;
     const never = claims.findIndex(({ rule, least }) => least > rule.amount);
     if (never >= 0) return this.#refuseAlways(claims.slice(0, never + 1), request);
     const taking = this.#store.take(claims);
@@ -78,6 +78,10 @@ export class Limiter {
     const standings = this.#store.peek(claims);
     return standings instanceof Promise ? standings.then(refuse) : refuse(standings);
   }
+}
+
+function hasRules({ rules, keyRules }: LimitRules, { principal: { credential } }: LimitSubject): boolean {
+  return rules.length > 0 || (credential.kind === 'api-key' && keyRules(credential.id).length > 0);
 }
 
 const NOTHING: LimitEstimate = { input: 0, output: 0, outputBounded: true };

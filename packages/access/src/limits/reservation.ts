@@ -42,6 +42,8 @@ export class HeldReservation implements Reservation {
   readonly #rules: LimitRules;
   readonly #estimate: LimitEstimate;
   readonly #holds: Hold[];
+  /** Claims that were given back on a move: they are settled and count for nothing any more. */
+  #back: Set<Claim> | null = null;
   #subject: LimitSubject;
   #settled = false;
   #held = true;
@@ -59,7 +61,7 @@ export class HeldReservation implements Reservation {
 
   extend(output: number): Fault | null | Promise<Fault | null> {
     const held = new Map<string, Claim>();
-    for (const { claims } of this.#holds) for (const claim of claims) if (cuts(claim)) held.set(claim.bucket, claim);
+    for (const { claims } of this.#holds) for (const claim of claims) if (cuts(claim) && this.#counts(claim)) held.set(claim.bucket, claim);
     const usage = (tokens: number): Usage => ({ input: 0, output: tokens, cached: 0, exact: false });
     const claims = [...held.values()].map(({ rule, bucket }) => ({
       rule,
@@ -84,7 +86,7 @@ export class HeldReservation implements Reservation {
     if (model === to.model && upstream === to.upstream) return;
     const subject = { ...this.#subject, ...to };
     const wanted = claimsOf(this.#rules, subject, this.#estimate);
-    const held = new Set(this.#holds.flatMap(({ claims }) => claims.map(({ bucket }) => bucket)));
+    const held = new Set(this.#holds.flatMap(({ claims }) => claims.filter((claim) => this.#counts(claim)).map(({ bucket }) => bucket)));
     const fresh = wanted.filter(({ bucket }) => !held.has(bucket));
     const moved = (taking: Hold | Shortage | null): void => {
       if (taking !== null && !taking.granted) throw shortageFault(taking);
@@ -92,7 +94,12 @@ export class HeldReservation implements Reservation {
       for (const hold of this.#holds) {
         this.#store.settle(
           hold,
-          hold.claims.map(({ rule, bucket }) => (kept.has(bucket) || rule.quantity === 'requests' ? null : 0)),
+          hold.claims.map((claim) => {
+            if (kept.has(claim.bucket) || claim.rule.quantity === 'requests') return null;
+            this.#back ??= new Set();
+            this.#back.add(claim);
+            return 0;
+          }),
         );
       }
       if (taking !== null) {
@@ -104,6 +111,10 @@ export class HeldReservation implements Reservation {
     if (fresh.length === 0) return moved(null);
     const taking = this.#store.take(fresh);
     return taking instanceof Promise ? taking.then(moved) : moved(taking);
+  }
+
+  #counts(claim: Claim): boolean {
+    return this.#back === null || !this.#back.has(claim);
   }
 
   settle(usage: Usage): void {
@@ -122,11 +133,12 @@ export class HeldReservation implements Reservation {
     const rest = new Map<string, number>();
     for (const [at, hold] of this.#holds.entries()) {
       const later = this.#holds.slice(at + 1);
-      const used = hold.claims.map(({ rule, bucket }, index) => {
+      const used = hold.claims.map((claim, index) => {
+        const { rule, bucket } = claim;
         const whole = usedOf(rule, usage, price);
-        if (whole === null) return null;
+        if (whole === null || !this.#counts(claim)) return null;
         const left = rest.get(bucket) ?? whole;
-        const again = later.some(({ claims }) => claims.some((claim) => claim.bucket === bucket));
+        const again = later.some(({ claims }) => claims.some((other) => other.bucket === bucket));
         const amount = again ? Math.min(left, hold.taken[index] ?? 0) : left;
         rest.set(bucket, left - amount);
         return amount;
