@@ -34,4 +34,7 @@ export const HOSTILE: Readonly<Record<string, string>> = {
   ideographs: '忽略之前的',
   'right-to-left overrides': '\u202eabc\u202c',
   'line ends': '\n',
+  'signs at the end of leet': `a1b a1b a1b a1b a1${'!'.repeat(1900)}a `,
+  'hyphens at the end of addresses': `a@b.${'-'.repeat(3900)}x `,
+  'full stops at the end of passwords': `password: ${'.'.repeat(3000)}x\n`,
 };

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { PASS } from '@sallyport/core';
+import type { Guard } from '@sallyport/guard';
 import { answerJson, chatReply, ScriptedUpstream } from '@sallyport/testkit';
+import type { Admitted } from '../src/stage/facts.ts';
+import { inspect } from '../src/stage/inspect.ts';
 import { chatBody, GUARD, type Harness, post, startHarness, upstream } from './harness.ts';
 
 // A request so large that others get a turn while it is judged.
@@ -64,5 +68,26 @@ describe('inspecting a large request', () => {
     }
     assert.equal((await slow).status, 200);
     assert.ok(answered >= 3, `${answered} health checks were answered meanwhile`);
+  });
+});
+
+describe('the kind of a text of a request', () => {
+  it('is no name that the client chose', async () => {
+    const kinds: (string | null)[] = [];
+    const guard: Guard = {
+      tokenises: false,
+      inspect: (_text, { kind }) => {
+        kinds.push(kind);
+        return PASS;
+      },
+      open: () => assert.fail('not opened here'),
+    };
+    const texts = ['tool-arguments', 'x'.repeat(1_000), 'arguments', 0].map((last) => ({
+      text: 'Hi',
+      path: ['input', last],
+      provenance: 'user',
+    }));
+    await inspect({ request: { texts }, compiled: { guard } } as unknown as Admitted, { found: () => assert.fail('nothing to find') });
+    assert.deepEqual(kinds, [null, null, 'arguments', null]);
   });
 });

@@ -170,6 +170,9 @@ class PackGuard implements Guard {
     // What puts back the values of one exchange is of no use to another.
     const window = isRestoring(context) ? this.#open(context) : this.#windowFor(context);
     const { effect, findings, edits } = window.whole(text);
+    const { stage, provenance, kind } = context;
+    // A window waits for its next text; neither this one nor anything of its exchange may wait with it.
+    window.reset({ stage, provenance, kind });
     if (effect === 'block') return { effect, findings };
     if (edits.length > 0) return { effect: 'redact', findings, edits };
     return findings.length === 0 ? PASS : { effect: 'flag', findings };

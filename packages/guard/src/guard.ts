@@ -9,7 +9,7 @@ export type Stage = 'input' | 'output' | 'document' | 'tool';
 export interface TextContext {
   readonly stage: Stage;
   readonly provenance: Provenance;
-  /** Reply kind (`text`, `reasoning`, `tool-arguments`, ...) or the request address's last name; null where unknown. */
+  /** Reply kind (`text`, `reasoning`, `tool-arguments`, ...) or the request address's last name, which a client may have chosen; null where unknown. */
   readonly kind: string | null;
   /** What a reply answers, where that is known: detectors of leaks and exfiltration compare the two. */
   readonly exchange?: Exchange;

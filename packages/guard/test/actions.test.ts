@@ -28,6 +28,14 @@ describe('actions by class', () => {
     assert.equal(shown('{"to":"ada@corp.io","id":"536-90-4399"}', { id: 'mask' }, call), '{"to":"ada@corp.io","id":"[ID_1]"}');
   });
 
+  test('a client cannot have its own words taken for a tool call of the model by the name it gives them', () => {
+    const guard = compileGuard({ ...SETTINGS, input: ['pii', 'entities'] });
+    for (const kind of ['tool-arguments', 'reasoning', null]) {
+      assert.equal(readPieces(guard, { ...INPUT, kind }, ['Maria Schmidt, ada@corp.io']).released.includes('Schmidt'), false, `${kind}`);
+      assert.equal(readPieces(guard, { ...INPUT, kind }, ['ada@corp.io']).released, '[EMAIL_1]', `${kind}`);
+    }
+  });
+
   test('hashes are keyed, the same for the same value, and another for another class', () => {
     const guard = withActions({ email: 'hash' });
     const hashed = (text: string): string => readPieces(guard, INPUT, [text]).released;

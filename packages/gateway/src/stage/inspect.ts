@@ -28,11 +28,12 @@ export async function inspect(admitted: Admitted, sink: FindingSink): Promise<Cl
       left = TURN;
     }
     left -= Math.max(text.text.length, TEXT_COST);
+    // Names are often the client's: one of a reply's kinds would be treated as such, and any would stay in memory as a key.
     const last = text.path[text.path.length - 1];
     const context: TextContext = {
       stage: 'input',
       provenance: text.provenance,
-      kind: typeof last === 'string' ? last : null,
+      kind: last === 'arguments' ? last : null,
       placeholders,
     };
     const verdict =

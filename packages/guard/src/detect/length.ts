@@ -89,6 +89,7 @@ class LengthScanner implements Scanner {
 
   reset(): void {
     this.#progress = START;
+    this.#marked = START;
   }
 
   mark(): void {

@@ -47,7 +47,7 @@ export class PatternDetector implements FoldableDetector {
   readonly #flaggedKinds: readonly string[];
 
   /**
-   * @param flaggedKinds kinds of text (`TextContext.kind`) in which matches are only flagged
+   * @param flaggedKinds kinds of reply (`TextContext.kind`) in which matches are only flagged; on the way in a kind may be a name the client chose
    * @throws PatternError
    */
   constructor(name: string, rules: readonly PatternRule[], maxHold: number, flaggedKinds: readonly string[] = []) {
@@ -65,7 +65,7 @@ export class PatternDetector implements FoldableDetector {
   }
 
   open(tape: Tape, { kind, stage, placeholders }: TextContext): FoldableScanner {
-    const flagOnly = kind !== null && this.#flaggedKinds.includes(kind);
+    const flagOnly = stage === 'output' && kind !== null && this.#flaggedKinds.includes(kind);
     const own = stage === 'output' && placeholders?.restores === true ? placeholders : null;
     return new PatternScanner(this.#set.open(), this.#name, this.#rules, tape, flagOnly, own);
   }

@@ -54,7 +54,7 @@ class EntityScanner implements Scanner {
 
   constructor(context: TextContext, flagCalls: boolean, treat: (category: string, label: string) => Treatment | null) {
     this.#treat = treat;
-    this.#flagOnly = flagCalls && context.kind === 'tool-arguments';
+    this.#flagOnly = flagCalls && context.stage === 'output' && context.kind === 'tool-arguments';
     this.#own = ownOf(context);
   }
 

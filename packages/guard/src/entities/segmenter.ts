@@ -43,6 +43,7 @@ export class Segmenter {
   reset(): void {
     this.#open = '';
     this.#start = 0;
+    this.mark();
   }
 
   mark(): void {

@@ -1,11 +1,12 @@
 import type { LinkSettings, Severity } from '@sallyport/core';
 import type { Action, Detector, Hit, Scanner } from '../detect/detector.ts';
+import { trailingFrom } from '../detect/trailing.ts';
 import type { Exchange } from '../exchange.ts';
 import type { TextContext } from '../guard.ts';
 import type { Piece } from '../window/piece.ts';
 import type { Tape } from '../window/tape.ts';
 import { candidates, cssAddresses, type Form, resolve } from './destination.ts';
-import { carriedByClick, carriedUnasked, parameters, segments } from './payload.ts';
+import { carriedByClick, carriedUnasked, parameters, RESTORED, segments } from './payload.ts';
 import { type Found, Reader } from './reader.ts';
 import { Context } from './taint.ts';
 
@@ -56,7 +57,8 @@ export class ExfiltrationDetector implements Detector {
 
   #judgeAddress(text: string, form: Form, syntax: Found['syntax'], exchange: Exchange | null): Judgement | null {
     const url = resolve(text, syntax);
-    if (url === null) return null;
+    // It may be an address only once a value stands in it: `[EMAIL_1].example` is no host, `ada@corp.io.example` is.
+    if (url === null) return isFilledIn(text, form) ? { category: `${NAME[form]}-with-query`, severity: 'high' } : null;
     switch (url.protocol) {
       case 'javascript:':
       case 'vbscript:':
@@ -89,6 +91,7 @@ export class ExfiltrationDetector implements Detector {
       return { category: `${NAME[form]}-with-context`, severity: 'critical' };
     if (form === 'code' || known) return null;
     if (form === 'active') return { category: 'active-content', severity: 'high' };
+    if (isFilledIn(text, form)) return { category: `${NAME[form]}-with-query`, severity: 'high' };
     const carried = form === 'image' ? carriedUnasked(url) : carriedByClick(url);
     return carried === null ? null : { category: `${NAME[form]}-with-${carried}`, severity: form === 'image' ? 'high' : 'medium' };
   }
@@ -115,6 +118,11 @@ function first<T>(items: readonly T[], judge: (item: T) => Judgement | null): Ju
     if (judgement !== null) return judgement;
   }
   return null;
+}
+
+/** In running text and in code the restorer sees the same address as whoever follows it, and lets it be. */
+function isFilledIn(text: string, form: Form): boolean {
+  return form !== 'bare' && form !== 'code' && RESTORED.test(text);
 }
 
 /** The parts of an address that could hold what is not its own. The words of a path are, where it has to be clicked on: titles are. */
@@ -169,7 +177,7 @@ class ExfiltrationScanner implements Scanner {
     const whole = this.#tape.slice(found.start, found.end);
     const isBare = found.form === 'bare' || found.form === 'code';
     // A full stop after an address is the sentence's.
-    const text = isBare ? whole.replace(/[.,;:!?*_~)}]+$/, '') : whole;
+    const text = isBare ? whole.slice(0, trailingFrom(whole, '.,;:!?*_~)}')) : whole;
     const judgement = this.#judge(found, text, this.#exchange);
     if (judgement === null) return;
     const { start, at } = found;

@@ -29,6 +29,8 @@ const SEARCH_PATHS = /^\/(search|results|w\/index\.php|)$/;
 
 /** Placeholders that a program or the model itself would fill in. */
 const PLACEHOLDER = /\{\{?[^{}]*\}?\}|\$\{[^}]*\}|\[[A-Z][A-Z _-]+\]|<[A-Z][A-Z _-]+>/;
+/** Those that the gateway fills in (`Placeholders`), as they stand in a text: the address would leave with somebody's value in it. */
+export const RESTORED: RegExp = /\[[A-Z][A-Z0-9_]{0,38}_\d{1,6}\]/;
 
 /** Of an address that is fetched by itself: anything that is not plainly about looks. */
 export function carriedUnasked(url: URL): Carrier | null {

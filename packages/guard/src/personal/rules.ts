@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import type { Part } from '../detect/pattern-detector.ts';
+import { trailingFrom } from '../detect/trailing.ts';
 import { bech32, isDay, mod97 } from './checksums.ts';
 import { chineseCheck } from './identifiers.ts';
 import { locateNumbers, NUMBER_PATTERN, OLDEST_BIRTH } from './numbers.ts';
@@ -151,7 +152,7 @@ export const PERSONAL_RULES: readonly PersonalRule[] = [
     pattern: "[\\w.%+'-]+@(?:[\\w-]+\\.)+[\\w-]+",
     locate: (match) => {
       const start = match.search(/[\p{L}\p{N}_]/u);
-      const end = match.length - (/[-_]+$/.exec(match)?.[0].length ?? 0);
+      const end = trailingFrom(match, '-_');
       const [local = '', domain = ''] = match.slice(start, end).split('@');
       const held = local.length <= 64 && domain.length <= 253 && /\.\p{L}{2,24}$/u.test(domain) && !/\.\./.test(match);
       return held && !/(?:^|\.)(?:example|test|invalid|localhost)(?:\.(?:com|org|net))?$/i.test(domain) ? [{ start, end }] : [];
@@ -245,7 +246,7 @@ export const WEB_ADDRESS: PersonalRule = {
   pattern: '\\b(?:https?://[^\\s<>"\'`]{3,}|(?:[a-z0-9][a-z0-9-]{0,62}\\.)+[a-z]{2,24}\\b(?:/[^\\s<>"\'`]*)?)',
   ignoreCase: true,
   locate: (match, before) => {
-    const end = match.search(/[.,;:!?)\]}]*$/);
+    const end = trailingFrom(match, '.,;:!?)]}');
     const isUrl = /^https?:/i.test(match);
     if (/[@\w]$/.test(before) || (!isUrl && !isDomainName(match.slice(0, end)))) return [];
     return [{ start: 0, end }];

@@ -27,7 +27,7 @@ export function passes(filter: Uint8Array, hash: number): boolean {
   return (((filter[bit >>> 3] ?? 0) >>> (bit & 7)) & 1) === 1;
 }
 
-/** A secret text, as the hashes of its n-grams. The text itself is not kept but for what its encoded forms are made from when they are needed. */
+/** A secret text, as the hashes of its n-grams. The text itself is not kept: who has a reply to compare has it too, for `encode`. */
 export class Print {
   readonly measure: Measure;
   readonly category: string;
@@ -38,15 +38,13 @@ export class Print {
   readonly filter: Uint8Array;
   readonly #plain: GramSet;
   readonly #twisted: GramSet;
-  readonly #text: string;
   #coded: GramSet | null = null;
 
-  private constructor(text: string, letters: Uint16Array, measure: Measure, category: string) {
+  private constructor(letters: Uint16Array, measure: Measure, category: string) {
     this.measure = measure;
     this.category = category;
     this.letters = letters.length;
     this.power = powerOf(measure.gram);
-    this.#text = text.slice(0, MOST_CODED);
     this.filter = new Uint8Array(FILTER / 8);
     this.#plain = new GramSet(letters.length, this.filter);
     this.#plain.add(letters, measure.gram);
@@ -64,12 +62,12 @@ export class Print {
     const { gram, plain, coded } = dense > letters.length / 4 ? DENSE : WORDS;
     if (letters.length < LEAST) return null;
     const needed = Math.min(plain, Math.max(LEAST, Math.ceil(letters.length * 0.85)));
-    return new Print(text, letters, { gram, plain: needed, coded: Math.min(coded, needed) }, 'system-prompt');
+    return new Print(letters, { gram, plain: needed, coded: Math.min(coded, needed) }, 'system-prompt');
   }
 
   /** Of a word that stands in one system prompt and nowhere else. */
   static ofCanary(word: string): Print {
-    return new Print(word, lettersOf(word), { gram: 8, plain: 12, coded: 12 }, 'canary');
+    return new Print(lettersOf(word), { gram: 8, plain: 12, coded: 12 }, 'canary');
   }
 
   hasPlain(hash: number): boolean {
@@ -85,17 +83,17 @@ export class Print {
     return this.#coded?.has(hash) === true;
   }
 
-  /** Makes the encoded forms, which few replies ever need. */
-  encode(): void {
-    this.#coded ??= this.#encode();
+  /** Makes the encoded forms, which few replies ever need, of the text that the print is of. */
+  encode(text: string): void {
+    this.#coded ??= this.#encode(text.slice(0, MOST_CODED));
   }
 
-  #encode(): GramSet {
-    const bytes = Buffer.from(this.#text);
+  #encode(text: string): GramSet {
+    const bytes = Buffer.from(text);
     const forms = [
       ...[0, 1, 2].map((from) => bytes.subarray(from).toString('base64')),
       bytes.toString('hex'),
-      encodeURIComponent(this.#text.toWellFormed()),
+      encodeURIComponent(text.toWellFormed()),
     ].map(lettersOfAscii);
     const grams = new GramSet(
       forms.reduce((sum, form) => sum + form.length, 0),

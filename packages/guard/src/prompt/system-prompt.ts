@@ -30,7 +30,7 @@ export class SystemPromptDetector implements Detector {
   /** Prints by the SHA-256 of what they are of: most exchanges have the system prompt of the one before. */
   readonly #prints = new Map<string, Print | null>();
   #kept = 0;
-  readonly #known = new WeakMap<Exchange, readonly Print[]>();
+  readonly #known = new WeakMap<Exchange, readonly Secret[]>();
 
   constructor(action: Action) {
     this.#action = action;
@@ -42,7 +42,7 @@ export class SystemPromptDetector implements Detector {
     return scanner;
   }
 
-  #printsOf(exchange: Exchange): readonly Print[] {
+  #printsOf(exchange: Exchange): readonly Secret[] {
     let prints = this.#known.get(exchange);
     if (prints === undefined) {
       prints = this.#makePrints(exchange);
@@ -51,13 +51,14 @@ export class SystemPromptDetector implements Detector {
     return prints;
   }
 
-  #makePrints({ given, prompt, canary }: Exchange): Print[] {
-    const prints: Print[] = [];
-    if (canary !== null) prints.push(Print.ofCanary(canary));
+  #makePrints({ given, prompt, canary }: Exchange): Secret[] {
+    const prints: Secret[] = [];
+    if (canary !== null) prints.push({ print: Print.ofCanary(canary), text: canary });
     const spoken = given.filter(({ provenance }) => provenance === 'system').map(({ text }) => text);
     for (const text of [prompt, spoken.length === 0 ? null : spoken.join('\n')]) {
-      const print = text === null ? null : this.#printOf(text);
-      if (print !== null) prints.push(print);
+      if (text === null) continue;
+      const print = this.#printOf(text);
+      if (print !== null) prints.push({ print, text });
     }
     return prints;
   }
@@ -77,9 +78,14 @@ export class SystemPromptDetector implements Detector {
   }
 }
 
-/** One print beside the text: how long what was read last repeats it, as it is and in another form. */
-interface Follower {
+/** What must not be told, beside its print; the print may outlive the exchange, the text does not. */
+interface Secret {
   readonly print: Print;
+  readonly text: string;
+}
+
+/** One print beside the text: how long what was read last repeats it, as it is and in another form. */
+interface Follower extends Secret {
   hash: number;
   /** N-grams in a row that matched, and where the first of them was complete. */
   plain: number;
@@ -110,7 +116,7 @@ const ends = new Float64Array(RING + MAX_PIECE);
 class SystemPromptScanner implements Scanner {
   readonly #tape: Tape;
   readonly #action: Action;
-  readonly #printsOf: (exchange: Exchange) => readonly Print[];
+  readonly #printsOf: (exchange: Exchange) => readonly Secret[];
   #exchange: Exchange | null = null;
   /** Letters of what the user said; made when first asked for. */
   #said: string | null = null;
@@ -121,7 +127,7 @@ class SystemPromptScanner implements Scanner {
   #marked: { readonly followers: readonly Follower[]; readonly progress: Progress } | null = null;
   readonly #markedLast = new Uint16Array(RING);
 
-  constructor(tape: Tape, action: Action, printsOf: (exchange: Exchange) => readonly Print[]) {
+  constructor(tape: Tape, action: Action, printsOf: (exchange: Exchange) => readonly Secret[]) {
     this.#tape = tape;
     this.#action = action;
     this.#printsOf = printsOf;
@@ -131,9 +137,10 @@ class SystemPromptScanner implements Scanner {
     this.#exchange = exchange ?? null;
     this.#said = null;
     const prints = exchange === undefined ? [] : this.#printsOf(exchange);
-    this.#followers = prints.map((print) => ({ print, hash: 0, plain: 0, plainStart: 0, coded: 0, codedStart: 0, leaked: false }));
+    this.#followers = prints.map((secret) => ({ ...secret, hash: 0, plain: 0, plainStart: 0, coded: 0, codedStart: 0, leaked: false }));
     this.#progress = { ...START };
     this.#last.fill(0);
+    this.#marked = null;
   }
 
   get pending(): number {
@@ -206,7 +213,7 @@ class SystemPromptScanner implements Scanner {
     const { print } = follower;
     const { filter, power } = print;
     const { gram } = print.measure;
-    if (encodedFrom < count) print.encode();
+    if (encodedFrom < count) print.encode(follower.text);
     const first = gram - 1 - this.#progress.letters + RING;
     let { hash } = follower;
     for (let index = RING; index < count; index++) {

@@ -1,3 +1,4 @@
+import { trailingFrom } from '../detect/trailing.ts';
 import { entropy, isStandIn } from './entropy.ts';
 
 /**
@@ -75,7 +76,7 @@ export const ASSIGNMENTS: readonly AssignmentRule[] = [
     ignoreCase: true,
     locate: (match, before) => {
       const start = /^pass[a-z]*["']?[ \t]*(?::|=|is)[ \t]+["']?/i.exec(match)?.[0].length ?? match.length;
-      const value = match.slice(start).replace(/[.!?]+$/, '');
+      const value = match.slice(start, Math.max(start, trailingFrom(match, '.!?')));
       const kinds = [/[a-z]/, /[A-Z]/, /\d/, /[^A-Za-z0-9]/].filter((kind) => kind.test(value)).length;
       if (value.length < 8 || value.length > 64 || kinds < 3 || !/\d/.test(value) || isStandIn(value) || NOT_SECRET_VALUE.test(value))
         return null;
@@ -176,7 +177,7 @@ export const ASSIGNMENTS: readonly AssignmentRule[] = [
 
 /** Offset of the value at the end of an assignment. */
 function valueStart(match: string): number {
-  const start = match.search(/[A-Za-z0-9_.=+/~|-]*$/);
+  const start = trailingFrom(match, 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.=+/~|-');
   return start + (/^[=|]*/.exec(match.slice(start))?.[0].length ?? 0);
 }
 

@@ -1,3 +1,4 @@
+import { trailingFrom } from '../detect/trailing.ts';
 import { reversed, sameLength, type View, ViewBuilder } from './view.ts';
 import { isKnownWord, unscramble } from './words.ts';
 
@@ -61,7 +62,7 @@ export function leet(text: string): View | null {
   const plainText = text.replace(/[\p{L}0-9@$!|+(€]+/gu, (word) => {
     if (!/[0-9@$!|+(€]/.test(word) || /^[0-9]{3,}$/.test(word)) return word;
     // A sign at the end is punctuation more often than a letter.
-    const end = /[!(|+]+$/.exec(word)?.index ?? word.length;
+    const end = trailingFrom(word, '!(|+');
     const plain = word.slice(0, end).replace(/[0-9@$!|+(€]/g, (sign) => LEET[sign] ?? sign);
     // 1 is an i or an l: whichever makes a word.
     const other = word.slice(0, end).replace(/[0-9@$!|+(€]/g, (sign) => (sign === '1' || sign === '|' ? 'l' : (LEET[sign] ?? sign)));

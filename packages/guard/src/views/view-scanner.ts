@@ -90,6 +90,7 @@ class ViewScanner implements Scanner {
 
   reset(context: TextContext): void {
     this.#context = context;
+    this.#readers?.tape.reset();
     this.#gate.reset();
     this.#filled = 0;
     this.#start = 0;

@@ -99,12 +99,7 @@ export class ScanWindow implements TextWindow {
     }
     for (const scanner of this.#scanners) scanner.end(this.#hits);
     const block = this.#mayBlock ? firstBlock(this.#hits) : null;
-    if (block === null) {
-      const step = this.#release(this.#length);
-      // A window waits for its next text; the values of an exchange must not wait with it.
-      this.#naming.begin(null);
-      return step;
-    }
+    if (block === null) return this.#release(this.#length);
     const certain = this.#hits.filter((hit) => hit.at <= block.at).sort(byPlace);
     return { released: 0, edits: NOTHING, findings: toFindings(certain), effect: 'block' };
   }
