@@ -79,6 +79,12 @@ describe('serve --workers 2', () => {
       .split(/\s+/)
       .map(Number);
 
+  const metrics = async (): Promise<string[]> => (await (await fetch(`${serving.controlUrl}/metrics`)).text()).split('\n');
+  const refusals = async (): Promise<number> =>
+    (await metrics())
+      .filter((line) => line.startsWith('sallyport_limit_refusals_total{'))
+      .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+
   it('holds a key to its limit in all of them together', async () => {
     const statuses: number[] = [];
     // Three at a time: what runs at once has a limit too.
@@ -100,6 +106,8 @@ describe('serve --workers 2', () => {
   it('replaces each of them without cutting a stream or refusing a request', async () => {
     const before = workers();
     assert.equal(before.length, 2);
+    const refused = await refusals();
+    assert.ok(refused >= 14, String(refused));
     const streams = Array.from({ length: 4 }, async () => await (await ask(serving.key, { stream: true })).text());
     await until(async () => engine.requests.filter(({ leftAt }) => leftAt === null).length >= 4, 2_000);
     serving.process().signal('SIGUSR2');
@@ -111,6 +119,8 @@ describe('serve --workers 2', () => {
     }, 90_000);
     assert.notEqual(replaced, null, 'the old ones ended');
     assert.deepEqual([...statuses], [200]);
+    // What has ended is still counted: a counter that falls looks to Prometheus as if all of it happened again.
+    assert.equal(await refusals(), refused);
     for (const text of await Promise.all(streams)) {
       assert.match(text, /\[DONE\]/);
       assert.equal(text.match(/word /g)?.length, STREAM_TIME / 200);
@@ -142,8 +152,7 @@ describe('serve --workers 2', () => {
     const other = (await newKey()).secret;
     for (let i = 0; i < 6; i += 1) assert.equal(await status(other), 200);
     const sample = async (name: string): Promise<number> => {
-      const metrics = await (await fetch(`${serving.controlUrl}/metrics`)).text();
-      const line = metrics.split('\n').find((one) => one.startsWith(`${name} `));
+      const line = (await metrics()).find((one) => one.startsWith(`${name} `));
       return Number(line?.split(' ').at(-1));
     };
     const answered = await sample('sallyport_requests_total{endpoint="openai.chat",model="chat",outcome="answered",status="200"}');

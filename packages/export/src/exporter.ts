@@ -63,7 +63,9 @@ export class Exporter {
     const { name, kind } = this.#options.settings;
     const { delivered = 0, dead = 0, deliveredAt = null } = this.#state ?? {};
     const failure = this.#trouble ?? this.#state?.failure ?? null;
-    const lagMilliseconds = this.#oldest === null ? 0 : Math.max(0, this.#options.clock.now() - this.#oldest);
+    // Without a cursor nobody knows what waits: since then, at least.
+    const since = this.#oldest ?? this.#trouble?.since ?? null;
+    const lagMilliseconds = since === null ? 0 : Math.max(0, this.#options.clock.now() - since);
     return { name, kind, lag: this.#lag, lagMilliseconds, delivered, dead, failure, deliveredAt };
   }
 

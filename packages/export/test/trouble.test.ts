@@ -331,6 +331,7 @@ describe('the ledger as the spool', () => {
     const damaged = bench.exporters({ ...settings, name: 'fresh' });
     damaged.start();
     await until(() => damaged.status()[0]?.failure?.reason.includes('is not a cursor') === true, 'the damage is told');
+    await until(() => (damaged.status()[0]?.lagMilliseconds ?? 0) > 0, 'an alert on what waits goes off');
     await damaged[Symbol.asyncDispose]();
     assert.equal(received.length, 2, 'nothing is sent again without a cursor');
   });

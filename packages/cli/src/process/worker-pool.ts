@@ -1,6 +1,6 @@
 import cluster, { type Worker } from 'node:cluster';
 import { CounterDesk, MemoryStore } from '@sallyport/access';
-import type { Config, Family } from '@sallyport/control';
+import { type Config, type Family, mergeFamilies } from '@sallyport/control';
 import type { Clock, Logger } from '@sallyport/core';
 import { type FromWorker, type ToWorker, WORKER_VARIABLE } from './worker-messages.ts';
 
@@ -21,6 +21,8 @@ interface Member {
   leaving: boolean;
   /** Started beside the one it is to replace, and not ready yet: without it nothing is missing. */
   spare: boolean;
+  /** The metrics it last told. */
+  told: readonly Family[];
 }
 
 export interface WorkerPoolOptions {
@@ -41,6 +43,8 @@ export class WorkerPool implements AsyncDisposable {
   readonly #members = new Set<Member>();
   readonly #asked = new Map<number, (families: readonly Family[]) => void>();
   #lastAsked = 0;
+  /** What workers that ended had counted when they last told: a counter never falls. */
+  #past: readonly Family[] = [];
   #stopping = false;
   #restarting: Promise<void> = Promise.resolve();
   #address: { readonly host: string; readonly port: number } = { host: '', port: 0 };
@@ -78,8 +82,17 @@ export class WorkerPool implements AsyncDisposable {
     await this.#askAll('reload');
   }
 
-  metrics(): Promise<readonly (readonly Family[])[]> {
-    return this.#askAll('metrics');
+  /** Of each worker, and together those of workers that ended. One that does not answer counts as it last did. */
+  async metrics(): Promise<readonly (readonly Family[])[]> {
+    const members = [...this.#members];
+    await Promise.all(
+      members.map(async (member) => {
+        const families = await this.#ask(member, 'metrics');
+        if (families.length > 0) member.told = families;
+      }),
+    );
+    // Read at once, after all have answered: one that ended meanwhile is in the past already.
+    return [this.#past, ...members.filter((member) => this.#members.has(member)).map(({ told }) => told)];
   }
 
   /** Puts a fresh worker in the place of each, one after the other; what an old one runs it may finish. */
@@ -122,7 +135,7 @@ export class WorkerPool implements AsyncDisposable {
     const worker = cluster.fork({ [WORKER_VARIABLE]: String(index) });
     const ready = Promise.withResolvers<{ host: string; port: number }>();
     const ended = Promise.withResolvers<void>();
-    const member: Member = { worker, index, ready: ready.promise, ended: ended.promise, leaving: false, spare };
+    const member: Member = { worker, index, ready: ready.promise, ended: ended.promise, leaving: false, spare, told: [] };
     // Who waits for it hears; a replacement nobody waits for is logged by its end.
     ready.promise.catch(() => undefined);
     this.#members.add(member);
@@ -143,6 +156,7 @@ export class WorkerPool implements AsyncDisposable {
       clearTimeout(timer);
       this.#desk.gone(worker.id);
       this.#members.delete(member);
+      this.#past = mergeFamilies([this.#past, member.told.filter(({ type }) => type !== 'gauge')]);
       ready.reject(new Error(`a worker ended before it was ready (${signal ?? code})`));
       ended.resolve();
       if (member.leaving || member.spare || this.#stopping) return;
@@ -163,8 +177,8 @@ export class WorkerPool implements AsyncDisposable {
     if (worker.isConnected()) worker.send(message, () => undefined);
   }
 
-  async #askAll(kind: 'refresh' | 'metrics' | 'reload'): Promise<(readonly Family[])[]> {
-    return await Promise.all([...this.#members].map((member) => this.#ask(member, kind)));
+  async #askAll(kind: 'refresh' | 'reload'): Promise<void> {
+    await Promise.all([...this.#members].map((member) => this.#ask(member, kind)));
   }
 
   async #ask(member: Member, kind: 'refresh' | 'metrics' | 'reload'): Promise<readonly Family[]> {
