@@ -57,6 +57,20 @@ describe('decoded views', () => {
     });
   }
 
+  test('harmless disguises without end do not get another one past behind them', () => {
+    const noise = `gur lbh naq b-o-a-t s-e-a-s %62%6f%61t %73%65%61 h4rb0ur w1nd s4il0r r d a b e f ${'the boats lie in the harbour, and a wind blows from the sea. '.repeat(6)}`;
+    assert.notEqual(guard.inspect(noise, INPUT).effect, 'block');
+    const text = noise.repeat(30) + rot13(PAYLOAD) + noise;
+    const verdict = guard.inspect(text, INPUT);
+    assert.equal(verdict.effect, 'block');
+    assert.ok(verdict.findings.some(({ category }) => category === 'unread-disguise'));
+    const random = seeded(5);
+    const blocked = readPieces(guard, INPUT, [...text]);
+    for (let cutting = 0; cutting < 5; cutting++) assert.deepEqual(readPieces(guard, INPUT, cutAtRandom(text, 500, random)), blocked);
+    // An earlier answer of the model is sent back with every turn: it is reported only.
+    assert.equal(guard.inspect(text, { ...INPUT, provenance: 'assistant' }).effect, 'flag');
+  });
+
   test('an encoded run is reported as it stands', () => {
     const text = `${BEFORE}${base64(PAYLOAD)} Thank you.`;
     const verdict = guard.inspect(text, INPUT);

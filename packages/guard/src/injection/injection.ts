@@ -77,7 +77,9 @@ const NOTHING: Scanner = {
 
 /** What the text says once it is decoded, read by both. */
 export function decodedDetector(action: Action | null, maxHold: number): Detector {
-  return new ViewDetector([ruleDetector(action, maxHold), classifierDetector(action)]);
+  // What cannot be decided is denied, where anything would be.
+  const unread = ({ provenance }: TextContext): Action => (TRUST[provenance] === 'none' ? actionsOf(action).block : 'flag');
+  return new ViewDetector([ruleDetector(action, maxHold), classifierDetector(action)], unread);
 }
 
 /** What reads like one though its words are others. */

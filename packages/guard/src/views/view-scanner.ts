@@ -1,5 +1,5 @@
 import type { Severity } from '@sallyport/core';
-import type { Detector, Hit, Scanner } from '../detect/detector.ts';
+import type { Action, Detector, Hit, Scanner } from '../detect/detector.ts';
 import type { TextContext } from '../guard.ts';
 import { Folder } from '../normalise/folder.ts';
 import { pieceOf } from '../window/piece.ts';
@@ -27,18 +27,22 @@ const VIEWS_AT_FIRST = 64;
  */
 export class ViewDetector implements Detector {
   readonly #detectors: readonly Detector[];
+  readonly #unread: (context: TextContext) => Action;
 
-  constructor(detectors: readonly Detector[]) {
+  /** @param unread what is done about a stretch that looks disguised and is not decoded any more */
+  constructor(detectors: readonly Detector[], unread: (context: TextContext) => Action) {
     this.#detectors = detectors;
+    this.#unread = unread;
   }
 
   open(_tape: Tape, context: TextContext): Scanner {
-    return new ViewScanner(this.#detectors, context);
+    return new ViewScanner(this.#detectors, context, this.#unread(context));
   }
 }
 
 class ViewScanner implements Scanner {
   readonly #detectors: readonly Detector[];
+  readonly #unread: Action;
   #context: TextContext;
   /** Readers of decoded text, made when first needed. */
   #readers: { readonly tape: Tape; readonly scanners: readonly Scanner[] } | null = null;
@@ -51,8 +55,9 @@ class ViewScanner implements Scanner {
   #views = VIEWS_AT_FIRST;
   readonly #marked = { gate: new Gate(), units: new Uint16Array(STRETCH), filled: 0, start: 0, older: 0, views: VIEWS_AT_FIRST };
 
-  constructor(detectors: readonly Detector[], context: TextContext) {
+  constructor(detectors: readonly Detector[], context: TextContext, unread: Action) {
     this.#detectors = detectors;
+    this.#unread = unread;
     this.#context = context;
   }
 
@@ -131,8 +136,8 @@ class ViewScanner implements Scanner {
     for (const [sign, views] of VIEWS) {
       if ((signs & sign) === 0) continue;
       if (this.#views <= 0) {
-        // Said where it is, not passed over in silence.
-        hits.push(notice('unread-disguise', 'medium', this.#start, this.#start + STEP, at));
+        // Who fills a text with harmless disguises must not get another one past behind them.
+        hits.push({ ...notice('unread-disguise', 'medium', this.#start, this.#start + STEP, at), action: this.#unread });
         return;
       }
       for (const view of views(text)) look(view);
