@@ -251,7 +251,7 @@ describe('a translated exchange', () => {
       response.output.flatMap((item) => (item.type === 'function_call' ? [[item.call_id, item.name, item.arguments]] : [item.type])),
       ['reasoning', 'message', ['call_a', 'get_weather', '{"city":"Lima"}'], ['call_b', 'now', '{"zone":"UTC"}']],
     );
-    assert.deepEqual(harness.entries.at(-1)?.usage, { input: 20, output: 9, cached: 0, exact: true });
+    assert.deepEqual(harness.entries.findLast(({ kind }) => kind === 'request')?.usage, { input: 20, output: 9, cached: 0, exact: true });
   });
 
   it('carries Anthropic’s tool calls to OpenAI’s client', async () => {
@@ -278,7 +278,7 @@ describe('a translated exchange', () => {
     assert.deepEqual([call.id, call.function.name, call.function.arguments], ['toolu_1', 'now', '{"zone":"UTC"}']);
     assert.equal(engine.requests.at(-1)?.target, '/v1/messages');
     assert.equal(engine.requests.at(-1)?.headers['anthropic-version'], '2023-06-01');
-    assert.deepEqual(harness.entries.at(-1)?.usage, { input: 5, output: 7, cached: 0, exact: true });
+    assert.deepEqual(harness.entries.findLast(({ kind }) => kind === 'request')?.usage, { input: 5, output: 7, cached: 0, exact: true });
   });
 
   it('keeps the upstream’s name of the model inside and its own headers out', async () => {
