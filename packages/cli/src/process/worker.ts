@@ -40,6 +40,7 @@ async function run(options: ServeOptions): Promise<void> {
   const ended = Promise.withResolvers<number>();
   let current: Config = config;
   let data: Awaited<ReturnType<typeof startDataPlane>> | null = null;
+  const begun = Promise.withResolvers<void>();
   const reload = async (): Promise<void> => {
     try {
       const { config: next } = reloadable(current, (await readConfig(place, discover)).config);
@@ -59,17 +60,21 @@ async function run(options: ServeOptions): Promise<void> {
       const done = (families: Extract<FromWorker, { kind: 'done' }>['families'] = []): void => tell({ kind: 'done', id, families });
       if (message.kind === 'metrics') void telemetry.meter.collect().then(done, () => done());
       else if (message.kind === 'reload') void reload().then(() => done());
+      // One that is still starting may have read the store before the change: it answers once it has looked again.
       else
-        void Promise.resolve(data?.feed.refresh()).then(
-          () => done(),
-          () => done(),
-        );
+        void begun.promise
+          .then(() => data?.feed.refresh())
+          .then(
+            () => done(),
+            () => done(),
+          );
     }
   });
   // Without the process that counts for it a worker could hold nobody to a limit.
   process.on('disconnect', () => ended.resolve(0));
   await using running = await startDataPlane(installation, null, telemetry, relay);
   data = running;
+  begun.resolve();
   tell({ kind: 'ready', host: running.address.host, port: running.address.port });
   await running.gateway.drain(await ended.promise);
 }
