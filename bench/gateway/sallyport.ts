@@ -25,7 +25,6 @@ upstreams:
   - { name: bench, kind: openai, url: "http://127.0.0.1:${upstreamPort}", connections: 8192 }
 models:
   - { name: bench, upstream: bench, target: bench }
-http: { maxConnectionsPerAddress: 10000 }
 storage: { url: "sqlite:${join(directory, 'state.db')}" }
 audit: { directory: ${join(directory, 'ledger')} }
 `,
