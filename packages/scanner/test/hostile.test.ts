@@ -23,7 +23,7 @@ describe('what is made to take long ends, and is not clean', () => {
     ['a template of brackets', template(`{{ ${'('.repeat(200_000)} }}`), ['inconclusive']],
     ['a template of tags', template('{%'.repeat(200_000)), ['inconclusive']],
     ['a format string of dots', template(`{{ '{${'.'.repeat(400_000)}'.format(a) }}`), ['clean']],
-    ['declarations without end', bytes('<?xml version="1.0"?><!DOCTYPE x [', fill('<!ENTITY x "', 2 ** 20)), ['clean']],
+    ['declarations without end', bytes('<?xml version="1.0"?><!DOCTYPE x [', fill('<!ENTITY x "', 2 ** 20)), ['inconclusive']],
     [
       'a notebook of empty lines',
       bytes(JSON.stringify({ nbformat: 4, cells: [{ cell_type: 'code', source: '\n'.repeat(500_000) }] })),

@@ -382,4 +382,65 @@ describe('25 cases to catch', () => {
       'pickle-leftover',
     );
   });
+  it('external entities behind a public name, white space, a long name or a long comment', async () => {
+    const xml = (entity: string): Buffer => bytes(`<?xml version="1.0"?><!DOCTYPE p [${entity}]><PMML>&x;</PMML>`);
+    const file = '"file:///etc/passwd"';
+    for (const entity of [
+      `<!ENTITY x PUBLIC "-//W3C//TEXT" ${file}>`,
+      `<!ENTITY x ${' '.repeat(2000)}SYSTEM\n${' '.repeat(200)}${file}>`,
+      `<!ENTITY ${'x'.repeat(2000)} SYSTEM ${file}>`,
+      `<!-- <!ENTITY y " --><?z <!ENTITY y " ?><!ENTITY x SYSTEM ${file}>`,
+      `<!ATTLIST p a CDATA "<!--"><!ENTITY x SYSTEM ${file}><!ENTITY y "-->">`,
+    ])
+      await expect(xml(entity), 'malicious', 'xml-external');
+    for (const size of [1_048_500, 1_048_510, 2_000_000])
+      await expect(
+        bytes(`<?xml version="1.0"?><!--${' '.repeat(size)}--><!DOCTYPE p [<!ENTITY x SYSTEM ${file}>]><PMML>&x;</PMML>`),
+        'inconclusive',
+        'limit-document',
+      );
+  });
+  it('an entity bomb whose parts stand in reverse, or have names of other letters', async () => {
+    const times = (name: string): string => `&${name};`.repeat(10);
+    for (const entities of [
+      `<!ENTITY c "${times('b')}"><!ENTITY b "${times('a')}"><!ENTITY a "aaaaaaaaaa">`,
+      `<!ENTITY é "aaaaaaaaaa"><!ENTITY ü "${times('é')}"><!ENTITY ö "${times('ü')}">`,
+    ])
+      await expect(bytes(`<?xml version="1.0"?><!DOCTYPE l [${entities}]><PMML>&c;</PMML>`), 'malformed', 'xml-expansion');
+  });
+  it('YAML tags of Python objects in every way they can be written, and behind what begins like JSON', async () => {
+    for (const yaml of [
+      '- !<tag:yaml.org,2002:python/object/apply:os.system> ["id"]\n',
+      '- !!%70ython/object/apply:os.system ["id"]\n',
+      '%TAG !p! tag:yaml.org,20\n---\n!p!02:python/object/apply:os.system ["id"]\n',
+      '%TAG !p! tag:yaml.org,2002:python/\n---\n!p!object/apply:os.system ["id"]\n',
+    ])
+      await expect(bytes(yaml), 'malicious', 'config-target');
+    const long = `{"a": "${'x'.repeat(2 ** 20)}", "b": !!python/object/apply:os.system ["id"]}\n`;
+    await expect(bytes(long), 'malicious', 'config-target');
+  });
+  it('Python behind a literal, a fence in a string, or mebibytes of comments', async () => {
+    const code = 'import os\nos.system("id")\n';
+    for (const before of [
+      '[1]\n',
+      '0\n',
+      "'page'\n",
+      '"""\n```\n"""\n',
+      'x = "\\\n```"\n',
+      '# text\n'.repeat(3000),
+      `x = 1\nimport re\n${'# text\n'.repeat(700_000)}`,
+      '# text\n'.repeat(700_000),
+      `[1]\n${'# text\n'.repeat(160_000)}`,
+    ])
+      await expect(bytes(before, code), 'suspicious', 'python-dangerous');
+    for (const whole of ['0; import os; os.system("id")\n', 'if 1:\r\n  import os\r\n  os.system("id")\r\n', `\r\n\r\n${code}`])
+      await expect(bytes(whole), 'suspicious', 'python-dangerous');
+    await expect(bytes(Buffer.from(`\ufeff${code}`)), 'suspicious', 'python-dangerous');
+    // A page that shows code is a page.
+    const page = await scanBytes(bytes('[page]\n\n```python\n', code, '```\n'));
+    assert.equal(page.verdict, 'clean');
+  });
+  it('a text pickle of an unknown call with words behind its end', async () => {
+    await expect(bytes('cacme.models\nrun\n(tR.words of a text\n'), 'suspicious', 'pickle-unknown-call');
+  });
 });

@@ -29,6 +29,13 @@ const KEYS: readonly string[] = [
   'nbformat',
   'model_config',
 ];
+/** Bytes that JSON has outside strings, and those that it has between documents of a file of lines. */
+const OUTSIDE: readonly boolean[] = Array.from(
+  { length: 256 },
+  (_, byte) => /[\s{}[\],:\w.+-]/.test(String.fromCharCode(byte)) && byte < 128,
+);
+const BETWEEN: readonly boolean[] = Array.from({ length: 256 }, (_, byte) => [9, 10, 13, 32, 0x5b, 0x5d, 0x7b, 0x7d].includes(byte));
+const MARK_LENGTH = 3;
 const ESCAPED_LETTER = /\\u00(?:5[fF]|[46][0-9a-fA-F]|[57][0-9aA])/;
 /** Keys that loaders act on; which of two a parser takes matters for these. */
 const SENSITIVE: ReadonlySet<string> = new Set([
@@ -73,8 +80,8 @@ export async function scanJson(piece: Piece): Promise<void> {
 }
 
 /**
- * Whether there is anything to judge: one of the keys that matter, letters written as escapes, which could spell one, or nesting beyond
- * what is allowed. A vocabulary or a table of weights of a hundred mebibytes has none of it, and no tree of it is built.
+ * Whether there is anything to judge: one of the keys that matter, letters written as escapes, which could spell one, nesting beyond
+ * what is allowed, or a byte that JSON does not have there (YAML and Python begin like JSON too). A vocabulary or a table of weights of a hundred mebibytes has none of it, and no tree of it is built.
  */
 function mentions({ run, source }: Piece): boolean {
   let depth = 0;
@@ -86,7 +93,8 @@ function mentions({ run, source }: Piece): boolean {
     const text = window.toString('latin1');
     if (KEYS.some((key) => text.includes(key)) || ESCAPED_LETTER.test(text)) return true;
     for (let at = 0; at < Math.min(WINDOW, window.length); at += 1) {
-      const byte = window[at];
+      const byte = window[at] ?? 0;
+      if (!inText && byte !== QUOTE && base + at >= MARK_LENGTH && !(depth > 0 ? OUTSIDE : BETWEEN)[byte]) return true;
       if (escaped) escaped = false;
       else if (byte === BACKSLASH) escaped = inText;
       else if (byte === QUOTE) inText = !inText;

@@ -14,14 +14,27 @@ const DANGEROUS: readonly (readonly [string, RegExp])[] = [
 ];
 const TORCHSCRIPT = /\b(?:torch|aten)(?:\.|::)(?:from_file|save)\b/;
 const STATEMENT =
-  /^(?:from\s+[\w.]+\s+import\s|import\s+[A-Za-z_][\w.]*\s*(?:$|,|as\s|#|;)|def\s+\w+\s*\(.*|class\s+\w+\s*[(:]|async\s+def\s)/m;
-/** What stands first in a module, once comments are past: an import, a definition, a docstring, an assignment. */
+  /(?:^|[;:])[ \t\f]*(?:from\s+[\w.]+\s+import\s|import\s+[A-Za-z_][\w.]*\s*(?:$|,|as\s|#|;)|def\s+\w+\s*\(.*|class\s+\w+\s*[(:]|async\s+def\s)/m;
+/** What stands first in a module, once comments are past: an import, a definition, a docstring, an assignment, a literal. */
 const FIRST =
-  /^(?:[ \t]*(?:#[^\n]*)?\n)*[ \t]*(?:from\s|import\s|def\s|class\s|async\s|@\w|[rub]?"""|'''|if\s|try:|[A-Za-z_][\w.]*\s*(?:=|\())/;
+  /^[ \t\f]*(?:from\s|import\s|def\s|class\s|async\s|@\w|[rub]{0,2}["']|if\s|try:|[A-Za-z_][\w.]*\s*(?:=|\()|[([{\d]|(?:pass|assert|del|with|for|while|not|raise)\b)/;
+/** The last of a window may be cut. */
+const DOCSTRING = /("""|''')[\s\S]*?(?:\1|$)/g;
+/** A fence of a page; what a backslash joins to the line before is inside a string. */
+const FENCE = /^(?<!\\\r?\n)```/m;
+const COMMENT = /[ \t\r\f]*(?:#[^\n]*)?(?:\n|$)/y;
 
-/** True for Python source: it begins as a module does and has a statement of one. A page about code begins otherwise or has fences. */
-export function isPython(text: string): boolean {
-  return STATEMENT.test(text) && FIRST.test(text.slice(0, 16_384)) && !/^```/m.test(text);
+/** Whether a text begins as a module does: a page about code begins otherwise or has fences. Null where it holds comments alone so far. */
+export function beginsPython(text: string): boolean | null {
+  let end = 0;
+  for (COMMENT.lastIndex = 0; end < text.length && COMMENT.test(text); end = COMMENT.lastIndex);
+  if (end >= text.length) return null;
+  return FIRST.test(text.slice(end)) && !FENCE.test(text.replace(DOCSTRING, ''));
+}
+
+/** Whether there is a statement that modules have and other texts do not. */
+export function hasStatement(text: string): boolean {
+  return STATEMENT.test(text);
 }
 
 /** Code that a loader imports when told to trust it. Only what does harm by itself is reported; the file is read, never compiled. */

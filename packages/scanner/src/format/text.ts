@@ -2,13 +2,18 @@ import type { Piece } from '../piece.ts';
 import { quote } from '../report.ts';
 import { inspectTemplate } from '../template/inspect.ts';
 import { checkTarget } from './imports.ts';
-import { inspectPython, isPython } from './python.ts';
+import { beginsPython, hasStatement, inspectPython } from './python.ts';
 
 const SAMPLE = 65_536;
 const WINDOW = 4 * 2 ** 20;
 const OVERLAP = 1024;
 const TARGET = /^[ \t-]*["']?_target_["']?[ \t]*:[ \t]*["']?([\w.]+)["']?[ \t]*(?:#.*)?$/gm;
-const PYTHON_TAG = /!!python\/(?:object|name|module)[\w/]*:\s*([\w.]*)/g;
+/** A tag of YAML: by the handle `!!`, or whole in brackets; either may write its letters as `%41` (YAML 1.1, 3.3.2 and 8.2). */
+const TAG = /!(?:!((?:[\w./:-]|%[0-9a-f]{2})+)|<([^<>\s]{1,256})>)/gi;
+const PYTHON_TAG = /^(?:tag:yaml\.org,2002:)?python\/(?:object|name|module)[\w/]*:([\w.]*)/;
+/** Another handle for the tags of YAML itself. */
+const TAG_HANDLE = /^%TAG[ \t]+(\S{1,64})[ \t]+(\S{1,256})/gm;
+const YAML_TAGS = 'tag:yaml.org,2002:';
 const FLOW_TARGET = /[{,]\s*["']?_target_["']?\s*:\s*["']?([\w.]+)/g;
 /** A text that is a template, not one that speaks of templates or writes BibTeX. */
 const TEMPLATE = /^\s*(?:\{[%#{]|<[^>]{0,40}>\s*\{[%{])/;
@@ -34,21 +39,40 @@ export function isText(piece: Piece): boolean {
 /** Plain text: YAML that instantiates, Python, a template, a script. Words in prose are words. */
 export function scanText(piece: Piece): void {
   const { source } = piece;
+  let begins: boolean | null = null;
+  let python = false;
   for (let base = 0; base < source.size; base += WINDOW) {
     piece.run.checkTime();
-    inspectText(piece, source.read(base, WINDOW + OVERLAP).toString('utf8'), base);
+    const whole = source.read(base, WINDOW + OVERLAP).toString('utf8');
+    const text = base === 0 ? whole.replace(/^\ufeff/, '') : whole;
+    // Code may begin behind any length of comments, the last of which a window cuts, and what it does may stand at its end.
+    begins ??= beginsPython(base === 0 ? text : text.slice(text.indexOf('\n') + 1));
+    python ||= begins === true && hasStatement(text);
+    if (python) inspectPython(piece, text);
+    inspectText(piece, text, base, python);
   }
 }
 
-/** A text of ordinary length, or a window of a table of words; only what begins the file is code, a script or a template. */
-function inspectText(piece: Piece, text: string, base: number): void {
+/** A text of ordinary length, or a window of a table of words; only what begins the file is a script or a template. */
+function inspectText(piece: Piece, text: string, base: number, python: boolean): void {
   for (const pattern of [TARGET, FLOW_TARGET])
     for (const match of text.matchAll(pattern)) checkTarget(piece, match[1] ?? '', base + match.index);
-  for (const match of text.matchAll(PYTHON_TAG))
-    piece.report('config-target', `YAML builds the Python object ${quote(match[1] ?? '')}`, base + match.index);
+  for (const match of text.matchAll(TAG)) {
+    const object = PYTHON_TAG.exec(unescaped(match[1] ?? match[2] ?? ''));
+    if (object !== null) piece.report('config-target', `YAML builds the Python object ${quote(object[1] ?? '')}`, base + match.index);
+  }
+  for (const match of text.matchAll(TAG_HANDLE)) {
+    const prefix = unescaped(match[2] ?? '');
+    if (match[1] === '!!' && prefix === YAML_TAGS) continue;
+    if (`${YAML_TAGS}python/`.startsWith(prefix) || prefix.startsWith(`${YAML_TAGS}python/`))
+      piece.report('config-target', 'YAML gives the tags of Python objects another name', base + match.index);
+  }
   if (base > 0) return;
   if (SCRIPT.test(text)) piece.report('executable-script', `a script for ${quote(SCRIPT.exec(text)?.[1] ?? '')}`);
-  if (isPython(text)) inspectPython(piece, text);
-  else if (BLOCK.test(text) && (TEMPLATE.test(text) || !PROSE.test(text)))
+  if (!python && BLOCK.test(text) && (TEMPLATE.test(text) || !PROSE.test(text)))
     inspectTemplate(piece, text, 'the template', 0, TEMPLATE.test(text) && CHAT.test(text));
+}
+
+function unescaped(tag: string): string {
+  return tag.replace(/%([0-9a-f]{2})/gi, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)));
 }

@@ -2,19 +2,23 @@ import type { Piece } from '../piece.ts';
 import { quote } from '../report.ts';
 
 const DOCTYPE = /<!DOCTYPE\s/i;
-/** On one declaration, cut at its end: nothing here can run over what follows. */
-const EXTERNAL = /^<!(?:ENTITY|DOCTYPE)\s[^"'[]{0,512}?\b(?:SYSTEM|PUBLIC)\s{1,64}(["'])(.*?)\1/is;
-const ENTITY = /^<!ENTITY\s{1,64}(%\s{1,64})?([\w.:-]{1,256})\s{1,64}(["'])(.*)\3\s{0,64}$/is;
-const REFERENCE = /[&%]([\w.:-]+);/g;
+const WORD = 10;
+const DECLARATION = /<!(?:DOCTYPE|ENTITY)\s/i;
+/** On one declaration, cut at its end and with its white space as single spaces. The address is the last literal; PUBLIC has a name before it. */
+const EXTERNAL = /^<!(?:ENTITY|DOCTYPE) (?:% )?[^\s"'[]+ (?:SYSTEM|PUBLIC ?(?:"[^"]*"|'[^']*')) ?(?:"([^"]*)"|'([^']*)')/i;
+const ENTITY = /^<!ENTITY (?:% )?([^\s"'[]+) (["'])(.*)\2 ?$/is;
+const REFERENCE = /[&%]([^\s&%;"'<>]+);/g;
 const WINDOW = 2 ** 20;
 const OVERLAP = 2048;
 const EXTENSION = /\bversion\s?=\s?["']extension["']/;
 const LIBRARY = /\blibrary\s{0,16}=\s{0,16}["']([^"']{0,1024})["']/gi;
 const PLAIN: ReadonlySet<string> = new Set(['amp', 'lt', 'gt', 'quot', 'apos']);
-/** Document types that real files declare without harm. */
-const HARMLESS = /^(?:-\/\/|https?:\/\/www\.w3\.org\/|http:\/\/www\.dmg\.org\/)/;
+/** Addresses of document types that real files declare without harm. */
+const HARMLESS = /^https?:\/\/(?:www\.w3\.org|www\.dmg\.org|www\.apple\.com\/DTDs)\//;
 const DECLARATIONS = 2 ** 20;
 const BOMB = 50;
+/** Entities refer to earlier and to later ones; each pass follows one step more, and a bomb has grown past any bound long before. */
+const PASSES = 20;
 
 /**
  * PMML, OpenVINO and other XML: entities that leave the document or blow it up, libraries to be loaded. No entity is expanded. Declarations
@@ -25,8 +29,10 @@ export function scanXml(piece: Piece): void {
   const encoding = encodingOf(source.read(0, 2));
   const head = decode(source.read(0, 2 * DECLARATIONS), encoding).slice(0, DECLARATIONS);
   if (DOCTYPE.test(head)) {
-    for (const { text: declaration, start } of declarations(head)) {
-      const where = EXTERNAL.exec(declaration)?.[2];
+    for (const { text: declaration, start, end } of declarations(head)) {
+      if (end === DECLARATIONS) piece.report('limit-document', 'a declaration reaches behind the first MiB', start);
+      const address = EXTERNAL.exec(declaration);
+      const where = address?.[1] ?? address?.[2];
       if (where !== undefined && !HARMLESS.test(where)) piece.report('xml-external', `an entity of ${quote(where)}`, start);
     }
     checkExpansion(piece, head);
@@ -35,6 +41,9 @@ export function scanXml(piece: Piece): void {
   for (let base = 0; base < source.size; base += WINDOW) {
     piece.run.checkTime();
     const text = decode(source.read(base, WINDOW + OVERLAP), encoding);
+    // From shortly before, so that none is cut in its first word.
+    if (base + WINDOW >= DECLARATIONS && DECLARATION.test(text.slice(Math.max(0, DECLARATIONS - base - WORD))))
+      piece.report('limit-document', 'declarations behind the first MiB', base);
     for (const match of text.matchAll(LIBRARY))
       if (/[\\/]|\.(so|dll|dylib)\b/i.test(match[1] ?? ''))
         piece.report('xml-library', `names the library ${quote(match[1] ?? '')}`, base + match.index);
@@ -56,41 +65,56 @@ function decode(bytes: Buffer, encoding: Encoding): string {
     .toString('utf16le');
 }
 
-/** The size each entity would expand to, from what it refers to; cycles and growth are bombs. */
+/** The size each entity would expand to, from what it refers to, before or after it; cycles and growth are bombs. */
 function checkExpansion(piece: Piece, text: string): void {
-  const sizes = new Map<string, number>();
+  const entities: { readonly name: string; readonly length: number; readonly references: readonly string[]; readonly start: number }[] = [];
   for (const { text: declaration, start } of declarations(text)) {
-    const match = ENTITY.exec(declaration);
-    if (match === null) continue;
-    const value = match[4] ?? '';
-    let size = value.length;
-    let nested = false;
-    for (const reference of value.matchAll(REFERENCE)) {
-      const name = reference[1] ?? '';
-      if (PLAIN.has(name)) continue;
-      nested = true;
-      size += sizes.get(name) ?? (name === match[2] ? Number.POSITIVE_INFINITY : 0);
-    }
-    sizes.set(match[2] ?? '', size);
-    if (nested && size > BOMB * Math.max(1, value.length / 10)) {
-      piece.report('xml-expansion', `the entity ${quote(match[2] ?? '')} expands to ${size} characters`, start);
-      return;
+    const [, name, , value] = ENTITY.exec(declaration) ?? [];
+    if (name === undefined || value === undefined) continue;
+    const references = [...value.matchAll(REFERENCE)].map((match) => match[1] ?? '').filter((other) => !PLAIN.has(other));
+    entities.push({ name, length: value.length, references, start });
+  }
+  const sizes = new Map(entities.map(({ name, length }) => [name, length]));
+  for (let pass = 0, grown = true; grown && pass < PASSES; pass += 1) {
+    grown = false;
+    piece.run.checkTime();
+    for (const { name, length, references, start } of entities) {
+      if (references.length === 0) continue;
+      let size = length;
+      for (const other of references) size += other === name ? Number.POSITIVE_INFINITY : (sizes.get(other) ?? 0);
+      if (size > BOMB * Math.max(1, length / 10)) {
+        piece.report('xml-expansion', `the entity ${quote(name)} expands to ${size} characters`, start);
+        return;
+      }
+      grown ||= size !== sizes.get(name);
+      sizes.set(name, size);
     }
   }
 }
 
-/** Each `<!ENTITY …` and `<!DOCTYPE …`, up to the bracket that ends or opens it outside quotes; read once from front to back. */
-function* declarations(text: string): Generator<{ readonly text: string; readonly start: number }> {
-  const begin = /<!(?:ENTITY|DOCTYPE)\s/gi;
+/**
+ * Each `<!ENTITY …` and `<!DOCTYPE …`, up to the bracket that ends or opens it outside quotes, white space made single; read once from front
+ * to back. Comments, instructions and other declarations are passed over whole: quotes in them are none of these.
+ */
+function* declarations(text: string): Generator<{ readonly text: string; readonly start: number; readonly end: number }> {
+  const begin = /<!--|<\?|<!(?:ENTITY|DOCTYPE|ELEMENT|ATTLIST|NOTATION)\s/gi;
   for (let match = begin.exec(text); match !== null; match = begin.exec(text)) {
     let at = begin.lastIndex;
+    const close = match[0] === '<!--' ? '-->' : match[0] === '<?' ? '?>' : '';
+    if (close !== '') {
+      const end = text.indexOf(close, at);
+      if (end < 0) return;
+      begin.lastIndex = end + close.length;
+      continue;
+    }
     for (let quoted = ''; at < text.length; at += 1) {
       const character = text[at] ?? '';
       if (quoted !== '') quoted = character === quoted ? '' : quoted;
       else if (character === '"' || character === "'") quoted = character;
       else if (character === '>' || character === '[') break;
     }
-    yield { text: text.slice(match.index, at), start: match.index };
+    if (/^<!(?:ENTITY|DOCTYPE)/i.test(match[0]))
+      yield { text: text.slice(match.index, at).replace(/\s+/g, ' '), start: match.index, end: at };
     begin.lastIndex = at;
   }
 }

@@ -62,6 +62,7 @@ export function isPickle(piece: Piece, start: number): boolean {
   if (head.length < 2) return false;
   let harm = false;
   let misnamed = false;
+  let calls = false;
   const { stopped, end, instructions } = walk(
     piece,
     source,
@@ -69,6 +70,7 @@ export function isPickle(piece: Piece, start: number): boolean {
     { torch: true, depth: 5 },
     (rule, message) => {
       harm ||= rule.startsWith('pickle-dangerous') || rule === 'pickle-computed-name' || rule === 'pickle-dunder-attribute';
+      calls ||= rule === 'pickle-unknown-call';
       misnamed ||= rule.endsWith('-import') || rule === 'pickle-dotted-name' ? !IMPORT.test(message) : false;
     },
     [],
@@ -76,6 +78,7 @@ export function isPickle(piece: Piece, start: number): boolean {
   if (harm) return true;
   if (!stopped || instructions <= 1) return false;
   if (head[0] === 0x80) return true;
+  if (calls && !misnamed) return true;
   // Letters of a text can come to a few instructions and a STOP; it goes on as text then, or imports what is no name.
   const rest = source.read(end, 64);
   return !misnamed && (instructions > CHANCE_WALK || rest.every((byte) => byte <= 0x20 || byte >= 0x80 || byte === MARK));
