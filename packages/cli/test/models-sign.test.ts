@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { generateKeyPairSync } from 'node:crypto';
+import { createHash, generateKeyPairSync } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +10,10 @@ import { MAIN } from './command.ts';
 /** A call of os.system that no test loads, and one of a class nobody knows. */
 const EVIL = Buffer.from('80048c05706f7369788c0673797374656d938c046563686f85522e', 'hex');
 const UNKNOWN = Buffer.from('80048c0461636d658c055468696e6793295229302e', 'hex');
+
+function inAMonth(): string {
+  return new Date(Date.now() + 30 * 86_400_000).toISOString().slice(0, 10);
+}
 
 describe('models sign, verify, bom, and what scan leaves behind', () => {
   let directory = '';
@@ -47,12 +51,25 @@ describe('models sign, verify, bom, and what scan leaves behind', () => {
     assert.deepEqual([code, /exactly one of --public-key/.test(err)], [2, true]);
     assert.equal(run('models', 'verify', 'model', '--trust-root', 'pub.pem').code, 2);
     assert.equal(run('models', 'sign', 'model', '--key', 'pub.pem').code, 2);
+    writeFileSync(join(directory, 'SHA256SUMS'), `${'0'.repeat(64)}  config.json\n`);
+    const both = run('models', 'verify', 'model', '--public-key', 'pub.pem', '--checksums', 'SHA256SUMS');
+    assert.deepEqual([both.code, /exactly one of --public-key/.test(both.err)], [2, true]);
   });
   it('an attested scan vouches for the file it is of, and for no other', () => {
     run('models', 'scan', 'model', '--fail-on', 'never', '--attest', 'scans.jsonl', '--attest-key', 'key.pem', '--no-record');
     const attested = (file: string): number | null =>
       run('models', 'verify', file, '--attestations', 'scans.jsonl', '--public-key', 'pub.pem').code;
     assert.deepEqual([attested('model/config.json'), attested('evil.bin')], [0, 1]);
+  });
+  it('what was accepted for a while is not attested as clean', () => {
+    const sha256 = createHash('sha256').update(UNKNOWN).digest('hex');
+    const accept = (rule: string): object => ({ sha256, rule, reason: 'our own class', expires: inAMonth() });
+    const rules = ['pickle-unknown-import', 'pickle-unknown-call'];
+    writeFileSync(join(directory, 'accepted.json'), JSON.stringify({ suppressions: rules.map(accept) }));
+    const scan = ['models', 'scan', 'unknown.bin', '--suppressions', 'accepted.json', '--no-record'];
+    assert.equal(run(...scan, '--attest', 'accepted.jsonl', '--attest-key', 'key.pem').code, 0);
+    const { code, out } = run('models', 'verify', 'unknown.bin', '--attestations', 'accepted.jsonl', '--public-key', 'pub.pem');
+    assert.deepEqual([code, /the scan found it suspicious/.test(out)], [1, true]);
   });
   it('writes a bill of materials', () => {
     const { code, out } = run('models', 'bom', 'model');

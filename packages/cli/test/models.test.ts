@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -50,6 +50,34 @@ describe('models scan', () => {
     const { code, out } = scan(['-', '--json'], EVIL);
     assert.equal(code, 1);
     assert.equal((JSON.parse(out) as { path: string; verdict: string }).verdict, 'malicious');
+  });
+  it('leaves nothing out: directories that a pattern matches, linked directories, a file called as stdin is', () => {
+    const tree = join(directory, 'tree');
+    mkdirSync(join(tree, 'one', 'deep'), { recursive: true });
+    mkdirSync(join(directory, 'elsewhere'));
+    writeFileSync(join(tree, 'one', 'deep', 'bad.bin'), EVIL);
+    writeFileSync(join(directory, 'elsewhere', 'bad.bin'), EVIL);
+    symlinkSync(join(directory, 'elsewhere'), join(tree, 'one', 'linked'));
+    symlinkSync('.', join(tree, 'one', 'back'));
+    writeFileSync(join(tree, '-'), EVIL);
+    const { status, stdout } = spawnSync(process.execPath, [MAIN, 'models', 'scan', '*', '.', '--json'], {
+      cwd: tree,
+      input: PLAIN,
+      timeout: 20_000,
+    });
+    const found = stdout
+      .toString()
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { path: string; verdict: string });
+    rmSync(tree, { recursive: true });
+    rmSync(join(directory, 'elsewhere'), { recursive: true });
+    assert.deepEqual(found.map(({ path, verdict }) => `${path} ${verdict}`).sort(), [
+      './- malicious',
+      'one/deep/bad.bin malicious',
+      'one/linked inconclusive',
+    ]);
+    assert.equal(status, 1);
   });
   it('writes SARIF with the rules that fired', () => {
     const log = JSON.parse(scan(['bad.bin', '--sarif']).out) as {

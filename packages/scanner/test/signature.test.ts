@@ -75,7 +75,19 @@ describe('OpenSSF Model Signing v1.0', () => {
   it('a model of one file, and a bundle inside the model', () => {
     fresh();
     const file = join(model, 'sub', 'weights.bin');
-    assert.equal(verifyModel(file, signModel(file, { material }).bundle, { trust }).verified, true);
+    const single = signModel(file, { material }).bundle;
+    assert.equal(verifyModel(file, single, { trust }).verified, true);
+    // As older signers name it; the signature has to be theirs, and the bytes too.
+    const { dsseEnvelope } = JSON.parse(single.toString()) as { dsseEnvelope: { payload: string } };
+    const statement = Buffer.from(dsseEnvelope.payload, 'base64')
+      .toString()
+      .replace('"resources":[{"name":"weights.bin"', '"resources":[{"name":"."');
+    const dotted = signPayload(Buffer.from(statement), material);
+    assert.equal(verifyModel(file, dotted, { trust }).verified, true);
+    assert.deepEqual(
+      verifyModel(join(model, 'config.json'), dotted, { trust }).problems.map(({ problem }) => problem),
+      ['changed'],
+    );
     const bundlePath = join(model, 'model.sig');
     const { bundle } = signModel(model, { material, bundlePath });
     writeFileSync(bundlePath, bundle);
@@ -94,6 +106,15 @@ describe('OpenSSF Model Signing v1.0', () => {
     assert.deepEqual(problemsOf(bundle, { method: 'certificate', trusted: [] }), ['signature']);
     const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
     assert.throws(() => signModel(model, { material: { privateKey: rsa.privateKey } }), SignatureInvalid);
+  });
+  it('a linked directory that is ignored is not taken for signed', () => {
+    fresh();
+    symlinkSync('sub', join(model, 'alias'));
+    const { bundle } = signModel(model, { material, allowSymlinks: true });
+    assert.deepEqual(problemsOf(bundle), []);
+    rmSync(join(model, 'alias'));
+    symlinkSync('.git', join(model, 'alias'));
+    assert.deepEqual(problemsOf(bundle), ['unreadable']);
   });
   it('links are refused, and followed only inside the model where that was signed', () => {
     fresh();

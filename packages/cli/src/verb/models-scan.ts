@@ -1,5 +1,5 @@
-import { globSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { globSync, readdirSync, readFileSync, realpathSync, statSync, writeFileSync } from 'node:fs';
+import { join, sep } from 'node:path';
 import {
   attestScan,
   DEFAULT_LIMITS,
@@ -77,7 +77,8 @@ async function scan(paths: string[], options: ScanOptions, command: Command): Pr
     const report = suppressions.length === 0 ? scanned : suppress(scanned, suppressions, DEFAULT_LIMITS.findings);
     progress.done();
     reports.push(report);
-    if (key !== null && report.sha256 !== '') attestations.push(attestScan(report, { privateKey: key }));
+    // What the rules found, not what was accepted for a while: an attestation does not expire.
+    if (key !== null && scanned.sha256 !== '') attestations.push(attestScan(scanned, { privateKey: key }));
     if (options.json === true) print(JSON.stringify(report));
     else if (formats.length === 0) print(describe(report));
   }
@@ -144,21 +145,37 @@ export function expand(paths: readonly string[]): string[] {
     else {
       const found = /[*?[{]/.test(path) ? globSync(path) : [];
       if (found.length === 0) throw new UsageError(`${path}: no such file or directory, and no file matches it`);
-      for (const file of found.sort()) if (statSync(file, { throwIfNoEntry: false })?.isFile() === true) files.add(file);
+      for (const match of found.sort())
+        if (statSync(match, { throwIfNoEntry: false })?.isDirectory() === true) for (const file of walk(match)) files.add(file);
+        else files.add(named(match));
     }
   }
   return [...files];
 }
 
-/** Files below a directory, sorted. Links to files are followed, as loaders do (the Hub's cache is made of them); links to directories are not. */
-function* walk(directory: string): Generator<string> {
+/** A file that is called as stdin is called on the command line. */
+function named(path: string): string {
+  return path === '-' ? './-' : path;
+}
+
+/**
+ * Files below a directory, sorted. Links to files are followed, as loaders do (the Hub's cache is made of them). A directory that is linked is
+ * there under its own name as well; one outside is given itself, and the scan says that it cannot be read.
+ */
+function* walk(directory: string, root: string = realpathSync(directory)): Generator<string> {
   const entries = readdirSync(directory, { withFileTypes: true }).sort((one, other) => (one.name < other.name ? -1 : 1));
   for (const entry of entries) {
     const path = join(directory, entry.name);
-    if (entry.isDirectory()) yield* walk(path);
-    // A link to nothing is a file that cannot be read, and the scan says so.
-    else if (entry.isFile() || (entry.isSymbolicLink() && statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true)) yield path;
+    if (entry.isDirectory()) yield* walk(path, root);
+    else if (entry.isFile() || (entry.isSymbolicLink() && !isDirectoryBelow(path, root))) yield named(path);
   }
+}
+
+/** False for a link to nothing: that is a file that cannot be read. */
+function isDirectoryBelow(link: string, root: string): boolean {
+  if (statSync(link, { throwIfNoEntry: false })?.isDirectory() !== true) return false;
+  const real = realpathSync(link);
+  return real === root || real.startsWith(join(root, sep));
 }
 
 async function scanStdin(): Promise<FileReport> {

@@ -129,6 +129,12 @@ interface Outcome {
 }
 
 function verify(model: string, flags: VerifyFlags): Outcome {
+  const { publicKey, certificates, trustRoot, publishers, checksums } = flags;
+  if ([publicKey, certificates, trustRoot, publishers, checksums].filter((way) => way !== undefined).length !== 1)
+    throw new UsageError('models verify: give exactly one of --public-key, --certificates, --trust-root, --publishers and --checksums');
+  if (flags.attestations !== undefined && (publishers ?? checksums ?? flags.signature) !== undefined)
+    throw new UsageError('models verify: --attestations goes with --public-key, --certificates or --trust-root alone');
+  if (flags.subject !== undefined && certificates === undefined) throw new UsageError('models verify: --subject goes with --certificates');
   if (flags.checksums !== undefined) {
     const list = parseChecksums(readFileSync(flags.checksums, 'utf8'));
     return { ...verifyChecksums(model, list, basename(flags.checksums)) };
@@ -165,9 +171,6 @@ function verifyScans(model: string, path: string, trust: Trust): Outcome {
 }
 
 function chosenTrust(flags: VerifyFlags): Trust {
-  const ways = [flags.publicKey, flags.certificates, flags.trustRoot].filter((way) => way !== undefined);
-  if (ways.length !== 1)
-    throw new UsageError('models verify: give exactly one of --public-key, --certificates, --trust-root, --publishers and --checksums');
   if (flags.publicKey !== undefined) return { method: 'key', publicKey: readPublicKey(readFileSync(flags.publicKey)) };
   if (flags.certificates !== undefined) {
     const subject = flags.subject === undefined ? {} : { subject: flags.subject };

@@ -56,8 +56,10 @@ export function listFiles(model: string, serialization: Pick<Serialization, 'all
         const target = realpathSync(full);
         if (target !== root && !target.startsWith(root + sep))
           throw new ModelUnreadable(`links outside the model (${readlinkSync(full)})`, path);
-        // A directory that is linked is there under its own name as well.
         if (statSync(full).isFile()) files.push(path);
+        // A directory that is linked is there under its own name as well, unless that is ignored.
+        else if (isIgnored(target.slice(root.length + 1).replaceAll(sep, '/'), serialization.ignorePaths))
+          throw new ModelUnreadable('links to a directory that is ignored', path);
       } else if (entry.isDirectory()) visit(path);
       else if (entry.isFile()) files.push(path);
       else throw new ModelUnreadable('is neither a file nor a directory', path);

@@ -1,6 +1,6 @@
 import { createHash, createPublicKey, type KeyObject, verify as verifyBytes, X509Certificate } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { basename, join, relative } from 'node:path';
+import { statSync } from 'node:fs';
+import { basename, relative } from 'node:path';
 import { bundleFromJSON, ValidationError } from '@sigstore/bundle';
 import { TrustedRoot } from '@sigstore/protobuf-specs';
 import { PolicyError, toSignedEntity, toTrustMaterial, VerificationError, Verifier } from '@sigstore/verify';
@@ -140,7 +140,7 @@ function compare(model: string, statement: Statement, options: VerifyOptions): V
   const { serialization, resources } = statement;
   const problems: { problem: VerifyProblem; message: string; file?: string }[] = [];
   try {
-    const single = !existsSync(join(model, '.'));
+    const single = statSync(model).isFile();
     const own = options.bundlePath === undefined ? [] : [relative(model, options.bundlePath).replaceAll('\\', '/')];
     const ignorePaths = [...serialization.ignorePaths, ...GIT_PATHS, ...own];
     const there = listFiles(model, { allowSymlinks: serialization.allowSymlinks, ignorePaths });
