@@ -440,7 +440,9 @@ describe('25 cases to catch', () => {
     const page = await scanBytes(bytes('[page]\n\n```python\n', code, '```\n'));
     assert.equal(page.verdict, 'clean');
   });
-  it('a text pickle of an unknown call with words behind its end', async () => {
+  it('a text pickle of an unknown call with words behind its end, or without an end', async () => {
+    const report = await scanBytes(bytes('cacme.models\nrun\n(tRwords of a text\n'));
+    assert.ok(w.rulesOf(report).includes('pickle-unknown-call') && report.verdict !== 'clean');
     await expect(bytes('cacme.models\nrun\n(tR.words of a text\n'), 'suspicious', 'pickle-unknown-call');
   });
 });

@@ -55,7 +55,7 @@ function isLegacyTorch(piece: Piece, start: number): boolean {
   return head.includes(TORCH_MAGIC.subarray(0, 11));
 }
 
-/** Does a whole pickle start here, or one that does harm before it breaks off? Reports nothing. */
+/** Does a whole pickle start here, or one that calls something before it breaks off? Reports nothing. */
 export function isPickle(piece: Piece, start: number): boolean {
   const { source } = piece;
   const head = source.read(start, 2);
@@ -75,10 +75,9 @@ export function isPickle(piece: Piece, start: number): boolean {
     },
     [],
   );
-  if (harm) return true;
+  if (harm || (calls && !misnamed)) return true;
   if (!stopped || instructions <= 1) return false;
   if (head[0] === 0x80) return true;
-  if (calls && !misnamed) return true;
   // Letters of a text can come to a few instructions and a STOP; it goes on as text then, or imports what is no name.
   const rest = source.read(end, 64);
   return !misnamed && (instructions > CHANCE_WALK || rest.every((byte) => byte <= 0x20 || byte >= 0x80 || byte === MARK));
