@@ -210,6 +210,9 @@ describe('25 cases to catch', () => {
       Buffer.alloc(64),
     );
     await expect(h5, 'malicious', 'keras-lambda'); // CVE-2025-9905
+    // Behind a user block that begins as .lzma does: a stream of no bytes, and one that breaks off at once.
+    for (const size of [Buffer.alloc(8), Buffer.alloc(8, 0xff)])
+      await expect(bytes(0x5d, u32(2 ** 23), size, 0, Buffer.alloc(498, 0xff), h5), 'malicious', 'keras-lambda');
   });
   it('20 SavedModel: WriteFile in the function library', async () => {
     for (const operation of ['WriteFile', 'ReadFile', 'PyFunc', 'EagerPyFunc'])

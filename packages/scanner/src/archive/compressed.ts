@@ -1,5 +1,5 @@
+import { searchOpaque } from '../format/opaque.ts';
 import { LimitReached } from '../limits.ts';
-import { carvePickles } from '../pickle/carve.ts';
 import type { Piece } from '../piece.ts';
 import { quote } from '../report.ts';
 import { isZero } from '../source.ts';
@@ -28,11 +28,12 @@ export async function scanCompressed(piece: Piece, kind: Compression): Promise<v
     if (error instanceof LimitReached) piece.report(error.rule, error.message);
     else if (error instanceof Damaged) {
       // `.lzma` has no magic: what breaks off at once is something else that begins alike.
-      if (kind === 'lzma' && output.size < CHANCE) carvePickles(piece, 0, piece.source.size, 'bytes of no known format');
-      else piece.report('archive-broken', quote(error.message));
+      if (kind !== 'lzma' || output.size >= CHANCE) piece.report('archive-broken', quote(error.message));
     } else throw error;
   }
   if (output.size > 0) await piece.inside(output.source(), `${piece.name}!${kind}`, null).scan();
+  // Nor does anything tell where it ends: what else the file may be, or hold behind the stream, is looked for as in bytes of no format.
+  if (kind === 'lzma') await searchOpaque(piece);
   if (consumed < piece.source.size && !isZero(piece.source, consumed, piece.source.size)) {
     piece.report('zip-hidden', `${piece.source.size - consumed} bytes behind the compressed stream`, consumed);
     await piece.inside(piece.part(consumed, piece.source.size).source, `${piece.name}!tail`, consumed, 'hidden').scan();

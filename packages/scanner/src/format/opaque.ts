@@ -21,6 +21,13 @@ const SEARCHED = 64 * 2 ** 20;
 
 /** Bytes of no known format: searched from end to end for what a loader could be led to. */
 export async function scanOpaque(piece: Piece): Promise<void> {
+  await searchOpaque(piece);
+  if (piece.depth === 0 && piece.surrounding !== 'torch')
+    piece.report('format-opaque', 'no known format; searched for pickles, archives and programs');
+}
+
+/** The search alone, for bytes that may be of a format by chance. */
+export async function searchOpaque(piece: Piece): Promise<void> {
   const { source } = piece;
   // The storages of a PyTorch archive are read as numbers by position; nothing looks into them, and a model has gigabytes of them.
   if (piece.surrounding === 'torch') return;
@@ -30,7 +37,6 @@ export async function scanOpaque(piece: Piece): Promise<void> {
     piece.report('zip-hidden', `${inner.name} data inside bytes of no known format`, inner.offset);
     await piece.inside(piece.part(inner.offset, source.size).source, `${piece.name}!${inner.name}`, inner.offset, 'hidden').scan();
   }
-  if (piece.depth === 0) piece.report('format-opaque', 'no known format; searched for pickles, archives and programs');
 }
 
 function findSignature(piece: Piece): { readonly name: string; readonly offset: number } | null {
