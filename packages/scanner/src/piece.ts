@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { formatOf } from './format/identify.ts';
+import { formatOf, scanBehindUserBlock } from './format/identify.ts';
 import { LimitReached, type Limits } from './limits.ts';
 import { type FileVerdict, type ScanFinding, worseVerdict } from './report.ts';
 import { RULES, type Rule, type RuleId } from './rules.ts';
@@ -125,6 +125,7 @@ export class Piece {
       const format = formatOf(this);
       name = format.name;
       await format.scan(this);
+      await scanBehindUserBlock(this, format);
     } catch (error) {
       if (!(error instanceof LimitReached)) throw error;
       this.report(error.rule, error.message);

@@ -210,6 +210,12 @@ describe('25 cases to catch', () => {
       Buffer.alloc(64),
     );
     await expect(h5, 'malicious', 'keras-lambda'); // CVE-2025-9905
+    // Behind a user block of text, and in an array.
+    const words = bytes('words '.repeat(2 ** 15)).subarray(0, 2 ** 17);
+    await expect(bytes(words, h5, words), 'malicious', 'keras-lambda');
+    const shape = `{'descr': '|u1', 'fortran_order': False, 'shape': (${h5.length},), }`;
+    const header = bytes('\x93NUMPY\x01\0', 0xf6, 0x01, shape.padEnd(501), '\n');
+    await expect(bytes(header, h5), 'malicious', 'keras-lambda');
     // Behind a user block that begins as .lzma does: a stream of no bytes, and one that breaks off at once.
     for (const size of [Buffer.alloc(8), Buffer.alloc(8, 0xff)])
       await expect(bytes(0x5d, u32(2 ** 23), size, 0, Buffer.alloc(498, 0xff), h5), 'malicious', 'keras-lambda');

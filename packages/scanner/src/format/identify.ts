@@ -89,6 +89,13 @@ export function formatOf(piece: Piece): Format {
   return FORMATS.find((format) => format.matches(piece, head)) ?? OPAQUE;
 }
 
+/** Whatever a file is by its front, the HDF5 library finds a file behind a user block: a tensor or a text may be one. */
+export async function scanBehindUserBlock(piece: Piece, { name }: Format): Promise<void> {
+  if (name === 'hdf5' || piece.surrounding === 'torch') return;
+  const start = userBlock(piece);
+  if (start > 0) await scanHdf5(piece.part(start, piece.source.size));
+}
+
 function isZip(piece: Piece, head: Buffer): boolean {
   return (
     head.subarray(0, 4).equals(Buffer.from('PK\x03\x04', 'latin1')) ||
