@@ -5,7 +5,7 @@ import { before, describe, it } from 'node:test';
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import { Authority, type IssuedCertificate } from '@sallyport/testkit/certificates';
 import fc from 'fast-check';
-import { joinWrites } from '../src/upstream/one-write.ts';
+import { joinWrites } from '../src/http/one-write.ts';
 
 type Part = Buffer | readonly [text: string, encoding: BufferEncoding];
 type Batch = readonly Part[];

@@ -1,12 +1,12 @@
 import { type Clock, Fault, type Upstream } from '@sallyport/core';
 import type { Egress } from '@sallyport/egress';
 import { buildConnector, Pool } from 'undici';
+import { joinWrites } from '../http/one-write.ts';
 import { Breaker, type BreakerState, type OnBreaker } from './breaker.ts';
 import type { DrainBudget } from './drain-budget.ts';
 import type { Claim } from './fair-queue.ts';
 import { UpstreamHealth } from './health.ts';
 import { HttpCall } from './http-call.ts';
-import { joinWrites } from './one-write.ts';
 import { tlsOptions } from './pinning.ts';
 import { RetryBudget } from './retry-budget.ts';
 import type { UpstreamSecrets } from './secrets.ts';

@@ -9,7 +9,7 @@ const BUFFER = 'buffer' as BufferEncoding;
 type Part = { readonly chunk: Buffer | string; readonly encoding: BufferEncoding };
 
 /**
- * Has a socket send what was written while corked (a request's head and body) as one buffer. Node hands such parts to the system one by
+ * Has a socket send what was written while corked (a request's head and body, a chunk with its frame) as one buffer. Node hands such parts to the system one by
  * one in a vector, which for a small request costs several times the copy; over TLS it is one record instead of two.
  */
 export function joinWrites(socket: Socket): Socket {
