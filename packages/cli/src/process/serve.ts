@@ -71,12 +71,8 @@ export async function serve(options: ServeOptions): Promise<void> {
   const scheme = config.tls === null ? 'http' : 'https';
   const gateway = pool?.address ?? data?.address ?? null;
   const gatewayUrl = gateway === null ? '' : `${scheme}://${formatListen(gateway)}`;
-  if (made !== null) tell(firstCall(made, gatewayUrl, config.models[0]?.name ?? 'demo'));
-  tell(summary(config, gatewayUrl, admin === null ? null : `${scheme}://${formatListen(admin.address)}`, discover));
-  const weak = weaknesses(config, warnings, installation.home.warnings);
-  if (weak !== '') tell(weak);
-
-  await untilStopped(
+  // Before anybody is told that it runs: a SIGHUP that nobody listens to ends a process.
+  const stopped = untilStopped(
     async () => {
       try {
         const { config: next, waiting } = reloadable(current, (await readConfig(place, discover)).config);
@@ -98,6 +94,12 @@ export async function serve(options: ServeOptions): Promise<void> {
     },
     pool === null ? null : () => void pool.restart(),
   );
+  if (made !== null) tell(firstCall(made, gatewayUrl, config.models[0]?.name ?? 'demo'));
+  tell(summary(config, gatewayUrl, admin === null ? null : `${scheme}://${formatListen(admin.address)}`, discover));
+  const weak = weaknesses(config, warnings, installation.home.warnings);
+  if (weak !== '') tell(weak);
+
+  await stopped;
   await pool?.drain();
   await data?.gateway.drain();
   await installation.record(systemEntry(installation, 'process.stop', { half }));
