@@ -5,7 +5,7 @@ import { DEFAULT_LEDGER_DIRECTORY } from './defaults.ts';
 import type { ExporterDocument } from './document.ts';
 import { type Path, quote } from './problem.ts';
 import { checkUnique, type Reading, readDuration, readReference, readSection, refuseInlineSecrets } from './reading.ts';
-import { AUDIT } from './schema.ts';
+import { AUDIT } from './schema-audit.ts';
 import { bareHost, isMetadataHost } from './units.ts';
 
 const SCHEMES: Readonly<Record<ExporterKind, readonly string[]>> = {

@@ -6,7 +6,7 @@ import type { CertificateDocument, IssuerDocument } from './document.ts';
 import { describe, type Path, quote } from './problem.ts';
 import { checkName } from './read-upstreams.ts';
 import { checkUnique, type Item, namesIn, type Reading, readDuration, readItems } from './reading.ts';
-import { CERTIFICATE, ISSUER, ROLE } from './schema.ts';
+import { CERTIFICATE, ISSUER, ROLE } from './schema-identity.ts';
 
 const TOLERANCE: readonly [number, number] = [0, 300_000];
 

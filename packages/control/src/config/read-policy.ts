@@ -5,7 +5,8 @@ import { DEFAULT_GUARDS } from './defaults.ts';
 import type { LimitDocument, PersonalDocument } from './document.ts';
 import { type Path, quote } from './problem.ts';
 import { checkUnique, type Item, type Reading, readItems, readSection } from './reading.ts';
-import { GUARDS, LIMIT } from './schema.ts';
+import { LIMIT } from './schema.ts';
+import { GUARDS } from './schema-guards.ts';
 import { parseDuration } from './units.ts';
 
 export const LIMIT_QUANTITIES: readonly LimitQuantity[] = ['requests', 'input-tokens', 'output-tokens', 'tokens', 'concurrency', 'spend'];

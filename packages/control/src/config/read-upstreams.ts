@@ -5,7 +5,7 @@ import { DEFAULT_UPSTREAM } from './defaults.ts';
 import type { ModelDocument, UpstreamDocument } from './document.ts';
 import { type Path, quote } from './problem.ts';
 import { checkUnique, type Item, namesIn, type Reading, readDuration, readItems, readReference, refuseInlineSecrets } from './reading.ts';
-import { MODEL, UPSTREAM } from './schema.ts';
+import { MODEL, UPSTREAM } from './schema-upstreams.ts';
 import { nearest } from './shape.ts';
 import { bareHost, isMetadataHost, isPrivateHost } from './units.ts';
 

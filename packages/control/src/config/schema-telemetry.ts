@@ -1,16 +1,9 @@
 import Type from 'typebox';
 import type { OtlpDocument, ScrapeDocument, TracesDocument } from './document.ts';
+import { CLOSED, Name, Url } from './schema-terms.ts';
 import { type Shape, shape } from './shape.ts';
 
-const CLOSED = { additionalProperties: false } as const;
-
 export const SCRAPE_KINDS = ['vllm', 'llamacpp', 'tgi', 'dcgm', 'nvidia-smi'] as const;
-
-const Name = Type.String({
-  pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$',
-  title: "a name of letters, digits, '.', '_' and '-', at most 64 long",
-});
-const Url = Type.String({ pattern: '^https?://[^\\s]{1,1024}$', title: 'an http or https URL' });
 
 const ScrapeItem = Type.Object(
   {
