@@ -1,3 +1,4 @@
+import { fold } from './examples.ts';
 import type { Sources } from './sources.ts';
 
 const SIZE = 1200;
@@ -20,4 +21,34 @@ export function vocabularyOf(sources: Sources): string {
     .map(([word]) => word)
     .sort()
     .join(' ');
+}
+
+const SYMBOLS = 27;
+/** Quarters of a nat, from 0 on; see `src/views/letters.ts`. */
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
+/** Units read of each text, so that long ones do not outvote others. */
+const READ = 400;
+
+/** How unlikely each letter is after each other one, and at both borders of a word, in all texts. */
+export function letterPairsOf(sources: Sources): string {
+  const counts = new Float64Array(SYMBOLS * SYMBOLS).fill(2);
+  for (const text of [...sources.requests, ...sources.documents, ...sources.direct, ...sources.hidden]) {
+    for (const [word] of fold(text.slice(0, READ))
+      .toLowerCase()
+      .matchAll(/(?<![\p{L}\p{N}_])[a-z]{2,20}(?![\p{L}\p{N}_])/gu)) {
+      let last = 0;
+      for (let index = 0; index <= word.length; index++) {
+        const symbol = index === word.length ? 0 : word.charCodeAt(index) - 96;
+        counts[last * SYMBOLS + symbol] = (counts[last * SYMBOLS + symbol] ?? 0) + 1;
+        last = symbol;
+      }
+    }
+  }
+  let pairs = '';
+  for (let first = 0; first < SYMBOLS; first++) {
+    const row = counts.subarray(first * SYMBOLS, (first + 1) * SYMBOLS);
+    const total = row.reduce((sum, count) => sum + count, 0);
+    for (const count of row) pairs += ALPHABET.charAt(Math.min(ALPHABET.length - 1, Math.round(-4 * Math.log(count / total))));
+  }
+  return pairs;
 }

@@ -73,24 +73,51 @@ export function leet(text: string): View | null {
   return known < LEET_WORDS ? null : sameLength('leet', plainText);
 }
 
+/** Every second unit a space, white space that is meant among the others. */
+const SPACED = /(?<!\S)\S(?: (?:\S(?!\S)|\s(?= ))){3,}/g;
+/** The same sign between all letters of a word; the letter after a blank may be the first of another word. */
+const SPELLED =
+  /(?<![\p{L}\p{N}])\p{L}(?:([.\-_*~/|,])\p{L}(?![\p{L}\p{N}])(?:\1\p{L}(?![\p{L}\p{N}]))*|(?: \p{L}(?![\p{L}\p{N}]|[.\-_*~/|,]\p{L}(?![\p{L}\p{N}])))+)/gu;
+
 /** Single letters with something between them, and words with signs inside, joined. */
 export function joined(text: string): View {
   const builder = new ViewBuilder();
-  // The same sign between all letters of a word.
-  const spelled = /(?<![\p{L}\p{N}])\p{L}([ .\-_*~/|,])\p{L}(?![\p{L}\p{N}])(?:\1\p{L}(?![\p{L}\p{N}]))*/gu;
   let from = 0;
-  for (const { 0: run, index } of text.matchAll(spelled)) {
-    joinInside(text, from, index, builder);
-    let word = '';
-    for (let at = 0; at < run.length; at += 2) word += run.charAt(at);
-    for (const { start, end } of wordsIn(word)) {
-      if (start > 0) builder.add(' ', index + 2 * start - 1, index + 2 * start);
-      for (let at = start; at < end; at++) builder.copy(word.charAt(at), index + 2 * at);
-    }
+  for (const { 0: run, index } of text.matchAll(SPACED)) {
+    joinSpelled(text, from, index, builder);
+    joinRun(run, index, builder);
     from = index + run.length;
   }
-  joinInside(text, from, text.length, builder);
+  joinSpelled(text, from, text.length, builder);
   return builder.build('joined');
+}
+
+/** `[from, to)` with its spelled-out words joined. */
+function joinSpelled(text: string, from: number, to: number, builder: ViewBuilder): void {
+  let at = from;
+  for (const { 0: run, index } of text.slice(from, to).matchAll(SPELLED)) {
+    joinInside(text, at, from + index, builder);
+    joinRun(run, from + index, builder);
+    at = from + index + run.length;
+  }
+  joinInside(text, at, to, builder);
+}
+
+/** Every second unit of a run that begins at `from`; letters that run on without a space are cut into words. */
+function joinRun(run: string, from: number, builder: ViewBuilder): void {
+  let plain = '';
+  for (let at = 0; at < run.length; at += 2) plain += run.charAt(at);
+  let done = 0;
+  for (const { 0: word, index } of plain.matchAll(/\p{L}+/gu)) {
+    for (let at = done; at < index; at++) builder.copy(plain.charAt(at), from + 2 * at);
+    for (const { start, end } of wordsIn(word)) {
+      const place = from + 2 * (index + start);
+      if (start > 0) builder.add(' ', place - 1, place);
+      for (let at = start; at < end; at++) builder.copy(word.charAt(at), from + 2 * (index + at));
+    }
+    done = index + word.length;
+  }
+  for (let at = done; at < plain.length; at++) builder.copy(plain.charAt(at), from + 2 * at);
 }
 
 /** `[from, to)` without the signs that stand between two letters. */
@@ -104,12 +131,16 @@ function joinInside(text: string, from: number, to: number, builder: ViewBuilder
 }
 
 const LONGEST_WORD = 14;
+/** The share of a run's letters that known words must be, or it is one long word. */
+const KNOWN = 0.6;
 
 /** The words of a run of letters without spaces: the longest known one at each place; what is not known stays together. */
 function wordsIn(run: string): { readonly start: number; readonly end: number }[] {
-  if (run.length <= LONGEST_WORD) return [{ start: 0, end: run.length }];
+  const whole = [{ start: 0, end: run.length }];
+  if (run.length <= LONGEST_WORD) return whole;
   const words: { start: number; end: number }[] = [];
   let unknown = 0;
+  let known = 0;
   for (let at = 0; at < run.length; ) {
     let length = Math.min(LONGEST_WORD, run.length - at);
     while (length > 1 && !isKnownWord(run.slice(at, at + length))) length--;
@@ -117,11 +148,12 @@ function wordsIn(run: string): { readonly start: number; readonly end: number }[
       if (unknown < at) words.push({ start: unknown, end: at });
       words.push({ start: at, end: at + length });
       unknown = at + length;
+      known += length;
     }
     at += length;
   }
   if (unknown < run.length) words.push({ start: unknown, end: run.length });
-  return words;
+  return known < KNOWN * run.length ? whole : words;
 }
 
 /** Words whose inner letters changed places, put right. */

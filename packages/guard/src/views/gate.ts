@@ -1,4 +1,5 @@
 import { TURNED } from './disguises.ts';
+import { reversedOf, rot13Of, STRANGENESS } from './letters.ts';
 import { hashUnit, SIGN_REVERSED, SIGN_ROT13, SIGN_SCRAMBLED, signsOf, weightOf, weightOfFirst } from './words.ts';
 
 /** What a stretch of text may hide, as bits. Only what costs next to nothing is looked at: whether it does is for the decoders to say. */
@@ -24,6 +25,12 @@ const MIXED_TOKENS = 3;
 const SINGLES = 4;
 const SPELLED = 2;
 const HEX_PAIRS = 10;
+/** Quarters of a nat by which words must have spoken for another order or other letters, less `EXPECTED` a word, before a stretch counts. */
+const STRANGE = 60;
+const EXPECTED = 3;
+/** Most that one word may say, and longest word that says anything: keys and hashes are strange in every way. */
+const MOST_STRANGE = 24;
+const LONGEST_WORD = 20;
 
 const LETTER = 1;
 const DIGIT = 2;
@@ -63,6 +70,11 @@ export class Gate {
   /** Tokens of one letter, and of two letters or digits, in a row. */
   #singles = 0;
   #pairs = 0;
+  /** Of the token under way: its last letter, and how strange its letters follow each other. What the words before it add up to, never below 0. */
+  #letter = 0;
+  #strange = 0;
+  #asRot13 = 0;
+  #asReversed = 0;
   /** Found since the last `take`. */
   #hits = 0;
   #rot13 = 0;
@@ -79,6 +91,8 @@ export class Gate {
     let letters = this.#letters;
     let run = this.#run;
     let previous = this.#previous;
+    let last = this.#letter;
+    let strange = this.#strange;
     for (let index = from; index < to; index++) {
       const unit = units[index] ?? 0;
       const kind = KIND[unit] ?? 0;
@@ -90,6 +104,8 @@ export class Gate {
           else if (previous === SIGN) this.#joints++;
         }
         hash = hashUnit(hash, letter);
+        strange += STRANGENESS[(last << 5) | (unit & 31)] ?? 0;
+        last = unit & 31;
         sum = (sum + (WEIGHT[unit] ?? 0)) | 0;
         letters++;
         run++;
@@ -104,10 +120,12 @@ export class Gate {
         if (kind === ESCAPE) this.#escapes++;
         else if (kind === TURNED_LETTER) this.#turned++;
         else if (kind === 0 && previous !== 0) {
-          this.#endToken(hash, sum, letters);
+          this.#endToken(hash, sum, letters, strange + (STRANGENESS[last << 5] ?? 0));
           hash = 0;
           sum = 0;
           letters = 0;
+          last = 0;
+          strange = 0;
         }
       }
       previous = kind;
@@ -117,13 +135,15 @@ export class Gate {
     this.#letters = letters;
     this.#run = run;
     this.#previous = previous;
+    this.#letter = last;
+    this.#strange = strange;
   }
 
   #endRun(run: number): void {
     if (run >= RUN || this.#runDigits !== 0) this.#hits |= MAY_ENCODE;
   }
 
-  #endToken(hash: number, sum: number, letters: number): void {
+  #endToken(hash: number, sum: number, letters: number, strange: number): void {
     const digits = this.#digits;
     const length = letters + digits;
     if (letters === 1 && digits === 0) {
@@ -138,7 +158,8 @@ export class Gate {
     this.#joints = 0;
     this.#mixed = 0;
     this.#digits = 0;
-    if (letters < 3) return;
+    if (letters < 2) return;
+    if (letters <= LONGEST_WORD && digits === 0) this.#weigh(strange);
     const signs = signsOf(hash, sum);
     if (signs === 0) return;
     if ((signs & SIGN_ROT13) !== 0) this.#rot13++;
@@ -146,16 +167,25 @@ export class Gate {
     if ((signs & SIGN_SCRAMBLED) !== 0) this.#scrambled++;
   }
 
+  #weigh(strange: number): void {
+    this.#asRot13 = Math.max(0, this.#asRot13 + Math.min(MOST_STRANGE, rot13Of(strange)) - EXPECTED);
+    if (this.#asRot13 > STRANGE) this.#hits |= MAY_ROT13;
+    this.#asReversed = Math.max(0, this.#asReversed + Math.min(MOST_STRANGE, reversedOf(strange)) - EXPECTED);
+    if (this.#asReversed > STRANGE) this.#hits |= MAY_REVERSE;
+  }
+
   /** The text ends: so does the token under way. */
   end(): void {
     if (this.#run >= RUN_WITH_DIGITS) this.#endRun(this.#run);
-    if (this.#previous !== 0) this.#endToken(this.#hash, this.#sum, this.#letters);
+    if (this.#previous !== 0) this.#endToken(this.#hash, this.#sum, this.#letters, this.#strange + (STRANGENESS[this.#letter << 5] ?? 0));
     this.#hash = 0;
     this.#sum = 0;
     this.#letters = 0;
     this.#run = 0;
     this.#runDigits = 0;
     this.#previous = 0;
+    this.#letter = 0;
+    this.#strange = 0;
   }
 
   /** What the stretch since the last call may hide, as bits. */
@@ -198,6 +228,10 @@ export class Gate {
     this.#run = other.#run;
     this.#singles = other.#singles;
     this.#pairs = other.#pairs;
+    this.#letter = other.#letter;
+    this.#strange = other.#strange;
+    this.#asRot13 = other.#asRot13;
+    this.#asReversed = other.#asReversed;
     this.#hits = other.#hits;
     this.#rot13 = other.#rot13;
     this.#backwards = other.#backwards;
