@@ -1,10 +1,14 @@
 /** What an exporter speaks to. */
-export const EXPORTER_KINDS = ['splunk', 'elasticsearch', 'syslog', 'relp', 'gelf', 'otlp', 's3', 'webhook'] as const;
+export const EXPORTER_KINDS = ['splunk', 'elasticsearch', 'syslog', 'relp', 'gelf', 'otlp', 'kafka', 's3', 'webhook'] as const;
 export type ExporterKind = (typeof EXPORTER_KINDS)[number];
 
 /** How an entry is written: as it stands in the ledger, or in the words of OCSF 1.8, the Elastic Common Schema, or ArcSight CEF. */
 export const EXPORT_FORMATS = ['json', 'ocsf', 'ecs', 'cef'] as const;
 export type ExportFormat = (typeof EXPORT_FORMATS)[number];
+
+/** How a Kafka broker is told user and password. */
+export const KAFKA_SASL = ['scram-sha-512', 'scram-sha-256', 'plain'] as const;
+export type KafkaSasl = (typeof KAFKA_SASL)[number];
 
 /** A destination of the ledger's entries (docs/exporters.md). Secrets and certificates are references (`env:NAME`, `file:/path`). */
 export interface ExporterSettings {
@@ -21,7 +25,11 @@ export interface ExporterSettings {
   readonly password: string | null;
   /** Further HTTP headers; values are references. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Index or data stream, S3 bucket. */
+  /** Kafka: further brokers of the cluster, `host:port`. Those it leads to and are not named here, or in `url`, are refused. */
+  readonly brokers: readonly string[];
+  /** Kafka: the SASL mechanism, where there is a user. */
+  readonly sasl: KafkaSasl;
+  /** Index or data stream, S3 bucket, Kafka topic. */
   readonly target: string | null;
   /** S3: key prefix. */
   readonly prefix: string;

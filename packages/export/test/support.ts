@@ -4,7 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Clock, type EntryFacts, type ExporterSettings, silentLogger, systemClock } from '@sallyport/core';
 import { Egress, NO_EGRESS_SETTINGS } from '@sallyport/egress';
-import { Exporters } from '@sallyport/export';
+import { Exporters, receivers } from '@sallyport/export';
 import { type Ledger, loadLedgerKeys, openLedger, readEntries } from '@sallyport/ledger';
 import { type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
 
@@ -80,7 +80,7 @@ export class Bench implements AsyncDisposable {
       logger: silentLogger,
       random,
       version: '0.1.0',
-      egress: egressFor(settings.url ?? ''),
+      egress: egressFor(exporterSettings(settings)),
       poll: 5,
       standby: 20,
       backoff: { first: 5, most: 40 },
@@ -104,9 +104,9 @@ async function openLog(
 }
 
 /** The way out, to one receiver. */
-export function egressFor(url: string): Egress {
+export function egressFor(settings: ExporterSettings): Egress {
   const egress = new Egress({ settings: NO_EGRESS_SETTINGS, resolveSecret: () => assert.fail(), logger: silentLogger });
-  egress.name('exporters', [{ url, private: true }]);
+  egress.name('exporters', receivers([settings]));
   return egress;
 }
 
@@ -129,6 +129,8 @@ export function exporterSettings(change: Partial<ExporterSettings>): ExporterSet
     username: null,
     password: null,
     headers: {},
+    brokers: [],
+    sasl: 'scram-sha-512',
     target: null,
     prefix: '',
     region: 'eu-central-1',

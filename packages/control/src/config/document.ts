@@ -1,4 +1,13 @@
-import type { Action, ExporterKind, ExportFormat, LimitDimension, PersonalAction, RiskSignal, UpstreamKind } from '@sallyport/core';
+import type {
+  Action,
+  ExporterKind,
+  ExportFormat,
+  KafkaSasl,
+  LimitDimension,
+  PersonalAction,
+  RiskSignal,
+  UpstreamKind,
+} from '@sallyport/core';
 
 /** `sallyport.yaml` as it is written, after its shape was checked. Every key is described in docs/configuration.md. */
 export interface ConfigDocument {
@@ -61,6 +70,8 @@ export interface ExporterDocument {
   username?: string;
   password?: string;
   headers?: Record<string, string>;
+  brokers?: string[];
+  sasl?: KafkaSasl;
   target?: string;
   prefix?: string;
   region?: string;

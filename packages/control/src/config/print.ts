@@ -221,6 +221,8 @@ function exporterDocument(exporter: ExporterSettings): ExporterDocument {
     ...given('username', exporter.username),
     ...given('password', exporter.password),
     headers: { ...exporter.headers },
+    brokers: [...exporter.brokers],
+    sasl: exporter.sasl,
     ...given('target', exporter.target),
     prefix: exporter.prefix,
     region: exporter.region,

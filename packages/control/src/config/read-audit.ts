@@ -15,6 +15,7 @@ const SCHEMES: Readonly<Record<ExporterKind, readonly string[]>> = {
   relp: ['tls', 'tcp'],
   gelf: ['tls', 'tcp', 'udp', 'https', 'http'],
   otlp: ['https', 'http'],
+  kafka: ['tls', 'tcp'],
   s3: ['https', 'http'],
   webhook: ['https', 'http'],
 };
@@ -23,6 +24,7 @@ const SCHEMES: Readonly<Record<ExporterKind, readonly string[]>> = {
 const NEEDED: Readonly<Partial<Record<ExporterKind, readonly ('token' | 'target' | 'username' | 'password')[]>>> = {
   splunk: ['token'],
   webhook: ['token'],
+  kafka: ['target'],
   s3: ['target', 'username', 'password'],
 };
 
@@ -64,6 +66,7 @@ function readExporter(value: ExporterDocument, path: Path, reading: Reading): Ex
   for (const key of NEEDED[kind] ?? []) {
     if (value[key] === undefined) reading.findings.problem([...path, key], `what an exporter of kind ${kind} needs`, 'nothing');
   }
+  if (kind === 'kafka') checkKafka(value, path, reading);
   if (tls !== undefined && (tls.cert === undefined) !== (tls.key === undefined)) {
     const lacking = tls.cert === undefined ? 'cert' : 'key';
     reading.findings.problem([...path, 'tls', lacking], 'certificate and private key together', 'one of them');
@@ -86,6 +89,8 @@ function readExporter(value: ExporterDocument, path: Path, reading: Reading): Ex
     username: readReference(value.username, reading),
     password: readReference(value.password, reading),
     headers: Object.fromEntries(Object.entries(value.headers ?? {}).map(([name, text]) => [name, readReference(text, reading) ?? ''])),
+    brokers: value.brokers ?? [],
+    sasl: value.sasl ?? 'scram-sha-512',
     target: value.target ?? null,
     prefix: value.prefix ?? '',
     region: value.region ?? 'us-east-1',
@@ -95,6 +100,23 @@ function readExporter(value: ExporterDocument, path: Path, reading: Reading): Ex
     maxAge: value.maxAge === undefined ? null : time(value.maxAge, 0, Number.MAX_SAFE_INTEGER, 'maxAge'),
     start: value.start ?? 'oldest',
   };
+}
+
+function checkKafka({ target, username, password, token, brokers = [] }: ExporterDocument, path: Path, { findings }: Reading): void {
+  if (target !== undefined && !/^(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}$/.test(target))
+    findings.problem([...path, 'target'], 'the name of a topic: letters, digits, ".", "_" and "-", 249 at most', quote(target));
+  if ((username === undefined) !== (password === undefined)) {
+    const lacking = username === undefined ? 'username' : 'password';
+    findings.problem([...path, lacking], 'username and password together', 'one of them');
+  }
+  if (token !== undefined) findings.problem([...path, 'token'], 'username and password for a Kafka broker', 'a token');
+  for (const [index, broker] of brokers.entries()) {
+    const host = URL.parse(`tcp://${broker}`);
+    const at = [...path, 'brokers', index];
+    if (host === null || host.port === '' || host.pathname !== '' || host.username !== '')
+      findings.problem(at, 'a host with a port', quote(broker), 'write HOST:PORT');
+    else if (isMetadataHost(bareHost(host))) findings.problem(at, 'the address of a broker', 'an address of a cloud metadata service');
+  }
 }
 
 function checkUrl({ kind, url: text, tls, acknowledge }: ExporterDocument, path: Path, reading: Reading): void {
@@ -127,6 +149,6 @@ function checkUrl({ kind, url: text, tls, acknowledge }: ExporterDocument, path:
   if (['http', 'tcp', 'udp'].includes(scheme) && !isLoopback(host))
     findings.warn(at, 'audit entries, and the credential, are sent in the clear', scheme === 'http' ? 'use https' : 'use tls://');
   if (scheme === 'udp') findings.warn(at, 'datagrams may be lost unseen', 'use tls://, tcp:// or https://');
-  else if (stream && kind !== 'relp' && acknowledge === false)
+  else if (stream && kind !== 'relp' && kind !== 'kafka' && acknowledge === false)
     findings.warn([...path, 'acknowledge'], 'what is in flight when the connection breaks is lost', 'leave acknowledge on, or use RELP');
 }

@@ -1,4 +1,4 @@
-import { ACTIONS, EXPORT_FORMATS, EXPORTER_KINDS } from '@sallyport/core';
+import { ACTIONS, EXPORT_FORMATS, EXPORTER_KINDS, KAFKA_SASL } from '@sallyport/core';
 import Type from 'typebox';
 import type { ConfigDocument } from './document.ts';
 import { CLOSED, Count, Duration, List, Name, Reference, Text } from './schema-terms.ts';
@@ -41,7 +41,22 @@ const ExporterItem = Type.Object(
         description: 'Further HTTP headers.',
       }),
     ),
-    target: Type.Optional(Text('an index, data stream or bucket', 255)),
+    brokers: Type.Optional(
+      Type.Array(Text('host:port', 260), {
+        maxItems: 256,
+        title: 'a list of brokers, host:port',
+        default: [],
+        description: 'Kafka: the other brokers of the cluster. Those it leads to and are not named are refused.',
+      }),
+    ),
+    sasl: Type.Optional(
+      Type.Enum([...KAFKA_SASL], {
+        title: `one of ${KAFKA_SASL.join(', ')}`,
+        default: KAFKA_SASL[0],
+        description: 'Kafka: how user and password are shown to a broker.',
+      }),
+    ),
+    target: Type.Optional(Text('an index, data stream, bucket or topic', 255)),
     prefix: Type.Optional(
       Type.String({ maxLength: 512, title: 'a key prefix', default: '', description: 'Begins the keys of stored objects.' }),
     ),

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import type { Clock, ExporterSettings } from '@sallyport/core';
+import type { Clock, ExporterSettings, KafkaSasl } from '@sallyport/core';
 import type { Egress, NamedServer, TlsOptions } from '@sallyport/egress';
 import type { SoundEvent } from '../event.ts';
 import { asciiJson, encoder, type Origin } from '../format/encoder.ts';
@@ -8,6 +8,8 @@ import type { Destination } from './destination.ts';
 import { Elasticsearch } from './elasticsearch.ts';
 import { GelfHttp, GelfUdp, gelfMessage } from './gelf.ts';
 import { HttpPeer } from './http.ts';
+import { KafkaTopic } from './kafka.ts';
+import type { KafkaCredentials } from './kafka-broker.ts';
 import { Otlp } from './otlp.ts';
 import { Relp } from './relp.ts';
 import { S3 } from './s3.ts';
@@ -29,7 +31,9 @@ export interface ConnectPorts {
 
 /** Whom the exporters may reach: collectors of a private network as well as services outside. */
 export function receivers(settings: readonly ExporterSettings[]): NamedServer[] {
-  return settings.map(({ url }) => ({ url, private: true }));
+  return settings.flatMap(({ url, brokers }) =>
+    [url, ...brokers.map((broker) => `tcp://${broker}`)].map((named) => ({ url: named, private: true })),
+  );
 }
 
 /** The destination that the settings describe. Reads its secrets and certificates; connects with the first delivery. */
@@ -91,6 +95,15 @@ export function connect(settings: ExporterSettings, { secrets, clock, egress, ve
       });
     case 'relp':
       return new Relp({ egress, url, tls, encode: (event) => syslogOf(event, settings, encode, origin) });
+    case 'kafka':
+      return new KafkaTopic({
+        egress,
+        brokers: [url, ...settings.brokers.map((broker) => new URL(`tcp://${broker}`))],
+        topic: settings.target ?? '',
+        tls,
+        credentials: kafkaCredentials(settings, secrets),
+        encode,
+      });
     case 'gelf': {
       const full = (event: SoundEvent): string => gelfMessage(event, origin.host, settings.format === 'json' ? null : encode(event));
       if (url.protocol === 'udp:') return new GelfUdp(egress, url, full);
@@ -136,6 +149,17 @@ function httpHeaders(settings: ExporterSettings, secrets: Secrets): Record<strin
   if (token !== null) return { ...headers, authorization: `${kind === 'elasticsearch' ? 'ApiKey' : 'Bearer'} ${secrets(token)}` };
   if (username === null || password === null) return headers;
   return { ...headers, authorization: `Basic ${Buffer.from(`${secrets(username)}:${secrets(password)}`).toString('base64')}` };
+}
+
+const SASL_MECHANISMS: Readonly<Record<KafkaSasl, KafkaCredentials['mechanism']>> = {
+  plain: 'PLAIN',
+  'scram-sha-256': 'SCRAM-SHA-256',
+  'scram-sha-512': 'SCRAM-SHA-512',
+};
+
+function kafkaCredentials({ username, password, sasl }: ExporterSettings, secrets: Secrets): KafkaCredentials | null {
+  if (username === null || password === null) return null;
+  return { mechanism: SASL_MECHANISMS[sasl], username: secrets(username), password: secrets(password) };
 }
 
 function base(url: string): string {

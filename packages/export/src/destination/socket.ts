@@ -5,7 +5,12 @@ import { DeliveryFailed } from './destination.ts';
 const CONNECT_TIMEOUT = 10_000;
 
 /** A connection to `tcp://host:port` or `tls://host:port`, ready to be written to. */
-export async function openSocket(egress: Egress, url: URL, tls: TlsOptions | null, signal: AbortSignal): Promise<Socket> {
+export async function openSocket(
+  egress: Egress,
+  url: Pick<URL, 'hostname' | 'port'>,
+  tls: TlsOptions | null,
+  signal: AbortSignal,
+): Promise<Socket> {
   const socket = await egress.connect(url.hostname, Number(url.port), tls, CONNECT_TIMEOUT);
   // An error between two waits closes the socket, which the next use notices.
   socket.on('error', () => undefined);
