@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import type { CounterStore } from '@sallyport/access';
 import {
   type Config,
   type ConfigWarning,
@@ -143,12 +144,16 @@ export function openConfiguredStore(config: Config, logger: Logger): Promise<Sto
   return openStore(url, { logger, ...(password === null ? {} : { postgres: { password } }) });
 }
 
-/** The control plane's verbs over this installation. `committed` is waited for after every change and must not reject. */
+/**
+ * The control plane's verbs over this installation. `committed` is waited for after every change and must not reject; `counters` has the
+ * limits' counts, where this process can reach them.
+ */
 export function openService(
   installation: Installation,
   store: Store,
   config: () => Config,
   committed: () => Promise<void> = async () => {},
+  counters: () => CounterStore | null = () => null,
 ): ControlService {
   return createControlService({
     store,
@@ -160,6 +165,7 @@ export function openService(
     committed,
     configuredRoles: () => config().roles,
     guards: () => config().guards,
+    limits: { rules: () => config().limits, counters },
     environment: 'live',
     keyLifetime: KEY_LIFETIME,
   });

@@ -6,6 +6,7 @@ import { doctorCommand } from './verb/doctor.ts';
 import { initCommand } from './verb/init.ts';
 import { inspectCommand } from './verb/inspect.ts';
 import { keysCommand } from './verb/keys.ts';
+import { limitsCommand } from './verb/limits.ts';
 import { modelsCommand } from './verb/models.ts';
 import { policyCommand } from './verb/policy.ts';
 import { promptsCommand } from './verb/prompts.ts';
@@ -39,6 +40,7 @@ export function buildProgram(): Command {
     inspectCommand,
     modelsCommand,
     auditCommand,
+    limitsCommand,
     riskCommand,
     doctorCommand,
   ]) {

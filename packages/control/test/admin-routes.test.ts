@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { BUILT_IN_ROLES } from '@sallyport/access';
-import { ACTIONS } from '@sallyport/core';
+import { BUILT_IN_ROLES, MemoryStore } from '@sallyport/access';
+import { ACTIONS, type LimitRule } from '@sallyport/core';
+import { FakeClock } from '@sallyport/testkit';
 import { Value } from 'typebox/value';
 import { adminRoutes, type RiskView } from '../src/admin/index.ts';
 import type { Route } from '../src/admin/route.ts';
@@ -88,7 +89,12 @@ test('risk is shown to each tenant for its own callers, and not at all where no 
 });
 
 test('each answer has the form its route promises', async () => {
-  await using a = await adminBench({ server: { risk: { list: () => [RISK], show: () => RISK, reset: async () => RISK } } });
+  const counters = new MemoryStore(new FakeClock());
+  const rule: LimitRule = { name: 'all', per: 'global', quantity: 'spend', amount: 5e6, window: 60_000, models: null };
+  await using a = await adminBench({
+    server: { risk: { list: () => [RISK], show: () => RISK, reset: async () => RISK } },
+    limits: { rules: () => [rule], counters: () => counters },
+  });
   a.snapshot = { version: 3, builtAt: a.bench.clock.now() - 5_000, sourceVersion: 1, staleSince: a.bench.clock.now() - 2_000 };
   const { id } = a.bench.installation.firstKey.key;
   const limits = [
@@ -126,6 +132,8 @@ test('each answer has the form its route promises', async () => {
       body: { roles: ['user'], action: 'model.infer', resource: { kind: 'model', name: 'x' } },
     }),
     deleteRole: await a.call('DELETE', '/admin/v1/roles/tester'),
+    showLimits: await a.call('GET', `/admin/v1/limits?key=${id}&model=x`),
+    resetLimit: await a.call('POST', '/admin/v1/limits/reset', { body: { limit: 'all' } }),
     listRisk: await a.call('GET', '/admin/v1/risk'),
     resetRisk: await a.call('POST', '/admin/v1/risk/reset', { body: { subject: RISK.subject } }),
   };

@@ -10,6 +10,7 @@ import {
   type Installation,
   type IssuedKey,
   KEY_LIFETIME,
+  type LimitCounts,
   localActor,
   type NewKey,
   type ServicePorts,
@@ -35,6 +36,7 @@ export interface Bench extends AsyncDisposable {
 export interface BenchOptions {
   readonly url?: string;
   readonly configuredRoles?: readonly Role[];
+  readonly limits?: LimitCounts;
 }
 
 export async function bench(options: BenchOptions = {}): Promise<Bench> {
@@ -54,6 +56,7 @@ export async function bench(options: BenchOptions = {}): Promise<Bench> {
     },
     configuredRoles: () => options.configuredRoles ?? [],
     guards: () => DEFAULT_GUARDS,
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
     environment: 'test',
     keyLifetime: KEY_LIFETIME,
   };

@@ -75,11 +75,32 @@ export function claimsOf(rules: LimitRules, subject: LimitSubject, estimate: Lim
   return claims;
 }
 
+/**
+ * The buckets of a subject of whom only the dimensions in `known` are known, with nothing claimed of them. Rules for some models only
+ * are among them where no model is named: their buckets are not by model.
+ */
+export function bucketsOf(rules: LimitRules, subject: LimitSubject, known: ReadonlySet<LimitRule['per']>): Claim[] {
+  const claims: Claim[] = [];
+  const { credential } = subject.principal;
+  const own = credential.kind === 'api-key' ? rules.keyRules(credential.id) : [];
+  for (const rule of [...rules.rules, ...own]) {
+    const { models } = knownOf(rule);
+    const applies = models === null || subject.model === null || models.has(subject.model);
+    if (applies && known.has(rule.per)) addBuckets(claims, rule, subject, 0, 0);
+  }
+  return claims;
+}
+
 function addClaims(claims: Claim[], rule: LimitRule, subject: LimitSubject, estimate: LimitEstimate): void {
-  const { models, prefix } = knownOf(rule);
+  const { models } = knownOf(rule);
   if (models !== null && (subject.model === null || !models.has(subject.model))) return;
   const most = amountOf(rule.quantity, estimate.input, estimate.output, 0, subject.price);
   const least = estimate.outputBounded || estimate.output === 0 ? most : amountOf(rule.quantity, estimate.input, 1, 0, subject.price);
+  addBuckets(claims, rule, subject, least, most);
+}
+
+function addBuckets(claims: Claim[], rule: LimitRule, subject: LimitSubject, least: number, most: number): void {
+  const { prefix } = knownOf(rule);
   if (rule.per === 'role') for (const role of subject.principal.roles) addClaim(claims, { rule, bucket: prefix + role, least, most });
   else {
     const value = bucketValue(rule.per, subject);
@@ -121,6 +142,33 @@ function bucketValue(
       return session === null ? callerOf(principal) : pair(callerOf(principal), `s:${session}`);
     case 'global':
       return '';
+  }
+}
+
+/** The value of its rule's dimension that a bucket of `subject` counts for, for people: a key's id, a tenant, `*` for everybody. */
+export function describeBucket({ rule: { per }, bucket }: Claim, subject: LimitSubject): string {
+  const { principal, model, upstream, address, session } = subject;
+  switch (per) {
+    case 'key':
+      return principal.credential.kind === 'api-key' ? principal.credential.id : principal.id;
+    case 'user':
+      return principal.user ?? principal.id;
+    case 'team':
+      return principal.team ?? '';
+    case 'tenant':
+      return principal.tenant;
+    case 'role':
+      return bucket.slice(bucket.indexOf(':') + 1);
+    case 'model':
+      return model ?? '';
+    case 'upstream':
+      return upstream ?? '';
+    case 'address':
+      return networkOf(address);
+    case 'session':
+      return session ?? callerOf(principal);
+    case 'global':
+      return '*';
   }
 }
 

@@ -1,5 +1,5 @@
-import { Fault } from '@sallyport/core';
-import { type Claim, claimsOf, type LimitEstimate, type LimitRules, type LimitSubject } from './claim.ts';
+import { Fault, type LimitDimension } from '@sallyport/core';
+import { bucketsOf, type Claim, claimsOf, type LimitEstimate, type LimitRules, type LimitSubject } from './claim.ts';
 import { rateLimitHeaders } from './headers.ts';
 import { HeldReservation, type Reservation, UNLIMITED } from './reservation.ts';
 import { shortageFault } from './shortage.ts';
@@ -43,20 +43,20 @@ export class Limiter {
     return taking instanceof Promise ? taking.then((done) => this.#decided(rules, request, done)) : this.#decided(rules, request, taking);
   }
 
-  /** How every rule that applies to `subject` stands for it. Counts nothing. */
-  async standings(rules: LimitRules, subject: LimitSubject): Promise<readonly LimitStanding[]> {
-    const claims = claimsOf(rules, subject, NOTHING);
+  /**
+   * How every rule that applies to `subject` stands for it. Counts nothing. `known` names the dimensions that are known of the subject,
+   * where it is not a request with all of them: rules by another are left out.
+   * @throws Fault `not_ready` where the counts are out of reach
+   */
+  async standings(rules: LimitRules, subject: LimitSubject, known?: ReadonlySet<LimitDimension>): Promise<readonly LimitStanding[]> {
+    const claims = known === undefined ? claimsOf(rules, subject, NOTHING) : bucketsOf(rules, subject, known);
     const standings = await this.#store.peek(claims);
     return claims.map((claim, at) => ({ claim, used: standings[at]?.used ?? 0, reset: standings[at]?.reset ?? 0 }));
   }
 
-  /** Forgets what counts for `subject` under the rules called `names`, or under all that apply to it; what runs goes on counting. */
-  async reset(rules: LimitRules, subject: LimitSubject, names: readonly string[] | null): Promise<readonly Claim[]> {
-    const claims = claimsOf(rules, subject, NOTHING).filter(
-      ({ rule }) => rule.quantity !== 'concurrency' && (names === null || names.includes(rule.name)),
-    );
+  /** Forgets what counts in the buckets of `claims`; what runs goes on counting. @throws Fault `not_ready` as `standings` */
+  async clear(claims: readonly Claim[]): Promise<void> {
     await this.#store.clear(claims);
-    return claims;
   }
 
   #decided(rules: LimitRules, request: LimitRequest, taking: Hold | Shortage): Reservation {

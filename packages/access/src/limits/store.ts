@@ -32,6 +32,8 @@ export interface Shortage {
 
 /** Where limits are counted. Answers at once where the counts are in this process. */
 export interface CounterStore {
+  /** False while the server that has the counts is away. Absent where there is none. */
+  readonly shared?: boolean;
   /** Takes all claims or none. Throws or rejects with `Fault('not_ready')` where it cannot decide and policy lets nothing pass then. */
   take(claims: readonly Claim[]): Hold | Shortage | Promise<Hold | Shortage>;
   /**

@@ -18,6 +18,7 @@ const KEY_USE_INTERVAL = 60_000;
 export interface DataPlane extends AsyncDisposable {
   readonly gateway: Gateway;
   readonly feed: SnapshotFeed;
+  readonly counters: CounterStore;
   readonly address: { readonly host: string; readonly port: number };
   /**
    * Reads everything a new configuration names, and returns what takes it up without dropping a stream. Throws where something cannot be
@@ -93,6 +94,7 @@ export async function startDataPlane(
   return {
     gateway,
     feed,
+    counters: counters.store,
     address: { host: address, port },
     prepareReload: (next) => {
       const adopt = gateway.prepareReload({ tls: readTls(next), upstreams: next.upstreams, guard: next.guards });

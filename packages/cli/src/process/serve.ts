@@ -1,4 +1,5 @@
 import cluster from 'node:cluster';
+import type { CounterStore } from '@sallyport/access';
 import { type Config, type ControlService, checkPepper, formatListen, type Installation as NewInstallation } from '@sallyport/control';
 import type { Logger } from '@sallyport/core';
 import type { Store } from '@sallyport/store';
@@ -7,6 +8,7 @@ import type { Level } from '../log.ts';
 import { describeError, tell } from '../terminal.ts';
 import { VERSION } from '../version.ts';
 import { startControlPlane } from './control-plane.ts';
+import { openCounters } from './counters.ts';
 import { startDataPlane } from './data-plane.ts';
 import { ExporterThread } from './exporters.ts';
 import { reloadable } from './reload.ts';
@@ -43,6 +45,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   if (store !== null) await checkPepper(store.store.settings, installation.home.pepper, installation.home.created);
   // What the admin API has acknowledged, the gateway of this process goes by.
   let refresh = async (): Promise<void> => {};
+  let counters: CounterStore | null = null;
   const service =
     store === null
       ? null
@@ -51,6 +54,7 @@ export async function serve(options: ServeOptions): Promise<void> {
           store.store,
           () => current,
           () => refresh(),
+          () => counters,
         );
   const made = half === 'both' && service !== null ? await setUpOnce(service) : null;
   // At once: they exist from here on and cannot be had again, whether or not the ports can be bound.
@@ -62,6 +66,9 @@ export async function serve(options: ServeOptions): Promise<void> {
     : null;
   await using telemetry = startTelemetry(installation, exporters, 'process', pool === null ? undefined : () => pool.metrics());
   await using data = half === 'control' || many ? null : await startDataPlane(installation, store?.store ?? null, telemetry);
+  // Where a server counts and no gateway runs in this process, its counts are read from here.
+  await using reading = data === null && config.counters.url !== 'memory:' ? await openCounters(installation) : null;
+  counters = data?.counters ?? reading?.store ?? pool?.counters ?? null;
   if (pool !== null) refresh = () => pool.refresh();
   else if (data !== null) refresh = async () => void (await data.feed.refresh());
   await using admin =

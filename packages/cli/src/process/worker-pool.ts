@@ -1,5 +1,5 @@
 import cluster, { type Worker } from 'node:cluster';
-import { CounterDesk, MemoryStore } from '@sallyport/access';
+import { CounterDesk, type CounterStore, MemoryStore } from '@sallyport/access';
 import { type Config, type Family, mergeFamilies } from '@sallyport/control';
 import type { Clock, Logger } from '@sallyport/core';
 import { type FromWorker, type ToWorker, WORKER_VARIABLE } from './worker-messages.ts';
@@ -39,6 +39,8 @@ export interface WorkerPoolOptions {
  */
 export class WorkerPool implements AsyncDisposable {
   readonly #options: WorkerPoolOptions;
+  /** What all workers have used, where no server counts it. */
+  readonly counters: CounterStore;
   readonly #desk: CounterDesk;
   readonly #members = new Set<Member>();
   readonly #asked = new Map<number, (families: readonly Family[]) => void>();
@@ -51,7 +53,9 @@ export class WorkerPool implements AsyncDisposable {
 
   private constructor(options: WorkerPoolOptions) {
     this.#options = options;
-    this.#desk = new CounterDesk(new MemoryStore(options.clock));
+    const counters = new MemoryStore(options.clock);
+    this.counters = counters;
+    this.#desk = new CounterDesk(counters);
   }
 
   /** Rejects where a worker cannot start; none is left then. */

@@ -1,12 +1,12 @@
-import { Fault, type LimitRule } from '@sallyport/core';
+import { Fault } from '@sallyport/core';
 import Type, { type Static } from 'typebox';
 import { CALENDAR_UNITS, MILLIONTHS } from '../config/read-policy.ts';
-import { formatDuration, parseDuration } from '../config/units.ts';
+import { parseDuration } from '../config/units.ts';
 import type { IssuedKey, KeyView, NewKey, NewLimit } from '../service/views.ts';
 import { guarded, NO_BODY, NO_QUERY, type Route } from './route.ts';
+import { LimitSchema, QUANTITY, showLimit } from './schema-limit.ts';
 import { asInstant, asMaybeInstant, closed, duration, instant, maybeInstant, maybeText, maybeTexts, NEXT, PAGE, texts } from './schemas.ts';
 
-const QUANTITY = Type.Enum(['requests', 'input-tokens', 'output-tokens', 'tokens', 'concurrency', 'spend']);
 const KIND = Type.Enum(['person', 'application', 'workload']);
 
 const NewLimitSchema = Type.Object(
@@ -53,19 +53,7 @@ const KeySchema = Type.Object(
     roles: texts('Roles.'),
     models: maybeTexts('Null for every model the roles permit.'),
     allowedIps: maybeTexts('Null for anywhere.'),
-    limits: Type.Array(
-      Type.Object(
-        {
-          name: Type.String(),
-          quantity: QUANTITY,
-          amount: Type.Number(),
-          window: maybeText('Null for concurrency.'),
-          timezone: maybeText('Of a period of the calendar, else null.'),
-          models: maybeTexts('Null for every model.'),
-        },
-        closed,
-      ),
-    ),
+    limits: Type.Array(LimitSchema),
     expiresAt: maybeInstant('End.'),
     overlapUntil: maybeInstant('Until when the secret before the last rotation counts.'),
     revokedAt: maybeInstant('When it was revoked.'),
@@ -208,16 +196,5 @@ function showKey(key: KeyView): Static<typeof KeySchema> {
     createdAt: asInstant(key.createdAt),
     createdBy: key.createdBy,
     lastUsedAt: asMaybeInstant(key.lastUsedAt),
-  };
-}
-
-function showLimit(limit: LimitRule): Static<typeof KeySchema>['limits'][number] {
-  return {
-    name: limit.name,
-    quantity: limit.quantity,
-    amount: limit.quantity === 'spend' ? limit.amount / MILLIONTHS : limit.amount,
-    window: limit.calendar?.unit ?? (limit.window === 0 ? null : formatDuration(limit.window)),
-    timezone: limit.calendar?.zone ?? null,
-    models: limit.models === null ? null : [...limit.models],
   };
 }

@@ -3,6 +3,7 @@ import { describeRoutes } from './openapi.ts';
 import { open, type Route } from './route.ts';
 import { INSTALLATION_ROUTES } from './routes-installation.ts';
 import { KEY_ROUTES } from './routes-keys.ts';
+import { LIMIT_ROUTES } from './routes-limits.ts';
 import { POLICY_ROUTES } from './routes-policy.ts';
 import { PROMPT_ROUTES } from './routes-prompts.ts';
 import { RISK_ROUTES } from './routes-risk.ts';
@@ -17,6 +18,7 @@ export function adminRoutes(version: string): readonly Route[] {
     ...USER_ROUTES,
     ...POLICY_ROUTES,
     ...PROMPT_ROUTES,
+    ...LIMIT_ROUTES,
     ...RISK_ROUTES,
     open({
       id: 'openapi',

@@ -19,6 +19,15 @@ export interface Altered<T> {
   readonly alterations: readonly Alteration[];
 }
 
+/** A change of something that is not in the store, looked up and not yet made. */
+export interface Deed<T> {
+  /** What the ledger calls it, and what it is done to. */
+  readonly action: string;
+  readonly resource: Resource;
+  readonly detail: EntryFacts['detail'];
+  act(): Promise<T>;
+}
+
 /** The way every verb goes: decide, do, record, acknowledge. */
 export class Desk {
   readonly ports: ServicePorts;
@@ -69,6 +78,25 @@ export class Desk {
         if (alterations.length === 0) await this.append(entry(actor, action, resource, decision));
         return result;
       });
+    } catch (error) {
+      throw await this.#refused(error, actor, action, resource);
+    }
+  }
+
+  /** A verb that changes something elsewhere. The ledger has it before it is done; where it then fails, a second entry says so. */
+  async alter<T>(actor: Actor, action: Action, resource: Resource, plan: (authority: Authority) => Promise<Deed<T>>): Promise<T> {
+    try {
+      const authority = await Authority.of(this.ports.store, actor, this.ports);
+      const decision = permitted(authority, action, resource);
+      const deed = await plan(authority);
+      const facts: EntryFacts = { ...entry(actor, deed.action, deed.resource, decision), kind: 'change', detail: deed.detail };
+      await this.append(facts);
+      try {
+        return await deed.act();
+      } catch (error) {
+        await this.#note({ ...facts, outcome: 'failed', fault: error instanceof Fault ? error.code : 'internal_error' });
+        throw error;
+      }
     } catch (error) {
       throw await this.#refused(error, actor, action, resource);
     }

@@ -23,6 +23,13 @@ export function checkName(param: string, text: string): string {
   return text;
 }
 
+/** Something that was named elsewhere: a model, a session, who a token is of. */
+export function checkPrintable(param: string, text: string): string {
+  if (text.length === 0 || text.length > MAX_MODEL || UNPRINTABLE.test(text))
+    throw invalid(param, `${param} must have 1 to ${MAX_MODEL} printable characters.`);
+  return text;
+}
+
 /** A tenant or team: short, and safe in a metric label, a path and a log line. */
 export function checkLabel(param: string, text: string): string {
   if (!LABEL.test(text)) throw invalid(param, `${param} must have 1 to 64 letters, digits, dots, dashes or underscores.`);

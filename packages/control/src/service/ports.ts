@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
-import type { KeyEnvironment } from '@sallyport/access';
-import type { Clock, EntryFacts, GuardSettings, Logger, Principal, Random, Role, Source } from '@sallyport/core';
+import type { CounterStore, KeyEnvironment } from '@sallyport/access';
+import type { Clock, EntryFacts, GuardSettings, LimitRule, Logger, Principal, Random, Role, Source } from '@sallyport/core';
 import type { Store } from '@sallyport/store';
 
 /** Who asks for something, from where, and under which request id. Established by the listener or the command line, never by a body. */
@@ -31,8 +31,16 @@ export interface ServicePorts {
   readonly configuredRoles: () => readonly Role[];
   /** The guard's settings, as of now. */
   readonly guards: () => GuardSettings;
+  /** Default: this process counts no limits. */
+  readonly limits?: LimitCounts;
   readonly environment: KeyEnvironment;
   readonly keyLifetime: KeyLifetime;
+}
+
+/** Limits of the configuration file, as of now, and where they are counted: null where neither this process nor a server does. */
+export interface LimitCounts {
+  readonly rules: () => readonly LimitRule[];
+  readonly counters: () => CounterStore | null;
 }
 
 /** Milliseconds. */

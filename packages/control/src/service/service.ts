@@ -3,6 +3,7 @@ import type { Page, User } from '@sallyport/store';
 import { Desk } from './desk.ts';
 import { INSTALLATION_SETTING, initialise } from './init.ts';
 import { KeyService } from './keys.ts';
+import { LimitService } from './limits.ts';
 import { PolicyService } from './policy.ts';
 import type { Actor, ServicePorts } from './ports.ts';
 import type { PromptCheck } from './prompt-check.ts';
@@ -16,6 +17,9 @@ import type {
   IssuedKey,
   KeyListQuery,
   KeyView,
+  LimitReset,
+  LimitSelection,
+  LimitUse,
   ListQuery,
   NewInstallation,
   NewKey,
@@ -41,6 +45,7 @@ export interface ControlService {
   readonly roles: RoleVerbs;
   readonly policy: PolicyVerbs;
   readonly prompts: PromptVerbs;
+  readonly limits: LimitVerbs;
   /**
    * Passes where `actor` may, else throws `forbidden` and records it. For what has no verb of its own (status, metrics), and for refusing
    * a caller before anything else of a request is looked at; the verbs decide again.
@@ -91,6 +96,13 @@ export interface PromptVerbs {
   check(actor: Actor, name: string, version: number | null): Promise<PromptCheck>;
 }
 
+export interface LimitVerbs {
+  /** How the windows of whom the selection names stand; requests go on meanwhile. */
+  show(actor: Actor, selection: LimitSelection): Promise<readonly LimitUse[]>;
+  /** Empties the one bucket of the limit called `name` that the selection means. The ledger has it, with what was used, before it is done. */
+  reset(actor: Actor, name: string, selection: LimitSelection): Promise<LimitReset>;
+}
+
 /** Puts the verbs together over their ports. Throws `RangeError` for a pepper of less than 32 bytes. */
 export function createControlService(ports: ServicePorts): ControlService {
   if (ports.pepper.type !== 'secret' || (ports.pepper.symmetricKeySize ?? 0) < MIN_PEPPER_BYTES) {
@@ -103,6 +115,7 @@ export function createControlService(ports: ServicePorts): ControlService {
     roles: new RoleService(desk),
     policy: new PolicyService(desk),
     prompts: new PromptService(desk),
+    limits: new LimitService(desk),
     authorise: (actor, action, resource) => desk.authorise(actor, action, resource),
     init: (installation) => initialise(desk, installation),
     initialised: async () => (await ports.store.settings.get(INSTALLATION_SETTING)) !== null,

@@ -1,5 +1,5 @@
 import type { Consideration } from '@sallyport/access';
-import type { Action, CalendarPeriod, Decision, LimitQuantity, PrincipalKind, Resource } from '@sallyport/core';
+import type { Action, CalendarPeriod, Decision, LimitQuantity, LimitRule, PrincipalKind, Resource } from '@sallyport/core';
 import type { StoredKey, User } from '@sallyport/store';
 
 // What the service takes and gives. Times are epoch milliseconds.
@@ -127,6 +127,41 @@ export interface Explanation {
   readonly roles: readonly string[];
   /** Every rule that was looked at, and which one decided. */
   readonly considered: readonly Consideration[];
+}
+
+/** Whose windows: what is named, and what follows from it (a key has a tenant). Nobody named is what counts for everybody together. */
+export interface LimitSelection {
+  /** Id of a key. */
+  readonly key?: string;
+  /** Principal of a token or a certificate. */
+  readonly caller?: string;
+  /** Id of a user. */
+  readonly user?: string;
+  readonly team?: string;
+  /** The actor's own where it is not given. Only an owner may name another. */
+  readonly tenant?: string;
+  readonly role?: string;
+  readonly model?: string;
+  readonly upstream?: string;
+  readonly address?: string;
+  /** As the client names it, within the key or caller. */
+  readonly session?: string;
+}
+
+/** How one window, period or count of running requests stands. Of `spend`, amounts are millionths. */
+export interface LimitUse {
+  readonly rule: LimitRule;
+  /** The value of the rule's dimension it counts for; `*` for everybody together. */
+  readonly of: string;
+  readonly used: number;
+  readonly remaining: number;
+  /** When it is empty if nothing more is counted; null where it is, or where nobody knows (requests in progress). */
+  readonly emptyAt: number | null;
+}
+
+export interface LimitReset extends LimitUse {
+  /** What was used before. */
+  readonly before: number;
 }
 
 export interface NewInstallation {
