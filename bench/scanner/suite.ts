@@ -1,12 +1,15 @@
 import { spawnSync } from 'node:child_process';
-import { closeSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { digestFile, scanPath, scanPaths } from '../../packages/scanner/src/index.ts';
+import { digestFile, scanPath } from '../../packages/scanner/src/index.ts';
 import { type Listener, Machine } from '../../packages/scanner/src/pickle/machine.ts';
 import { bufferSource } from '../../packages/scanner/src/source.ts';
 
+const COMMAND: string = fileURLToPath(new URL('../../packages/cli/bin/sallyport.mjs', import.meta.url));
+const SMALL_FILES = 10_000;
 const GIGA = 1e9;
 const MEBIBYTE = 2 ** 20;
 const USAGE = `usage: npm run bench scanner -- [--picklescan FILE]
@@ -28,7 +31,7 @@ export async function run(args: string[]): Promise<void> {
     await headers(folder);
     hashing(folder);
     instructions();
-    await smallFiles(folder, values.picklescan);
+    smallFiles(folder, values.picklescan);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -183,30 +186,61 @@ function instructions(): void {
   }
 }
 
-async function smallFiles(folder: string, picklescan: string): Promise<void> {
-  const many = join(folder, 'many');
-  mkdirSync(many);
-  const files: string[] = [];
-  for (let index = 0; index < 10_000; index += 1) {
-    const words = Array.from({ length: 40 }, (_, word) => `\x8c\x08w${String(index * 40 + word).padStart(7, '0')}\x94K\x07`).join('');
-    const file = join(many, `${index}.pkl`);
-    const descriptor = openSync(file, 'w');
-    writeSync(descriptor, Buffer.from(`\x80\x04}(${words}u\x8c\x0bcollections\x8c\x0bOrderedDict\x93)R0.`, 'latin1'));
-    closeSync(descriptor);
-    files.push(file);
+/** What each of two commands costs over one directory, the whole process with its children; the best of three rounds in turn. */
+function smallFiles(folder: string, picklescan: string): void {
+  for (const words of [40, 400]) {
+    const many = join(folder, `many-${words}`);
+    mkdirSync(many);
+    let bytes = 0;
+    for (let index = 0; index < SMALL_FILES; index += 1) {
+      const items = Array.from({ length: words }, (_, word) => `\x8c\x08w${String(index * words + word).padStart(7, '0')}\x94K\x07`).join(
+        '',
+      );
+      const content = Buffer.from(`\x80\x04}(${items}u\x8c\x0bcollections\x8c\x0bOrderedDict\x93)R0.`, 'latin1');
+      bytes = content.length;
+      writeFileSync(join(many, `${index}.pkl`), content);
+    }
+    const ours: Cost[] = [];
+    const theirs: Cost[] = [];
+    for (let round = 0; round < 3; round += 1) {
+      const scan = cost(process.execPath, [COMMAND, 'models', 'scan', many, '--json', '--no-record']);
+      if (scan === null || scan.status !== 0) throw new Error('the small files are not clean');
+      ours.push(scan);
+      const peer = cost(picklescan, ['--path', many]);
+      if (peer !== null) theirs.push(peer);
+    }
+    say(`10,000 pickles of ${bytes} bytes, sallyport models scan with digests: ${showCost(ours)}`);
+    if (theirs.length === 0) say(`  picklescan is not installed (${picklescan}): not compared`);
+    else {
+      const ratio = (of: 'wall' | 'cpu'): string => (least(theirs, of) / least(ours, of)).toFixed(1);
+      say(
+        `  picklescan, which digests nothing: ${showCost(theirs)}: ${ratio('wall')} times as long (goal 10), ${ratio('cpu')} times the CPU time`,
+      );
+    }
+    rmSync(many, { recursive: true });
   }
-  const ours = await timed(async () => {
-    let count = 0;
-    for await (const { verdict } of scanPaths(files)) count += verdict === 'clean' ? 1 : 0;
-    return count;
+}
+
+interface Cost {
+  readonly wall: number;
+  readonly cpu: number;
+  readonly status: number | null;
+}
+
+/** Runs a command under bash's `time`. Null where there is no such command. */
+function cost(command: string, args: readonly string[]): Cost | null {
+  const { stderr, status } = spawnSync('bash', ['-c', 'TIMEFORMAT="%R %U %S"; time "$@" >/dev/null', 'bash', command, ...args], {
+    maxBuffer: 2 ** 28,
   });
-  if (ours.value !== files.length) throw new Error(`${files.length - ours.value} of the small files are not clean`);
-  say(`10,000 small pickles with digests: ${ours.wall.toFixed(2)} s (CPU ${ours.cpu.toFixed(2)} s on all threads)`);
-  const start = performance.now();
-  const peer = spawnSync(picklescan, ['--path', many], { maxBuffer: 2 ** 28 });
-  if (peer.error !== undefined) say(`  picklescan is not installed (${picklescan}): not compared`);
-  else
-    say(
-      `  picklescan, which digests nothing: ${((performance.now() - start) / 1000).toFixed(2)} s, ${((performance.now() - start) / 1000 / ours.wall).toFixed(1)} times as long (goal 10)`,
-    );
+  if (status === 127) return null;
+  const [wall = 0, user = 0, system = 0] = stderr.toString().trim().split(/\s+/).slice(-3).map(Number);
+  return { wall, cpu: user + system, status };
+}
+
+function least(costs: readonly Cost[], of: 'wall' | 'cpu'): number {
+  return Math.min(...costs.map((each) => each[of]));
+}
+
+function showCost(costs: readonly Cost[]): string {
+  return `${least(costs, 'wall').toFixed(2)} s (CPU ${least(costs, 'cpu').toFixed(2)} s)`;
 }

@@ -1,5 +1,5 @@
 import { buildProgram } from './program.ts';
-import { describeError, EXIT, tell } from './terminal.ts';
+import { EXIT, tell } from './terminal.ts';
 
 // A reader that has seen enough (`| head`) ends the command, as it ends any other.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -9,8 +9,11 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 
 /** The `sallyport` command. Exit status: 0 done, 1 a refusal or negative finding, 2 wrong use or could not run. */
 try {
-  await buildProgram().parseAsync(process.argv);
+  const program = await buildProgram(process.argv.slice(2));
+  await program.parseAsync(process.argv);
 } catch (error) {
+  // Knows the errors of every package, and so loads them.
+  const { describeError } = await import('./failure.ts');
   const { text, exit } = describeError(error);
   tell(text);
   process.exitCode = exit;

@@ -1,23 +1,33 @@
 import { Command, type CommanderError } from 'commander';
+import { addCommands, type CommandTable } from './commands.ts';
 import { EXIT, UsageError } from './terminal.ts';
-import { auditCommand } from './verb/audit.ts';
-import { configCommand } from './verb/config.ts';
-import { doctorCommand } from './verb/doctor.ts';
-import { initCommand } from './verb/init.ts';
-import { inspectCommand } from './verb/inspect.ts';
-import { keysCommand } from './verb/keys.ts';
-import { limitsCommand } from './verb/limits.ts';
-import { modelsCommand } from './verb/models.ts';
-import { policyCommand } from './verb/policy.ts';
-import { promptsCommand } from './verb/prompts.ts';
-import { riskCommand } from './verb/risk.ts';
-import { rolesCommand } from './verb/roles.ts';
-import { serveCommands } from './verb/serve.ts';
-import { usersCommand } from './verb/users.ts';
 import { VERSION } from './version.ts';
 
-/** The whole command tree. Wrong use throws `UsageError`; nothing exits the process by itself but `--help` and `--version`. */
-export function buildProgram(): Command {
+/** The nouns in the order of `--help`. Each is loaded when it is asked for: all of them together take half a second of a processor. */
+const COMMANDS: CommandTable = {
+  serve: async () => (await import('./verb/serve.ts')).serveCommand('serve'),
+  gateway: async () => (await import('./verb/serve.ts')).serveCommand('gateway'),
+  control: async () => (await import('./verb/serve.ts')).serveCommand('control'),
+  init: async () => (await import('./verb/init.ts')).initCommand(),
+  config: async () => (await import('./verb/config.ts')).configCommand(),
+  keys: async () => (await import('./verb/keys.ts')).keysCommand(),
+  users: async () => (await import('./verb/users.ts')).usersCommand(),
+  roles: async () => (await import('./verb/roles.ts')).rolesCommand(),
+  policy: async () => (await import('./verb/policy.ts')).policyCommand(),
+  prompts: async () => (await import('./verb/prompts.ts')).promptsCommand(),
+  inspect: async () => (await import('./verb/inspect.ts')).inspectCommand(),
+  models: async (args) => (await import('./verb/models.ts')).modelsCommand(args),
+  audit: async () => (await import('./verb/audit.ts')).auditCommand(),
+  limits: async () => (await import('./verb/limits.ts')).limitsCommand(),
+  risk: async () => (await import('./verb/risk.ts')).riskCommand(),
+  doctor: async () => (await import('./verb/doctor.ts')).doctorCommand(),
+};
+
+/**
+ * The command tree for these arguments: whatever of it they can mean. Wrong use throws `UsageError`; nothing exits the process by itself
+ * but `--help` and `--version`.
+ */
+export async function buildProgram(args: readonly string[]): Promise<Command> {
   const program = new Command('sallyport')
     .description('The security platform for self-hosted AI: one guarded door between clients and models.')
     .version(VERSION, '-V, --version', 'print the version')
@@ -28,24 +38,7 @@ export function buildProgram(): Command {
       'after',
       '\nData is kept in .sallyport, or in the directory SALLYPORT_HOME names.\n\nExample:\n  $ sallyport serve --config sallyport.yaml',
     );
-  for (const command of serveCommands()) program.addCommand(command);
-  for (const make of [
-    initCommand,
-    configCommand,
-    keysCommand,
-    usersCommand,
-    rolesCommand,
-    policyCommand,
-    promptsCommand,
-    inspectCommand,
-    modelsCommand,
-    auditCommand,
-    limitsCommand,
-    riskCommand,
-    doctorCommand,
-  ]) {
-    program.addCommand(make());
-  }
+  await addCommands(program, COMMANDS, args);
   throwUsage(program);
   return program;
 }

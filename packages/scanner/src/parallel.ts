@@ -15,9 +15,20 @@ export interface ScanPathsOptions {
   readonly onProgress?: (bytes: number) => void;
 }
 
-interface Message {
+/** What a thread is started with. */
+export interface Assignment {
+  readonly paths: readonly string[];
+  readonly limits: Partial<Limits>;
+  readonly progress: boolean;
+  /** 32-bit integers: the next path that nobody has taken, then for each thread the one it is at. */
+  readonly shared: SharedArrayBuffer;
+  readonly slot: number;
+}
+
+/** What a thread says from time to time. */
+export interface Message {
   readonly progress: number;
-  readonly report?: FileReport;
+  readonly reports: readonly (readonly [index: number, report: FileReport])[];
 }
 
 /** Below these a thread takes longer to start than the scans. */
@@ -26,7 +37,7 @@ const LITTLE = 256 * 2 ** 20;
 
 /**
  * Scans files on worker threads and yields the reports in the order of the paths. A thread that dies (out of memory, a defect) leaves its file
- * `inconclusive`, never unmentioned, and is replaced.
+ * `inconclusive`, never unmentioned, and is replaced. Throws where threads cannot be started.
  */
 export async function* scanPaths(paths: readonly string[], options: ScanPathsOptions = {}): AsyncGenerator<FileReport> {
   const threads = Math.min(options.threads ?? availableParallelism(), paths.length);
@@ -42,43 +53,98 @@ export async function* scanPaths(paths: readonly string[], options: ScanPathsOpt
     }
     return;
   }
-  const results = paths.map(() => Promise.withResolvers<FileReport>());
-  // A consumer that stops early leaves promises nobody waits for.
-  for (const { promise } of results) promise.catch(() => undefined);
-  let next = 0;
-  const running = new Set<Worker>();
-  const start = (): void => {
-    const worker = new Worker(script, { workerData: { limits: options.limits ?? {}, progress: options.onProgress !== undefined } });
-    running.add(worker);
-    let current = -1;
-    const take = (): void => {
-      const index = next;
-      const path = paths[index];
-      next += 1;
-      current = path === undefined ? -1 : index;
-      if (path === undefined) void worker.terminate();
-      else worker.postMessage(path);
+  using pool = new Pool(script, paths, threads, options);
+  for (let index = 0; index < paths.length; index += 1) yield pool.take(index) ?? (await pool.wait(index));
+}
+
+/** Threads that take paths off one list, and the reports they gave. */
+class Pool implements Disposable {
+  readonly #script: URL;
+  readonly #paths: readonly string[];
+  readonly #options: ScanPathsOptions;
+  readonly #reports: (FileReport | undefined)[];
+  readonly #running = new Set<Worker>();
+  #waiting: { readonly index: number; readonly done: PromiseWithResolvers<FileReport> } | null = null;
+  #failure: unknown = null;
+
+  constructor(script: URL, paths: readonly string[], threads: number, options: ScanPathsOptions) {
+    this.#script = script;
+    this.#paths = paths;
+    this.#options = options;
+    this.#reports = new Array(paths.length);
+    this.#start(
+      paths.map((_, index) => index),
+      threads,
+    );
+  }
+
+  /** Gives a report away, once. */
+  take(index: number): FileReport | undefined {
+    const report = this.#reports[index];
+    // Only that there was one is kept.
+    if (report !== undefined) this.#reports[index] = GIVEN;
+    return report;
+  }
+
+  async wait(index: number): Promise<FileReport> {
+    if (this.#failure !== null) throw this.#failure;
+    const done = Promise.withResolvers<FileReport>();
+    this.#waiting = { index, done };
+    return await done.promise;
+  }
+
+  [Symbol.dispose](): void {
+    for (const worker of this.#running) void worker.terminate();
+  }
+
+  /** Scans the paths under these indexes; what a thread that died had not reported is scanned again once the others are through. */
+  #start(indexes: readonly number[], threads: number): void {
+    const paths = indexes.map((index) => this.#paths[index] ?? '');
+    const shared = new SharedArrayBuffer(4 * (threads + 1));
+    const state = new Int32Array(shared).fill(-1, 1);
+    const open = (slot: number): void => {
+      const { limits = {}, onProgress } = this.#options;
+      const workerData: Assignment = { paths, limits, progress: onProgress !== undefined, shared, slot };
+      const worker = new Worker(this.#script, { workerData });
+      this.#running.add(worker);
+      let broken = false;
+      worker.on('message', ({ progress, reports }: Message) => {
+        onProgress?.(progress);
+        for (const [at, report] of reports) this.#settle(indexes[at] ?? 0, report);
+      });
+      worker.on('error', (error) => {
+        broken = true;
+        const at = Atomics.exchange(state, slot, -1);
+        const index = indexes[at];
+        if (index === undefined) this.#fail(error);
+        else if (this.#reports[index] === undefined) this.#settle(index, lost(this.#paths[index] ?? '', error));
+      });
+      worker.on('exit', () => {
+        this.#running.delete(worker);
+        if (this.#failure !== null) return;
+        if (broken && Atomics.load(state, 0) < paths.length) open(slot);
+        else if (this.#running.size === 0) {
+          const missing = indexes.filter((index) => this.#reports[index] === undefined);
+          if (missing.length > 0) this.#start(missing, Math.min(threads, missing.length));
+        }
+      });
     };
-    worker.on('message', (message: Message) => {
-      options.onProgress?.(message.progress);
-      if (message.report === undefined) return;
-      results[current]?.resolve(message.report);
-      take();
-    });
-    worker.on('error', (error) => {
-      const path = paths[current];
-      if (path !== undefined) results[current]?.resolve(lost(path, error));
-      running.delete(worker);
-      if (next < paths.length) start();
-    });
-    worker.on('exit', () => running.delete(worker));
-    take();
-  };
-  for (let count = 0; count < threads; count += 1) start();
-  try {
-    for (const { promise } of results) yield await promise;
-  } finally {
-    await Promise.all([...running].map((worker) => worker.terminate()));
+    for (let slot = 1; slot <= threads; slot += 1) open(slot);
+  }
+
+  #settle(index: number, report: FileReport): void {
+    if (this.#waiting?.index !== index) {
+      this.#reports[index] = report;
+      return;
+    }
+    this.#reports[index] = GIVEN;
+    this.#waiting.done.resolve(report);
+    this.#waiting = null;
+  }
+
+  #fail(error: unknown): void {
+    this.#failure = error;
+    this.#waiting?.done.reject(error);
   }
 }
 
@@ -91,6 +157,9 @@ function isLittle(paths: readonly string[]): boolean {
   }
   return true;
 }
+
+/** Stands for a report that was given away. */
+const GIVEN: FileReport = { path: '', sha256: '', size: 0, format: 'unknown', verdict: 'inconclusive', findings: [], rules: RULES_VERSION };
 
 function lost(path: string, error: unknown): FileReport {
   const code = error instanceof Error && 'code' in error ? String(error.code) : 'defect';

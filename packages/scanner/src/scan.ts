@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { Piece, Scan } from './piece.ts';
@@ -17,6 +17,7 @@ export interface ScanOptions {
   readonly signal?: AbortSignal;
 }
 
+const SMALL = 16_384;
 const HASH_CHUNK = 4 * 2 ** 20;
 const HASH_TURN = 64 * 2 ** 20;
 
@@ -25,7 +26,7 @@ const HASH_TURN = 64 * 2 ** 20;
  * finding. Throws `AbortError` when the signal fires, and defects of our own.
  */
 export async function scanFile(source: ByteSource, options: ScanOptions): Promise<FileReport> {
-  const scan = new Scan({ ...DEFAULT_LIMITS, ...options.limits });
+  const scan = new Scan(options.limits === undefined ? DEFAULT_LIMITS : { ...DEFAULT_LIMITS, ...options.limits });
   const format = await new Piece(scan, source, options.path, 0, 0).scan();
   const sha256 = options.hash === false ? '' : await digest(source, options.onProgress, options.signal);
   return { path: options.path, sha256, size: source.size, format, verdict: scan.verdict, findings: scan.findings, rules: RULES_VERSION };
@@ -51,12 +52,18 @@ export async function scanPath(path: string, options: Omit<ScanOptions, 'path'> 
 }
 
 async function digest(source: ByteSource, onProgress?: (bytes: number) => void, signal?: AbortSignal): Promise<string> {
-  const hash = createHash('sha256');
+  // Of a small file the bytes are at hand.
+  if (source.size <= SMALL) {
+    const bytes = source.read(0, source.size);
+    onProgress?.(bytes.length);
+    return hash('sha256', bytes);
+  }
+  const whole = createHash('sha256');
   const buffer = Buffer.allocUnsafe(Math.min(HASH_CHUNK, Math.max(1, source.size)));
   for (let offset = 0, turn = HASH_TURN; offset < source.size; ) {
     const count = source.readInto(offset, buffer);
     if (count === 0) break;
-    hash.update(count === buffer.length ? buffer : buffer.subarray(0, count));
+    whole.update(count === buffer.length ? buffer : buffer.subarray(0, count));
     offset += count;
     onProgress?.(offset);
     if (offset >= turn) {
@@ -65,5 +72,5 @@ async function digest(source: ByteSource, onProgress?: (bytes: number) => void, 
       signal?.throwIfAborted();
     }
   }
-  return hash.digest('hex');
+  return whole.digest('hex');
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -75,6 +75,23 @@ describe('threads', () => {
         paths.map((_, index) => (index === 77 ? 'inconclusive' : index % 10 === 3 ? 'malicious' : 'clean')),
       );
       assert.equal(progress, 52 * EVIL.length + 467 * PLAIN.length);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+  it('that die leave their file inconclusive, and are replaced', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'threads-'));
+    try {
+      const paths = ['a', 'b', 'c'].map((name) => join(folder, name));
+      for (const path of paths) writeFileSync(path, PLAIN);
+      // Enough bytes that threads are worth it, and a limit that no thread survives.
+      truncateSync(paths[0] ?? '', 300 * 2 ** 20);
+      const limits = { time: 1n as unknown as number };
+      const reports = await Array.fromAsync(scanPaths(paths, { threads: 2, limits }));
+      assert.deepEqual(
+        reports.map(({ path, verdict, findings }) => [path, verdict, findings[0]?.rule]),
+        paths.map((path) => [path, 'inconclusive', 'scan-lost']),
+      );
     } finally {
       rmSync(folder, { recursive: true });
     }

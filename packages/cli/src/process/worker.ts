@@ -1,7 +1,7 @@
 import { RelayStore } from '@sallyport/access';
 import type { Config } from '@sallyport/control';
+import { describeError } from '../failure.ts';
 import { openInstallation, readConfig } from '../installation.ts';
-import { describeError } from '../terminal.ts';
 import { startDataPlane } from './data-plane.ts';
 import { reloadable } from './reload.ts';
 import type { ServeOptions } from './serve.ts';

@@ -2,8 +2,9 @@ import http from 'node:http';
 import https, { type RequestOptions } from 'node:https';
 import { type Config, formatListen, openHome, resolveSecret } from '@sallyport/control';
 import { Command } from 'commander';
+import { describeError } from '../failure.ts';
 import { hasHome, openConfiguredStore, type ReadyConfig, readConfig } from '../installation.ts';
-import { describeError, EXIT, result, table } from '../terminal.ts';
+import { EXIT, result, table } from '../terminal.ts';
 import { type GlobalOptions, globalOptions } from './options.ts';
 
 interface Check {

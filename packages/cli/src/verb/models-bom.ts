@@ -1,15 +1,14 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { buildBom, type FileReport, scanPaths } from '@sallyport/scanner';
-import type { Command } from 'commander';
+import { Command } from 'commander';
 import { plain, print, tell, UsageError } from '../terminal.ts';
 import { VERSION } from '../version.ts';
+import { expand } from './models-files.ts';
 import { Progress } from './models-progress.ts';
-import { expand } from './models-scan.ts';
 
-export function addBom(models: Command): void {
-  models
-    .command('bom')
+export function bomCommand(): Command {
+  return new Command('bom')
     .description('print a CycloneDX 1.7 bill of materials of a model: files, licence, base model, data sets, known vulnerabilities')
     .argument('<model>', 'file or directory')
     .option('--out <file>', 'write it there instead of stdout')

@@ -3,20 +3,19 @@ import { localActor } from '@sallyport/control';
 import type { EntryFacts } from '@sallyport/core';
 import type { FileReport } from '@sallyport/scanner';
 import type { Command } from 'commander';
-import { openInstallation, readConfig, systemRandom } from '../installation.ts';
+import { hasHome, openInstallation, readConfig, systemRandom } from '../installation.ts';
 import { globalOptions } from './options.ts';
 
 const FRESH_ID = 12;
 const RULES_KEPT = 64;
 
 /**
- * Writes one entry for each file that is not clean: its digest, verdict and rules. Names of files are a person's text and stay out; the
- * digest says which file it was.
+ * Writes one entry for each of these files, where an installation is set up: its digest, verdict and rules. Names of files are a person's
+ * text and stay out; the digest says which file it was.
  */
-export async function recordFindings(command: Command, reports: readonly FileReport[]): Promise<void> {
-  const found = reports.filter(({ verdict }) => verdict !== 'clean');
-  if (found.length === 0) return;
+export async function recordFindings(command: Command, found: readonly FileReport[]): Promise<void> {
   const { place, logger } = globalOptions(command);
+  if (!hasHome(place)) return;
   const { config } = await readConfig(place, false);
   await using installation = await openInstallation({ place, config, writer: 'cli', logger, patience: 10_000 });
   for (const report of found) await installation.record(facts(report));

@@ -1,13 +1,9 @@
-import { globSync, readdirSync, readFileSync, realpathSync, statSync, writeFileSync } from 'node:fs';
-import { join, sep } from 'node:path';
+import { readFileSync, writeFileSync } from 'node:fs';
 import {
-  attestScan,
   DEFAULT_LIMITS,
   type FileReport,
   type FileVerdict,
   parseSuppressions,
-  readPrivateKey,
-  SignatureInvalid,
   Spool,
   type Suppression,
   SuppressionsInvalid,
@@ -18,13 +14,11 @@ import {
   toSarif,
   VERDICTS,
 } from '@sallyport/scanner';
-import type { Command } from 'commander';
-import { hasHome } from '../installation.ts';
+import { Command } from 'commander';
 import { EXIT, plain, print, table, UsageError } from '../terminal.ts';
 import { VERSION } from '../version.ts';
+import { expand } from './models-files.ts';
 import { Progress } from './models-progress.ts';
-import { recordFindings } from './models-record.ts';
-import { globalOptions } from './options.ts';
 
 interface ScanOptions {
   readonly json?: boolean;
@@ -38,11 +32,11 @@ interface ScanOptions {
   readonly attestKey?: string;
 }
 
+const OUTPUT_CHUNK = 65_536;
 const STDIN_MEMORY = DEFAULT_LIMITS.memory;
 
-export function addScan(models: Command): void {
-  models
-    .command('scan')
+export function scanCommand(): Command {
+  return new Command('scan')
     .description('judge model files without loading them. Exits with 1 where a verdict is at or above --fail-on')
     .argument('<path...>', 'files, directories or glob patterns; - for stdin')
     .option('--json', 'print one JSON object a file')
@@ -68,26 +62,29 @@ async function scan(paths: string[], options: ScanOptions, command: Command): Pr
   if ((options.attest === undefined) !== (options.attestKey === undefined))
     throw new UsageError('models scan: --attest and --attest-key go together');
   const suppressions = readSuppressions(options.suppressions);
-  const key = options.attestKey === undefined ? null : attestationKey(options.attestKey);
-  const attestations: Buffer[] = [];
+  const attestor = options.attestKey === undefined ? null : (await import('./models-attest.ts')).openAttestor(options.attestKey);
   const reports: FileReport[] = [];
   const files = expand(paths);
   const progress = new Progress(files);
+  const lines = new Lines();
   for await (const scanned of scanAll(files, parseThreads(options.threads), progress)) {
     const report = suppressions.length === 0 ? scanned : suppress(scanned, suppressions, DEFAULT_LIMITS.findings);
     progress.done();
     reports.push(report);
     // What the rules found, not what was accepted for a while: an attestation does not expire.
-    if (key !== null && scanned.sha256 !== '') attestations.push(attestScan(scanned, { privateKey: key }));
-    if (options.json === true) print(JSON.stringify(report));
-    else if (formats.length === 0) print(describe(report));
+    attestor?.add(scanned);
+    if (options.json === true) lines.add(JSON.stringify(report));
+    else if (formats.length === 0) lines.add(describe(report));
   }
+  lines.flush();
   progress.clear();
   if (options.sarif === true) print(JSON.stringify(toSarif(reports, VERSION)));
   else if (options.junit === true) print(toJunit(reports, failOn));
   else if (options.json !== true) print(summary(reports));
-  if (options.attest !== undefined) writeFileSync(options.attest, `${attestations.map(String).join('\n')}\n`);
-  if (options.record && hasHome(globalOptions(command).place)) await recordFindings(command, reports);
+  if (options.attest !== undefined && attestor !== null) writeFileSync(options.attest, attestor.text());
+  // The ledger and what opens it are loaded where there is something to write.
+  const found = reports.filter(({ verdict }) => verdict !== 'clean');
+  if (options.record && found.length > 0) await (await import('./models-record.ts')).recordFindings(command, found);
   const threshold = failOn === 'never' ? VERDICTS.length : VERDICTS.indexOf(failOn);
   process.exitCode = reports.some(({ verdict }) => VERDICTS.indexOf(verdict) >= threshold) ? EXIT.refused : EXIT.done;
 }
@@ -111,15 +108,6 @@ function readSuppressions(path: string | undefined): Suppression[] {
   }
 }
 
-function attestationKey(path: string): ReturnType<typeof readPrivateKey> {
-  try {
-    return readPrivateKey(readFileSync(path), process.env['SALLYPORT_KEY_PASSPHRASE']);
-  } catch (error) {
-    if (error instanceof SignatureInvalid) throw new UsageError(`--attest-key: ${error.message}`);
-    throw error;
-  }
-}
-
 function parseThreads(text: string | undefined): number | null {
   if (text === undefined) return null;
   if (!/^[1-9]\d?$/.test(text)) throw new UsageError(`--threads: expected a number from 1 to 99, got ${text}`);
@@ -134,48 +122,25 @@ function parseThreshold(text: string): FileVerdict | 'never' {
   return verdict;
 }
 
-/** Every file that is meant, each once. A path that exists is itself, whatever characters it has; else it is a pattern. */
-export function expand(paths: readonly string[]): string[] {
-  const files = new Set<string>();
-  for (const path of paths) {
-    const status = path === '-' ? undefined : statSync(path, { throwIfNoEntry: false });
-    if (path === '-' || status?.isFile() === true) files.add(path);
-    else if (status?.isDirectory() === true) for (const file of walk(path)) files.add(file);
-    else if (status !== undefined) throw new UsageError(`${path}: neither a file nor a directory`);
-    else {
-      const found = /[*?[{]/.test(path) ? globSync(path) : [];
-      if (found.length === 0) throw new UsageError(`${path}: no such file or directory, and no file matches it`);
-      for (const match of found.sort())
-        if (statSync(match, { throwIfNoEntry: false })?.isDirectory() === true) for (const file of walk(match)) files.add(file);
-        else files.add(named(match));
+/** Lines of stdout, many to a write where they come fast. */
+class Lines {
+  #waiting: string = '';
+  #scheduled: boolean = false;
+
+  add(line: string): void {
+    this.#waiting += `${line}\n`;
+    if (this.#waiting.length > OUTPUT_CHUNK) this.flush();
+    else if (!this.#scheduled) {
+      this.#scheduled = true;
+      setImmediate(() => this.flush());
     }
   }
-  return [...files];
-}
 
-/** A file that is called as stdin is called on the command line. */
-function named(path: string): string {
-  return path === '-' ? './-' : path;
-}
-
-/**
- * Files below a directory, sorted. Links to files are followed, as loaders do (the Hub's cache is made of them). A directory that is linked is
- * there under its own name as well; one outside is given itself, and the scan says that it cannot be read.
- */
-function* walk(directory: string, root: string = realpathSync(directory)): Generator<string> {
-  const entries = readdirSync(directory, { withFileTypes: true }).sort((one, other) => (one.name < other.name ? -1 : 1));
-  for (const entry of entries) {
-    const path = join(directory, entry.name);
-    if (entry.isDirectory()) yield* walk(path, root);
-    else if (entry.isFile() || (entry.isSymbolicLink() && !isDirectoryBelow(path, root))) yield named(path);
+  flush(): void {
+    if (this.#waiting !== '') process.stdout.write(this.#waiting);
+    this.#waiting = '';
+    this.#scheduled = false;
   }
-}
-
-/** False for a link to nothing: that is a file that cannot be read. */
-function isDirectoryBelow(link: string, root: string): boolean {
-  if (statSync(link, { throwIfNoEntry: false })?.isDirectory() !== true) return false;
-  const real = realpathSync(link);
-  return real === root || real.startsWith(join(root, sep));
 }
 
 async function scanStdin(): Promise<FileReport> {

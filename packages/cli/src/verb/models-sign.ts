@@ -19,7 +19,7 @@ import {
   verifyChecksums,
   verifyModel,
 } from '@sallyport/scanner';
-import type { Command } from 'commander';
+import { Command } from 'commander';
 import { EXIT, plain, print, result, UsageError } from '../terminal.ts';
 import { Progress } from './models-progress.ts';
 import { collect } from './options.ts';
@@ -37,9 +37,8 @@ interface SignFlags {
   readonly json?: boolean;
 }
 
-export function addSign(models: Command): void {
-  models
-    .command('sign')
+export function signCommand(): Command {
+  return new Command('sign')
     .description('sign a model, a file or a directory, as OpenSSF Model Signing v1.0 says')
     .argument('<model>', 'file or directory')
     .requiredOption('--key <file>', 'private key (PEM; P-256, P-384 or P-521); its passphrase in SALLYPORT_KEY_PASSPHRASE')
@@ -96,9 +95,8 @@ interface VerifyFlags {
   readonly json?: boolean;
 }
 
-export function addVerify(models: Command): void {
-  models
-    .command('verify')
+export function verifyCommand(): Command {
+  return new Command('verify')
     .description('verify who signed a model and that it is what was signed. Exits with 1 where it is not')
     .argument('<model>', 'file or directory')
     .option('--signature <file>', 'the bundle; default: model.sig in the directory, or the file with .sig')

@@ -17,10 +17,9 @@ const PATH_LIMIT = 2 ** 16;
 export function isTarHeader(source: ByteSource, offset: number): boolean {
   const block = source.read(offset, BLOCK);
   if (block.length < BLOCK || block[0] === 0) return false;
-  const stated = octal(block, 148, 8);
   let sum = 8 * 0x20;
-  for (const [index, byte] of block.entries()) if (index < 148 || index >= 156) sum += byte;
-  return stated === sum;
+  for (let index = 0; index < BLOCK; index += 1) if (index < 148 || index >= 156) sum += block[index] ?? 0;
+  return octal(block, 148, 8) === sum;
 }
 
 /** Every member of a tar archive (POSIX ustar and pax, GNU long names). A link or a name that leads outside is reported. */

@@ -29,12 +29,14 @@ export interface Format {
 }
 
 const HEAD = 4096;
+/** `PK\x03\x04` */
+const ZIP_LOCAL = 0x04034b50;
 const HDF5: Buffer = Buffer.from('\x89HDF\r\n\x1a\n', 'latin1');
 const HDF5_USER_BLOCK = 2 ** 20;
 
 function starts(magic: string, offset: number = 0): Format['matches'] {
   const bytes = Buffer.from(magic, 'latin1');
-  return (_, head) => head.subarray(offset, offset + bytes.length).equals(bytes);
+  return (_, head) => head[offset] === bytes[0] && head.subarray(offset, offset + bytes.length).equals(bytes);
 }
 
 function compressed(name: Compression, matches: Format['matches']): Format {
@@ -98,8 +100,7 @@ export async function scanBehindUserBlock(piece: Piece, { name }: Format): Promi
 
 function isZip(piece: Piece, head: Buffer): boolean {
   return (
-    head.subarray(0, 4).equals(Buffer.from('PK\x03\x04', 'latin1')) ||
-    findDirectories(piece.source, 1).some(({ entries }) => entries.length > 0)
+    (head.length >= 4 && head.readUInt32LE(0) === ZIP_LOCAL) || findDirectories(piece.source, 1).some(({ entries }) => entries.length > 0)
   );
 }
 

@@ -86,8 +86,9 @@ class Judge implements Listener {
       this.#conditional ??= global;
       return;
     }
-    const name = describe(this.#source, global);
     const judgement = this.#judge(global);
+    if (judgement.kind === 'allowed') return;
+    const name = describe(this.#source, global);
     switch (judgement.kind) {
       case 'denied':
         this.#sink('pickle-dangerous-import', `imports ${name}, which ${judgement.capability}`, global.offset);
@@ -100,8 +101,6 @@ class Judge implements Listener {
         break;
       case 'unknown':
         this.#sink('pickle-unknown-import', `imports ${name}`, global.offset);
-        break;
-      case 'allowed':
         break;
     }
   }

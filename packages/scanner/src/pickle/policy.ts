@@ -27,6 +27,9 @@ const ALLOW: Judgement = { kind: 'allowed' };
 const UNKNOWN: Judgement = { kind: 'unknown' };
 const DOTTED: Judgement = { kind: 'dotted' };
 const DUNDER: Judgement = { kind: 'dunder' };
+/** Files import the same few names over and over. */
+const JUDGED = new Map<string, Judgement>();
+const JUDGED_KEPT = 1024;
 const CYTHON = '__pyx_unpickle_';
 
 /**
@@ -34,6 +37,18 @@ const CYTHON = '__pyx_unpickle_';
  * double underscores at both ends. A dot walks through attributes, so each component is held against the denied modules as well.
  */
 export function judge(module: string, name: string): Judgement {
+  // The length keeps two splits of one text apart.
+  const key = `${module.length} ${module} ${name}`;
+  let judgement = JUDGED.get(key);
+  if (judgement === undefined) {
+    judgement = decide(module, name);
+    if (JUDGED.size >= JUDGED_KEPT) JUDGED.clear();
+    JUDGED.set(key, judgement);
+  }
+  return judgement;
+}
+
+function decide(module: string, name: string): Judgement {
   const denied = deniedModule(module) ?? DENIED_NAMES.get(`${module} ${name}`);
   if (denied !== undefined && EXCUSED.get(module)?.has(name) !== true) return { kind: 'denied', capability: denied };
   const parts = name.split('.');
