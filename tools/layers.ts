@@ -15,9 +15,10 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   scanner: ['core'],
   store: ['core'],
   egress: ['core'],
-  export: ['core', 'egress', 'ledger'],
+  otlp: ['core'],
+  export: ['core', 'egress', 'ledger', 'otlp'],
   gateway: ['core', 'wire', 'guard', 'access', 'ledger', 'egress'],
-  control: ['core', 'guard', 'access', 'ledger', 'scanner', 'store', 'egress'],
+  control: ['core', 'guard', 'access', 'ledger', 'scanner', 'store', 'egress', 'otlp'],
   cli: ['core', 'wire', 'guard', 'access', 'ledger', 'scanner', 'store', 'egress', 'export', 'gateway', 'control'],
   testkit: ['core', 'wire'],
 };

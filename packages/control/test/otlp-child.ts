@@ -10,6 +10,7 @@ egress.name('telemetry', [{ url, private: true }]);
 let refused = 0;
 const otlp = new OtlpExporter({
   url,
+  protocol: 'http/json',
   authorization: null,
   version: '1',
   instance: 'i',

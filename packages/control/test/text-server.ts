@@ -28,7 +28,7 @@ export async function serveText(
 
 export interface Collector extends AsyncDisposable {
   readonly url: string;
-  readonly requests: { readonly path: string; readonly headers: IncomingHttpHeaders; readonly body: string }[];
+  readonly requests: { readonly path: string; readonly headers: IncomingHttpHeaders; readonly body: Buffer }[];
 }
 
 /** Takes what is sent and answers with the statuses in turn, the last one for ever. */
@@ -37,7 +37,7 @@ export async function serveCollector(statuses: readonly number[]): Promise<Colle
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
-    requests.push({ path: request.url ?? '', headers: request.headers, body: Buffer.concat(chunks).toString() });
+    requests.push({ path: request.url ?? '', headers: request.headers, body: Buffer.concat(chunks) });
     response.writeHead(statuses[Math.min(requests.length, statuses.length) - 1] ?? 200, { 'content-type': 'application/json' }).end('{}');
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

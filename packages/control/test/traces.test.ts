@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { type EntryFacts, silentLogger, type TracedExchange } from '@sallyport/core';
 import { Egress, NO_EGRESS_SETTINGS } from '@sallyport/egress';
 import { FakeClock } from '@sallyport/testkit';
+import { decodePublished } from '@sallyport/testkit/otlp';
 import fc from 'fast-check';
 import { Counter, Histogram } from '../src/metrics/instrument.ts';
 import { checkTracestate, formatTraceparent, parseTraceparent } from '../src/traces/context.ts';
@@ -193,6 +194,7 @@ describe('delivery by OTLP', () => {
     egress.name('telemetry', [{ url, private: true }]);
     const settings = {
       url,
+      protocol: 'http/json' as const,
       authorization: null,
       version: '1',
       instance: 'i',
@@ -225,9 +227,36 @@ describe('delivery by OTLP', () => {
       collector.requests.map(({ path, headers }) => [path, headers['authorization'], headers['content-type']]),
       Array.from({ length: 3 }, () => ['/v1/traces', 'Bearer x', 'application/json']),
     );
-    const body = JSON.parse(collector.requests[2]?.body ?? '') as { resourceSpans: { scopeSpans: { spans: OtlpSpan[] }[] }[] };
+    const body = JSON.parse(String(collector.requests[2]?.body)) as { resourceSpans: { scopeSpans: { spans: OtlpSpan[] }[] }[] };
     assert.deepEqual(body.resourceSpans[0]?.scopeSpans[0]?.spans, [span]);
     assert.deepEqual(counted(otlp), [1, 0]);
+    await otlp[Symbol.asyncDispose]();
+    await egress[Symbol.asyncDispose]();
+  });
+
+  it('sends spans and metrics as protobuf, which the published definitions read back', async () => {
+    await using collector = await serveCollector([200]);
+    const counter = new Counter('sallyport_requests', 'Exchanges.', ['model']);
+    counter.of('chat').value = 2;
+    const { otlp, egress } = await exporter(collector.url, { protocol: 'http/protobuf', metrics: async () => [counter.collect()] });
+    const { tracer: own, spans } = tracer();
+    const trace = own.begin(CLIENT, undefined, true);
+    assert.ok(trace !== null);
+    own.end(trace, EXCHANGE);
+    otlp.keep(spans);
+    await otlp.flush();
+    await otlp.sendMetrics();
+    const [traced, measured] = collector.requests;
+    assert.equal(traced?.headers['content-type'], 'application/x-protobuf');
+    const { resourceSpans } = decodePublished('traces', traced?.body ?? Buffer.alloc(0)) as {
+      resourceSpans: { scopeSpans: { spans: unknown }[] }[];
+    };
+    assert.deepEqual(resourceSpans[0]?.scopeSpans[0]?.spans, JSON.parse(JSON.stringify(spans)));
+    const { resourceMetrics } = decodePublished('metrics', measured?.body ?? Buffer.alloc(0)) as {
+      resourceMetrics: { scopeMetrics: { metrics: { name: string; sum: { dataPoints: { asDouble: number }[] } }[] }[] }[];
+    };
+    const [metric] = resourceMetrics[0]?.scopeMetrics[0]?.metrics ?? [];
+    assert.deepEqual([metric?.name, metric?.sum.dataPoints[0]?.asDouble], ['sallyport_requests', 2]);
     await otlp[Symbol.asyncDispose]();
     await egress[Symbol.asyncDispose]();
   });
@@ -270,7 +299,7 @@ describe('delivery by OTLP', () => {
     await otlp.sendMetrics();
     const [request] = collector.requests;
     assert.equal(request?.path, '/v1/metrics');
-    const body = JSON.parse(request?.body ?? '') as { resourceMetrics: { scopeMetrics: { metrics: unknown[] }[] }[] };
+    const body = JSON.parse(String(request?.body)) as { resourceMetrics: { scopeMetrics: { metrics: unknown[] }[] }[] };
     const at = { startTimeUnixNano: '1000000000', timeUnixNano: '1000000000' };
     assert.deepEqual(body.resourceMetrics[0]?.scopeMetrics[0]?.metrics, [
       {

@@ -10,6 +10,10 @@ export type ExportFormat = (typeof EXPORT_FORMATS)[number];
 export const KAFKA_SASL = ['scram-sha-512', 'scram-sha-256', 'plain'] as const;
 export type KafkaSasl = (typeof KAFKA_SASL)[number];
 
+/** How OpenTelemetry's signals are written for a receiver, by the names its specification has (`OTEL_EXPORTER_OTLP_PROTOCOL`). */
+export const OTLP_PROTOCOLS = ['http/json', 'http/protobuf'] as const;
+export type OtlpProtocol = (typeof OTLP_PROTOCOLS)[number];
+
 /** A destination of the ledger's entries (docs/exporters.md). Secrets and certificates are references (`env:NAME`, `file:/path`). */
 export interface ExporterSettings {
   /** Names its cursor, dead letters and metrics. */
@@ -29,6 +33,8 @@ export interface ExporterSettings {
   readonly brokers: readonly string[];
   /** Kafka: the SASL mechanism, where there is a user. */
   readonly sasl: KafkaSasl;
+  /** OTLP. */
+  readonly protocol: OtlpProtocol;
   /** Index or data stream, S3 bucket, Kafka topic. */
   readonly target: string | null;
   /** S3: key prefix. */

@@ -39,6 +39,7 @@ const CASES: readonly Case[] = [
   { name: 'splunk', receiver: () => splunk(2), settings: { kind: 'splunk', token: 'env:TOKEN' } },
   { name: 'elasticsearch', receiver: () => elasticsearch(), settings: { kind: 'elasticsearch', format: 'ecs' } },
   { name: 'otlp', receiver: () => otlp(), settings: { kind: 'otlp', format: 'ocsf' } },
+  { name: 'otlp as protobuf', receiver: () => otlp(), settings: { kind: 'otlp', format: 'ocsf', protocol: 'http/protobuf' } },
   { name: 'webhook', receiver: () => webhook(verifyWebhook), settings: { kind: 'webhook', token: 'env:SECRET' } },
   {
     name: 's3',

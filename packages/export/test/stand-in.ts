@@ -4,6 +4,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
+import { decodePublished } from '@sallyport/testkit/otlp';
 
 export interface Received {
   readonly method: string;
@@ -159,24 +160,32 @@ export function elasticsearch(
   };
 }
 
-/** OTLP/HTTP logs. */
+interface OtlpRecord extends Record<string, unknown> {
+  readonly attributes: readonly { readonly key: string; readonly value: { readonly stringValue?: string } }[];
+}
+interface OtlpLogs {
+  readonly resourceLogs: readonly { readonly scopeLogs: readonly { readonly logRecords: readonly OtlpRecord[] }[] }[];
+}
+
+/** OTLP/HTTP logs, in either encoding. Protobuf is read by the OpenTelemetry project's own code. */
 export function otlp(): Receiver & { readonly records: Record<string, unknown>[] } {
   const received: string[] = [];
   const records: Record<string, unknown>[] = [];
   return {
     received,
     records,
-    api: ({ url, body }) => {
+    api: ({ url, headers, body }) => {
       assert.equal(url, '/v1/logs');
-      const { resourceLogs } = JSON.parse(body.toString());
+      const isProtobuf = headers['content-type'] === 'application/x-protobuf';
+      const { resourceLogs } = (isProtobuf ? decodePublished('logs', body) : JSON.parse(body.toString())) as OtlpLogs;
       for (const { scopeLogs } of resourceLogs)
         for (const { logRecords } of scopeLogs)
           for (const record of logRecords) {
             records.push(record);
-            const uid = record.attributes.find(({ key }: { key: string }) => key === 'log.record.uid');
-            received.push(uid.value.stringValue);
+            const uid = record.attributes.find(({ key }) => key === 'log.record.uid');
+            received.push(uid?.value.stringValue ?? '');
           }
-      return { status: 200, body: '{}' };
+      return isProtobuf ? { status: 200, body: '' } : { status: 200, body: '{}' };
     },
   };
 }

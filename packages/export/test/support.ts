@@ -131,6 +131,7 @@ export function exporterSettings(change: Partial<ExporterSettings>): ExporterSet
     headers: {},
     brokers: [],
     sasl: 'scram-sha-512',
+    protocol: 'http/json',
     target: null,
     prefix: '',
     region: 'eu-central-1',

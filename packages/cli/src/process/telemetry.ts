@@ -146,6 +146,7 @@ function startOtlp({ config, clock, logger, random }: Installation, egress: Egre
   if (otlp === null) return null;
   return new OtlpExporter({
     url: otlp.url,
+    protocol: otlp.protocol,
     authorization: otlp.authorization === null ? null : resolveSecret(otlp.authorization).value,
     version: VERSION,
     instance: Buffer.from(random.bytes(16)).toString('hex'),

@@ -8,6 +8,7 @@ import type {
   HttpSettings,
   Issuer,
   LimitRule,
+  OtlpProtocol,
   RiskSettings,
   Role,
   Route,
@@ -88,6 +89,7 @@ export interface TelemetrySettings {
   /** Where traces and metrics go; null is nowhere. `interval` in milliseconds, `authorization` a reference. */
   readonly otlp: {
     readonly url: string;
+    readonly protocol: OtlpProtocol;
     readonly authorization: string | null;
     readonly metrics: boolean;
     readonly interval: number;

@@ -4,6 +4,7 @@ import type {
   ExportFormat,
   KafkaSasl,
   LimitDimension,
+  OtlpProtocol,
   PersonalAction,
   RiskSignal,
   UpstreamKind,
@@ -43,6 +44,7 @@ export interface ScrapeDocument {
 
 export interface OtlpDocument {
   url: string;
+  protocol?: OtlpProtocol;
   authorization?: string;
   metrics?: boolean;
   interval?: string;
@@ -72,6 +74,7 @@ export interface ExporterDocument {
   headers?: Record<string, string>;
   brokers?: string[];
   sasl?: KafkaSasl;
+  protocol?: OtlpProtocol;
   target?: string;
   prefix?: string;
   region?: string;

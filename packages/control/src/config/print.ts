@@ -198,6 +198,7 @@ function telemetryDocument({ scrape, otlp, traces }: TelemetrySettings): Telemet
       : {
           otlp: {
             url: otlp.url,
+            protocol: otlp.protocol,
             ...given('authorization', otlp.authorization),
             metrics: otlp.metrics,
             interval: formatDuration(otlp.interval),
@@ -223,6 +224,7 @@ function exporterDocument(exporter: ExporterSettings): ExporterDocument {
     headers: { ...exporter.headers },
     brokers: [...exporter.brokers],
     sasl: exporter.sasl,
+    protocol: exporter.protocol,
     ...given('target', exporter.target),
     prefix: exporter.prefix,
     region: exporter.region,

@@ -91,6 +91,7 @@ function readExporter(value: ExporterDocument, path: Path, reading: Reading): Ex
     headers: Object.fromEntries(Object.entries(value.headers ?? {}).map(([name, text]) => [name, readReference(text, reading) ?? ''])),
     brokers: value.brokers ?? [],
     sasl: value.sasl ?? 'scram-sha-512',
+    protocol: value.protocol ?? 'http/json',
     target: value.target ?? null,
     prefix: value.prefix ?? '',
     region: value.region ?? 'us-east-1',

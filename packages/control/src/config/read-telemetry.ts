@@ -33,6 +33,7 @@ function readOtlp(value: unknown, reading: Reading): TelemetrySettings['otlp'] {
   checkUrl(section.url, [...path, 'url'], reading);
   return {
     url: section.url.replace(/\/+$/, ''),
+    protocol: section.protocol ?? 'http/json',
     authorization: readReference(section.authorization, reading),
     metrics: section.metrics ?? false,
     interval: readDuration(section.interval, INTERVAL, [1_000, 3_600_000], [...path, 'interval'], reading),

@@ -1,4 +1,4 @@
-import { ACTIONS, EXPORT_FORMATS, EXPORTER_KINDS, KAFKA_SASL } from '@sallyport/core';
+import { ACTIONS, EXPORT_FORMATS, EXPORTER_KINDS, KAFKA_SASL, OTLP_PROTOCOLS } from '@sallyport/core';
 import Type from 'typebox';
 import type { ConfigDocument } from './document.ts';
 import { CLOSED, Count, Duration, List, Name, Reference, Text } from './schema-terms.ts';
@@ -54,6 +54,13 @@ const ExporterItem = Type.Object(
         title: `one of ${KAFKA_SASL.join(', ')}`,
         default: KAFKA_SASL[0],
         description: 'Kafka: how user and password are shown to a broker.',
+      }),
+    ),
+    protocol: Type.Optional(
+      Type.Enum([...OTLP_PROTOCOLS], {
+        title: `one of ${OTLP_PROTOCOLS.join(', ')}`,
+        default: OTLP_PROTOCOLS[0],
+        description: 'OTLP: how records are written.',
       }),
     ),
     target: Type.Optional(Text('an index, data stream, bucket or topic', 255)),

@@ -1,3 +1,4 @@
+import { OTLP_PROTOCOLS } from '@sallyport/core';
 import Type from 'typebox';
 import type { OtlpDocument, ScrapeDocument, TracesDocument } from './document.ts';
 import { CLOSED, Name, Url } from './schema-terms.ts';
@@ -17,6 +18,13 @@ const ScrapeItem = Type.Object(
 const OtlpSection = Type.Object(
   {
     url: Type.String({ ...Url, description: 'An OTLP/HTTP receiver; /v1/traces and /v1/metrics are added.' }),
+    protocol: Type.Optional(
+      Type.Enum([...OTLP_PROTOCOLS], {
+        title: `one of ${OTLP_PROTOCOLS.join(', ')}`,
+        default: OTLP_PROTOCOLS[0],
+        description: 'How traces and metrics are written.',
+      }),
+    ),
     authorization: Type.Optional(
       Type.String({
         pattern: '^(env:[A-Za-z_][A-Za-z0-9_]{0,127}|file:[^\\u0000-\\u001f]{1,1024})$',

@@ -1,12 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Clock, Logger } from '@sallyport/core';
+import type { Clock, Logger, OtlpProtocol } from '@sallyport/core';
 import type { Egress } from '@sallyport/egress';
+import { type OtlpSignal, OtlpWire } from '@sallyport/otlp';
 import type { Family, Labels } from '../metrics/instrument.ts';
 import { attributes, type OtlpSpan } from './spans.ts';
 
 export interface OtlpOptions {
   /** Without `/v1/traces`. */
   readonly url: string;
+  readonly protocol: OtlpProtocol;
   /** Value of the `authorization` header: secret. */
   readonly authorization: string | null;
   readonly version: string;
@@ -33,11 +35,12 @@ const LONGEST_PAUSE = 30_000;
 const CUMULATIVE = 2;
 
 /**
- * Sends spans and metrics to an OTLP/HTTP receiver as JSON (opentelemetry.io/docs/specs/otlp). Best effort, unlike the ledger's exporters:
+ * Sends spans and metrics to an OTLP/HTTP receiver, in JSON or protobuf (opentelemetry.io/docs/specs/otlp). Best effort, unlike the ledger's exporters:
  * what cannot be delivered is tried again while there is room for it, and counted when it is dropped.
  */
 export class OtlpExporter implements AsyncDisposable {
   readonly #options: OtlpOptions;
+  readonly #wire: OtlpWire;
   readonly #resource: object;
   readonly #startedAt: string;
   readonly #timers: NodeJS.Timeout[] = [];
@@ -51,6 +54,7 @@ export class OtlpExporter implements AsyncDisposable {
 
   constructor(options: OtlpOptions) {
     this.#options = options;
+    this.#wire = new OtlpWire(options.protocol);
     this.#startedAt = nanos(options.clock.now());
     const described = { 'service.name': 'sallyport', 'service.version': options.version, 'service.instance.id': options.instance };
     this.#resource = { attributes: attributes(described) };
@@ -95,7 +99,7 @@ export class OtlpExporter implements AsyncDisposable {
     if (metrics === null) return;
     const time = nanos(clock.now());
     const list = (await metrics()).map((family) => metricOf(family, this.#startedAt, time));
-    await this.#post('/v1/metrics', {
+    await this.#post('metrics', {
       resourceMetrics: [{ resource: this.#resource, scopeMetrics: [{ scope: this.#scope(), metrics: list }] }],
     });
   }
@@ -111,7 +115,7 @@ export class OtlpExporter implements AsyncDisposable {
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.slice(0, BATCH);
       const body = { resourceSpans: [{ resource: this.#resource, scopeSpans: [{ scope: this.#scope(), spans: batch }] }] };
-      const outcome = await this.#post('/v1/traces', body);
+      const outcome = await this.#post('traces', body);
       if (outcome === 'later') {
         if (this.#closing.signal.aborted) return;
         this.#pause = Math.min(LONGEST_PAUSE, Math.max(FLUSH, this.#pause * 2));
@@ -127,16 +131,16 @@ export class OtlpExporter implements AsyncDisposable {
   }
 
   /** `later`: the specification's statuses that are worth a retry, and no answer at all. */
-  async #post(path: string, body: object): Promise<'taken' | 'refused' | 'later'> {
+  async #post(signal: OtlpSignal, body: object): Promise<'taken' | 'refused' | 'later'> {
     const { url, authorization, logger, egress } = this.#options;
     let status: number | null = null;
     try {
-      const answer = await egress.request(url + path, {
+      const answer = await egress.request(`${url}/v1/${signal}`, {
         method: 'POST',
         timeout: TIMEOUT,
         maxBytes: MAX_ANSWER,
-        headers: { 'content-type': 'application/json', ...(authorization === null ? {} : { authorization }) },
-        body: JSON.stringify(body),
+        headers: { 'content-type': this.#wire.contentType, ...(authorization === null ? {} : { authorization }) },
+        body: this.#wire.encode(signal, body),
       });
       status = answer.status;
     } catch {
@@ -147,7 +151,7 @@ export class OtlpExporter implements AsyncDisposable {
       return 'taken';
     }
     // Once an outage, not once a batch.
-    if (!this.#quiet) logger.warn('otlp.not-delivered', { path, status });
+    if (!this.#quiet) logger.warn('otlp.not-delivered', { path: `/v1/${signal}`, status });
     this.#quiet = true;
     return status === null || status === 429 || status === 502 || status === 503 || status === 504 ? 'later' : 'refused';
   }

@@ -64,7 +64,14 @@ export function connect(settings: ExporterSettings, { secrets, clock, egress, ve
         encode: documentOf(settings, encode),
       });
     case 'otlp':
-      return new Otlp(new HttpPeer(egress, tls), { url: withPath(url, '/v1/logs'), headers, host: origin.host, version, encode });
+      return new Otlp(new HttpPeer(egress, tls), {
+        url: withPath(url, '/v1/logs'),
+        protocol: settings.protocol,
+        headers,
+        host: origin.host,
+        version,
+        encode,
+      });
     case 'webhook':
       return new Webhook(new HttpPeer(egress, tls), {
         url: address,

@@ -5,7 +5,7 @@ import { BatchRefused, DeliveryFailed } from './destination.ts';
 export interface HttpAnswer {
   readonly status: number;
   /** At most a mebibyte of it. */
-  readonly text: string;
+  readonly body: Buffer;
   /** Milliseconds of `retry-after`, or null. */
   readonly retryAfter: number | null;
 }
@@ -34,7 +34,7 @@ export class HttpPeer implements AsyncDisposable {
     const answer = await this.#agent.request({ origin, path: `${pathname}${search}`, method, headers: { ...headers }, body, signal });
     return {
       status: answer.statusCode,
-      text: await readBounded(answer.body),
+      body: await readBounded(answer.body),
       retryAfter: parseRetryAfter(answer.headers['retry-after']),
     };
   };
@@ -45,7 +45,7 @@ export class HttpPeer implements AsyncDisposable {
 }
 
 /** The receiver is a stranger: its answer is read up to a bound, the rest is dropped with the connection. */
-async function readBounded(body: Dispatcher.ResponseData['body']): Promise<string> {
+async function readBounded(body: Dispatcher.ResponseData['body']): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of body) {
@@ -54,7 +54,7 @@ async function readBounded(body: Dispatcher.ResponseData['body']): Promise<strin
     length += bytes.length;
     if (length > LONGEST_ANSWER) break;
   }
-  return Buffer.concat(chunks).toString('utf8', 0, LONGEST_ANSWER);
+  return Buffer.concat(chunks).subarray(0, LONGEST_ANSWER);
 }
 
 /** RFC 9110 section 10.2.3: seconds, or a date. */
@@ -77,9 +77,9 @@ export function expectSuccess({ status, retryAfter }: HttpAnswer): void {
 }
 
 /** The answer as a JSON object; an empty one where it is not. */
-export function answerObject({ text }: HttpAnswer): Readonly<Record<string, unknown>> {
+export function answerObject({ body }: HttpAnswer): Readonly<Record<string, unknown>> {
   try {
-    const value: unknown = JSON.parse(text);
+    const value: unknown = JSON.parse(body.toString());
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {};
   } catch {
     return {};

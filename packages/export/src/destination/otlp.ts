@@ -1,11 +1,14 @@
+import type { OtlpProtocol } from '@sallyport/core';
+import { OtlpWire } from '@sallyport/otlp';
 import type { SoundEvent } from '../event.ts';
 import { LEVELS, severityOf } from '../format/severity.ts';
 import { type Attempt, DELIVERED, type Delivery, type Destination } from './destination.ts';
-import { answerObject, expectSuccess, type HttpPeer } from './http.ts';
+import { expectSuccess, type HttpPeer } from './http.ts';
 
 export interface OtlpOptions {
   /** `…/v1/logs`. */
   readonly url: string;
+  readonly protocol: OtlpProtocol;
   readonly headers: Readonly<Record<string, string>>;
   readonly host: string;
   readonly version: string;
@@ -17,14 +20,16 @@ interface Attribute {
   readonly value: { readonly stringValue: string } | { readonly intValue: string } | { readonly doubleValue: number };
 }
 
-/** OpenTelemetry logs over OTLP/HTTP in JSON (opentelemetry-proto 1.x, `ExportLogsServiceRequest`). */
+/** OpenTelemetry logs over OTLP/HTTP, in JSON or protobuf (opentelemetry-proto 1.x, `ExportLogsServiceRequest`). */
 export class Otlp implements Destination {
   readonly #peer: HttpPeer;
   readonly #options: OtlpOptions;
+  readonly #wire: OtlpWire;
 
   constructor(peer: HttpPeer, options: OtlpOptions) {
     this.#peer = peer;
     this.#options = options;
+    this.#wire = new OtlpWire(options.protocol);
   }
 
   async deliver(events: readonly SoundEvent[], { signal }: Attempt): Promise<Delivery> {
@@ -32,12 +37,12 @@ export class Otlp implements Destination {
     const answer = await this.#peer.send({
       url,
       method: 'POST',
-      headers: { ...headers, 'content-type': 'application/json' },
-      body: JSON.stringify(this.#request(events)),
+      headers: { ...headers, 'content-type': this.#wire.contentType },
+      body: this.#wire.encode('logs', this.#request(events)),
       signal,
     });
     expectSuccess(answer);
-    const rejected = rejectedOf(answerObject(answer)['partialSuccess']);
+    const { rejected } = this.#wire.answer(answer.body);
     if (rejected === 0) return DELIVERED;
     // Which ones is not said, and a partial success must not be sent again (OTLP specification): all of it becomes a dead letter.
     const reason = `partial success: ${rejected} of ${events.length} rejected`;
@@ -45,7 +50,7 @@ export class Otlp implements Destination {
   }
 
   /** Records by log: `service.instance.id` names it. */
-  #request(events: readonly SoundEvent[]): unknown {
+  #request(events: readonly SoundEvent[]): object {
     const { host, version } = this.#options;
     const scope = { name: 'sallyport.audit', version };
     return {
@@ -105,11 +110,4 @@ function attributesOf({ entry, log }: SoundEvent): Attribute[] {
 
 function text(key: string, value: string): Attribute {
   return { key, value: { stringValue: value } };
-}
-
-/** `rejectedLogRecords` is an int64, which JSON writes as a text. */
-function rejectedOf(partial: unknown): number {
-  if (typeof partial !== 'object' || partial === null) return 0;
-  const count = Number(Reflect.get(partial, 'rejectedLogRecords') ?? 0);
-  return Number.isFinite(count) ? count : 0;
 }

@@ -1,0 +1,1 @@
+export { type OtlpAnswer, type OtlpSignal, OtlpWire } from './wire.ts';
