@@ -2,7 +2,16 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Fault, LimitRule } from '@sallyport/core';
 import fc from 'fast-check';
-import { CounterDesk, Limiter, type LimitRequest, type LimitRules, MemoryStore, type Reservation } from '../src/index.ts';
+import {
+  CounterDesk,
+  type CounterQuestion,
+  Limiter,
+  type LimitRequest,
+  type LimitRules,
+  MemoryStore,
+  RelayStore,
+  type Reservation,
+} from '../src/index.ts';
 import { codeOf, principal, request, rule, rules } from './limit-rules.ts';
 
 /** A limiter over counters in this process, which answers at once. */
@@ -201,6 +210,75 @@ describe('limits', () => {
       }),
       { numRuns: 300 },
     );
+  });
+});
+
+describe('sessions and addresses that a caller makes up', () => {
+  const limits = rules(
+    rule({ per: 'session', quantity: 'requests', amount: 2 }),
+    rule({ per: 'address', quantity: 'requests', amount: 2 }),
+  );
+  const store = (): { clock: { time: number }; counts: MemoryStore; one: (id: string, session: string, address?: string) => string } => {
+    const clock = { time: 1_000_000, now: () => clock.time, monotonic: () => clock.time };
+    const counts = new MemoryStore(clock);
+    const limiter = new Limiter(counts, clock);
+    return {
+      clock,
+      counts,
+      one: (id, session, address = '10.0.0.1') =>
+        codeOf(() => limiter.reserve(limits, request({ principal: principal(id), session, address }))),
+    };
+  };
+
+  it('share a bucket beyond 10,000, so that no number of them fills the memory, and take nothing from another caller', () => {
+    const { clock, counts, one } = store();
+    const of = (i: number): [string, string] => [`s${i}`, `10.1.${i >> 8}.${i & 255}`];
+    assert.deepEqual(
+      [one('victim', 'a', '10.9.9.9'), one('victim', 'a', '10.9.9.9'), one('victim', 'a', '10.9.9.9')].at(-1),
+      'rate_limit_exceeded',
+    );
+    for (let i = 0; i < 10_000; i += 1) assert.equal(one('attacker', ...of(i)), 'none');
+    // All further ones together have what one has.
+    const further = Array.from({ length: 20_000 }, (_, i) => one('attacker', ...of(10_000 + i)));
+    assert.equal(further.filter((code) => code === 'none').length, 2);
+    assert.ok(counts.size <= 20_000 + 4, String(counts.size));
+    // Neither is anything of the victim's forgotten, nor is it refused for the attacker's sake.
+    assert.equal(one('victim', 'a', '10.9.9.9'), 'rate_limit_exceeded');
+    assert.equal(one('victim', 'b', '10.9.9.8'), 'none');
+    // The attacker's own first ones go on as they were: one request of two.
+    assert.deepEqual([one('attacker', ...of(0)), one('attacker', ...of(0))], ['none', 'rate_limit_exceeded']);
+    // A place is given up once nothing of it counts.
+    clock.time += 120_000;
+    assert.deepEqual([one('attacker', ...of(40_000)), one('attacker', ...of(40_000))], ['none', 'none']);
+  });
+
+  it('are found again by their name, so nothing is gained by being forgotten', () => {
+    const { clock, one } = store();
+    for (let i = 0; i < 10_000; i += 1) one('k', `s${i}`, `10.1.${i >> 8}.${i & 255}`);
+    clock.time += 59_000;
+    assert.equal(one('k', 's0', '10.1.0.0'), 'none');
+    clock.time += 2_000;
+    // The first 10,000 but for s0 have been idle for longer than the window: these take their places.
+    for (let i = 0; i < 10_000; i += 1) one('k', `t${i}`, `10.2.${i >> 8}.${i & 255}`);
+    assert.deepEqual([one('k', 's0', '10.1.0.0'), one('k', 's0', '10.1.0.0')], ['none', 'rate_limit_exceeded']);
+  });
+});
+
+describe('the counters of a worker', () => {
+  it('are waited for a second at most, and what a late answer took goes back', async () => {
+    const clock = { now: () => 1_000, monotonic: () => 1_000 };
+    const desk = new CounterDesk(new MemoryStore(clock));
+    const asked: CounterQuestion[] = [];
+    const relay = new RelayStore((questions) => void asked.push(...questions), 10);
+    const claims = [{ rule: rule({ quantity: 'concurrency', amount: 1, window: 0 }), bucket: 'b', least: 1, most: 1 }];
+    await assert.rejects(Promise.resolve(relay.take(claims)), { code: 'not_ready', retryAfter: 1 });
+    await assert.rejects(Promise.resolve(relay.peek(claims)), { code: 'not_ready' });
+    relay.receive(desk.serve(1, asked.splice(0)));
+    assert.equal(desk.open, 1);
+    await new Promise((resolve) => setImmediate(resolve));
+    relay.receive(desk.serve(1, asked.splice(0)));
+    assert.equal(desk.open, 0);
+    assert.deepEqual(desk.serve(2, [{ ask: 'take', id: 1, claims }])[0], { id: 1, taken: [1], standings: [{ used: 1, reset: 1_000 }] });
   });
 });
 

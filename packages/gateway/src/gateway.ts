@@ -130,7 +130,7 @@ export class Gateway implements AsyncDisposable {
     });
     this.#strangers = new Strangers({ ledger, logger, clock, random });
     this.#jwks = new JwksCache(options.jwks, clock);
-    this.#limiter = new Limiter(options.counters ?? new MemoryStore(clock));
+    this.#limiter = new Limiter(options.counters ?? new MemoryStore(clock), clock);
     this.#ids = new RequestIds(random);
     this.#risk = new RiskWatch({
       ledger,

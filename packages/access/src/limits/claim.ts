@@ -23,6 +23,9 @@ export interface LimitSubject {
   readonly price: Price | null;
 }
 
+/** In place of a session or an address: one of those that a caller has too many of, which share a bucket. No client can send it. */
+export const CROWD = '\n';
+
 /** What one rule is asked for on behalf of a request. */
 export interface Claim {
   readonly rule: LimitRule;
@@ -137,9 +140,10 @@ function bucketValue(
     case 'upstream':
       return upstream;
     case 'address':
-      return networkOf(address);
+      return address === CROWD ? pair(callerOf(principal), 'a') : networkOf(address);
     case 'session':
-      return session === null ? callerOf(principal) : pair(callerOf(principal), `s:${session}`);
+      if (session === null) return callerOf(principal);
+      return pair(callerOf(principal), session === CROWD ? 's' : `s:${session}`);
     case 'global':
       return '';
   }
@@ -173,7 +177,7 @@ export function describeBucket({ rule: { per }, bucket }: Claim, subject: LimitS
 }
 
 /** Tokens and certificates are renewed; a fresh one must not bring a fresh limit. */
-function callerOf({ credential, tenant, id }: Principal): string {
+export function callerOf({ credential, tenant, id }: Principal): string {
   return credential.kind === 'api-key' ? `k:${credential.id}` : pair(tenant, id);
 }
 

@@ -1,6 +1,8 @@
-import { Fault, type LimitDimension } from '@sallyport/core';
-import { bucketsOf, type Claim, claimsOf, type LimitEstimate, type LimitRules, type LimitSubject } from './claim.ts';
+import { type Clock, Fault, type LimitDimension, type LimitRule, systemClock } from '@sallyport/core';
+import { networkOf } from '../address.ts';
+import { bucketsOf, type Claim, CROWD, callerOf, claimsOf, type LimitEstimate, type LimitRules, type LimitSubject } from './claim.ts';
 import { rateLimitHeaders } from './headers.ts';
+import { NameBook } from './name-book.ts';
 import { HeldReservation, type Reservation, UNLIMITED } from './reservation.ts';
 import { shortageFault } from './shortage.ts';
 import type { CounterStore, Hold, Shortage, Standing } from './store.ts';
@@ -23,9 +25,12 @@ export interface LimitStanding extends Standing {
  */
 export class Limiter {
   readonly #store: CounterStore;
+  readonly #clock: Clock;
+  readonly #names = new NameBook();
 
-  constructor(store: CounterStore) {
+  constructor(store: CounterStore, clock: Clock = systemClock) {
     this.#store = store;
+    this.#clock = clock;
   }
 
   /**
@@ -33,7 +38,8 @@ export class Limiter {
    * @throws Fault `rate_limit_exceeded` (with `retryAfter`), `concurrency_exceeded`, `quota_exceeded` where a budget is used up, or where
    * the request alone is larger than a rule ever allows, so that trying again cannot help; `not_ready` where the store cannot decide
    */
-  reserve(rules: LimitRules, request: LimitRequest): Reservation | Promise<Reservation> {
+  reserve(rules: LimitRules, asked: LimitRequest): Reservation | Promise<Reservation> {
+    const request = this.#placed(rules, asked);
     const claims = claimsOf(rules, request, request.estimate);
     // A rule that does not apply to this destination may apply to the next one.
     if (claims.length === 0) return hasRules(rules, request) ? new HeldReservation(this.#store, rules, request, null) : UNLIMITED;
@@ -59,6 +65,22 @@ export class Limiter {
     await this.#store.clear(claims);
   }
 
+  /** The request, counted with all others of its caller's where that one uses more sessions or addresses than are told apart. */
+  #placed(rules: LimitRules, request: LimitRequest): LimitRequest {
+    const { credential } = request.principal;
+    const general = horizonsOf(rules.rules);
+    const own = credential.kind === 'api-key' ? horizonsOf(rules.keyRules(credential.id)) : NONE;
+    const forSession = request.session === null ? 0 : Math.max(general.session, own.session);
+    const forAddress = Math.max(general.address, own.address);
+    if (forSession === 0 && forAddress === 0) return request;
+    const now = this.#clock.monotonic();
+    const caller = callerOf(request.principal);
+    const crowded = forSession > 0 && !this.#names.has(`s${caller}`, request.session ?? '', now, forSession);
+    const everywhere = forAddress > 0 && !this.#names.has(`a${caller}`, networkOf(request.address), now, forAddress);
+    if (!crowded && !everywhere) return request;
+    return { ...request, session: crowded ? CROWD : request.session, address: everywhere ? CROWD : request.address };
+  }
+
   #decided(rules: LimitRules, request: LimitRequest, taking: Hold | Shortage): Reservation {
     if (taking.granted) return new HeldReservation(this.#store, rules, request, taking);
     request.onRefused?.(rateLimitHeaders(taking.claims, taking.standings));
@@ -78,6 +100,36 @@ export class Limiter {
     const standings = this.#store.peek(claims);
     return standings instanceof Promise ? standings.then(refuse) : refuse(standings);
   }
+}
+
+/** Milliseconds in which something of a session or an address may count; 0 where no rule is by them. */
+interface Horizons {
+  readonly session: number;
+  readonly address: number;
+}
+
+const NONE: Horizons = { session: 0, address: 0 };
+/** At least this long: requests in progress have no window. */
+const SHORTEST_HORIZON = 60_000;
+const PERIODS = { hour: 3_600_000, day: 90_000_000, week: 7 * 90_000_000, month: 31 * 90_000_000 } as const;
+
+const horizons = new WeakMap<readonly LimitRule[], Horizons>();
+
+function horizonsOf(rules: readonly LimitRule[]): Horizons {
+  if (rules.length === 0) return NONE;
+  let found = horizons.get(rules);
+  if (found === undefined) {
+    const longest = (per: LimitDimension): number =>
+      Math.max(
+        0,
+        ...rules
+          .filter((rule) => rule.per === per)
+          .map(({ window, calendar }) => Math.max(SHORTEST_HORIZON, calendar === undefined ? window : PERIODS[calendar.unit])),
+      );
+    found = { session: longest('session'), address: longest('address') };
+    horizons.set(rules, found);
+  }
+  return found;
 }
 
 function hasRules({ rules, keyRules }: LimitRules, { principal: { credential } }: LimitSubject): boolean {

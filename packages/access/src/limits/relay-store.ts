@@ -1,7 +1,6 @@
-import { Fault } from '@sallyport/core';
 import type { Claim } from './claim.ts';
 import type { MemoryStore } from './memory-store.ts';
-import type { CounterStore, Hold, Shortage, Standing } from './store.ts';
+import { type CounterStore, countersAway, type Hold, type Shortage, type Standing } from './store.ts';
 
 /** What a worker and the process that counts for it tell each other; several in one message. Plain data: it crosses a process boundary. */
 export type CounterQuestion =
@@ -14,6 +13,9 @@ export type CounterAnswer =
   | { readonly id: number; readonly taken: readonly number[]; readonly standings: readonly Standing[] }
   | { readonly id: number; readonly at: number; readonly wait: number; readonly standings: readonly Standing[] }
   | { readonly id: number; readonly peeked: readonly Standing[] };
+
+/** How long an answer is waited for, milliseconds: as long as a server that counts is. */
+const PATIENCE = 1_000;
 
 class RelayedHold implements Hold {
   readonly granted = true;
@@ -35,19 +37,25 @@ class RelayedHold implements Hold {
 export class RelayStore implements CounterStore {
   readonly #send: (questions: readonly CounterQuestion[]) => void;
   readonly #waiting = new Map<number, (answer: CounterAnswer) => void>();
+  readonly #patience: number;
   #outbox: CounterQuestion[] = [];
   #last = 0;
 
   /** `send` delivers to the process that counts; what it answers comes to `receive`. */
-  constructor(send: (questions: readonly CounterQuestion[]) => void) {
+  constructor(send: (questions: readonly CounterQuestion[]) => void, patience: number = PATIENCE) {
     this.#send = send;
+    this.#patience = patience;
   }
 
   receive(answers: readonly CounterAnswer[]): void {
     for (const answer of answers) {
       const resolve = this.#waiting.get(answer.id);
-      this.#waiting.delete(answer.id);
-      resolve?.(answer);
+      if (resolve !== undefined) resolve(answer);
+      // Nobody waits for it any more, so what was taken goes back.
+      else if ('taken' in answer) {
+        this.#post({ ask: 'settle', id: answer.id, used: answer.taken.map(() => 0) });
+        this.#post({ ask: 'close', id: answer.id });
+      }
     }
   }
 
@@ -55,10 +63,7 @@ export class RelayStore implements CounterStore {
     const answer = await this.#ask('take', claims);
     if ('taken' in answer) return new RelayedHold(answer.id, claims, answer.taken, answer.standings);
     if ('wait' in answer) return { granted: false, claims, at: answer.at, wait: answer.wait, standings: answer.standings };
-    throw new Fault('not_ready', 'The limits cannot be checked at the moment. Try again shortly.', {
-      retryAfter: 1,
-      detail: 'counters away',
-    });
+    throw countersAway();
   }
 
   settle(hold: Hold, used: readonly (number | null)[]): void {
@@ -78,13 +83,19 @@ export class RelayStore implements CounterStore {
     await this.#ask('clear', claims);
   }
 
-  #ask(ask: 'take' | 'peek' | 'clear', claims: readonly Claim[]): Promise<CounterAnswer> {
+  async #ask(ask: 'take' | 'peek' | 'clear', claims: readonly Claim[]): Promise<CounterAnswer> {
     this.#last += 1;
     const id = this.#last;
-    const { promise, resolve } = Promise.withResolvers<CounterAnswer>();
+    const { promise, resolve, reject } = Promise.withResolvers<CounterAnswer>();
     this.#waiting.set(id, resolve);
     this.#post({ ask, id, claims });
-    return promise;
+    const timer = setTimeout(() => reject(countersAway()), this.#patience);
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      this.#waiting.delete(id);
+    }
   }
 
   #post(question: CounterQuestion): void {

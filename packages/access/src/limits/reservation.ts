@@ -76,6 +76,7 @@ export class HeldReservation implements Reservation {
 
   #extended(taking: Hold | Shortage): Fault | null {
     if (!taking.granted) return shortageFault(taking);
+    if (this.#tooLate(taking)) return null;
     this.#holds.push(taking);
     this.coveredOutput += covered(taking, { input: 0, output: 0, outputBounded: true }, this.#subject.price);
     return null;
@@ -90,6 +91,7 @@ export class HeldReservation implements Reservation {
     const fresh = wanted.filter(({ bucket }) => !held.has(bucket));
     const moved = (taking: Hold | Shortage | null): void => {
       if (taking !== null && !taking.granted) throw shortageFault(taking);
+      if (taking !== null && this.#tooLate(taking)) return;
       const kept = new Set(wanted.map(({ bucket }) => bucket));
       for (const hold of this.#holds) {
         this.#store.settle(
@@ -111,6 +113,13 @@ export class HeldReservation implements Reservation {
     if (fresh.length === 0) return moved(null);
     const taking = this.#store.take(fresh);
     return taking instanceof Promise ? taking.then(moved) : moved(taking);
+  }
+
+  /** Nobody waited for the answer: what it took goes back. */
+  #tooLate(taking: Hold): boolean {
+    if (this.#held) return false;
+    giveBack(this.#store, taking);
+    return true;
   }
 
   #counts(claim: Claim): boolean {
@@ -160,6 +169,15 @@ export class HeldReservation implements Reservation {
       this.#store.close?.(hold);
     }
   }
+}
+
+/** Gives back what a hold took, but for the requests, which were made. */
+function giveBack(store: CounterStore, hold: Hold): void {
+  store.settle(
+    hold,
+    hold.claims.map(({ rule }) => (rule.quantity === 'requests' ? null : 0)),
+  );
+  store.close?.(hold);
 }
 
 /** Whether the rule of a claim cuts a stream that has used all there is. */

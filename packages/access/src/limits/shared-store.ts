@@ -1,11 +1,11 @@
 import { createHmac, type KeyObject } from 'node:crypto';
-import { type Clock, Fault, type Logger, type Random } from '@sallyport/core';
+import type { Clock, Logger, Random } from '@sallyport/core';
 import { Redis } from 'iovalkey';
 import { periodAt } from './calendar.ts';
 import type { Claim } from './claim.ts';
 import { MemoryStore } from './memory-store.ts';
 import { MARK, PEEK, RENEW, type Script, SETTLE, TAKE } from './shared-scripts.ts';
-import type { CounterStore, Hold, Shortage, Standing } from './store.ts';
+import { type CounterStore, countersAway, type Hold, type Shortage, type Standing } from './store.ts';
 import { SLICES } from './window.ts';
 
 /** Counters in a Redis or Valkey that several processes share. Times are milliseconds. */
@@ -185,7 +185,7 @@ export class SharedStore implements CounterStore, AsyncDisposable {
     this.#local.clear(claims);
     const keys = claims.filter(({ rule }) => rule.quantity !== 'concurrency').map((claim) => this.#place(claim).key);
     if (keys.length === 0) return;
-    if (!this.#ready) throw away();
+    if (!this.#ready) throw countersAway();
     await this.#told(() => this.#client.del(...keys));
   }
 
@@ -194,7 +194,7 @@ export class SharedStore implements CounterStore, AsyncDisposable {
       return await ask();
     } catch (error) {
       this.#failed(error);
-      throw away();
+      throw countersAway();
     }
   }
 
@@ -254,7 +254,7 @@ export class SharedStore implements CounterStore, AsyncDisposable {
   }
 
   #decideAlone(claims: readonly Claim[]): Hold | Shortage {
-    if (this.#options.counters.onUnavailable === 'refuse') throw away();
+    if (this.#options.counters.onUnavailable === 'refuse') throw countersAway();
     return this.#local.take(claims);
   }
 
@@ -376,11 +376,4 @@ export class SharedStore implements CounterStore, AsyncDisposable {
 
 function recordKey(id: string): string {
   return `${SPACE}r:${id}`;
-}
-
-function away(): Fault {
-  return new Fault('not_ready', 'The limits cannot be checked at the moment. Try again shortly.', {
-    retryAfter: 1,
-    detail: 'counters away',
-  });
 }

@@ -42,7 +42,7 @@ export class LimitSimulation {
     },
   };
   readonly #store = new MemoryStore(this.#clock);
-  readonly #limiter = new Limiter(this.#store);
+  readonly #limiter = new Limiter(this.#store, this.#clock);
   readonly #peaks = new Map<string, Peak>();
   /** By the end, the next one last. */
   readonly #running: Running[] = [];

@@ -1,3 +1,4 @@
+import { Fault } from '@sallyport/core';
 import type { Claim } from './claim.ts';
 
 /** How a bucket stands after a decision. */
@@ -47,4 +48,12 @@ export interface CounterStore {
   peek(claims: readonly Claim[]): readonly Standing[] | Promise<readonly Standing[]>;
   /** Empties the buckets of the claims. */
   clear(claims: readonly Claim[]): void | Promise<void>;
+}
+
+/** The fault of a request for which whoever counts could not be asked. */
+export function countersAway(): Fault {
+  return new Fault('not_ready', 'The limits cannot be checked at the moment. Try again shortly.', {
+    retryAfter: 1,
+    detail: 'counters away',
+  });
 }

@@ -1,7 +1,8 @@
-import type { LimitEstimate } from '@sallyport/access';
+import type { LimitEstimate, Reservation } from '@sallyport/access';
 import { Fault } from '@sallyport/core';
 import { Charge } from '../charge.ts';
 import type { Admitted, Permitted } from './facts.ts';
+import { unlessGone } from './unless-gone.ts';
 
 /** Reserves requests, tokens, spend and concurrency, all or nothing, before anything is forwarded. Throws the limit's fault. */
 export async function admit(permitted: Permitted): Promise<Admitted> {
@@ -22,13 +23,19 @@ export async function admit(permitted: Permitted): Promise<Admitted> {
       onRefused: (headers) => permitted.incoming.reply.addHeaders(headers),
     });
     // Counters in this process answer at once: no turn of the event loop for them.
-    const reservation = reserved instanceof Promise ? await reserved : reserved;
+    const reservation = reserved instanceof Promise ? await unlessGone(permitted.incoming.reply, reserved, giveBack) : reserved;
     permitted.incoming.reply.addHeaders(reservation.headers);
     return { ...permitted, charge: new Charge(reservation, { estimate: estimated, model, inputBytes, calibration, meter }) };
   } catch (error) {
-    if (error instanceof Fault) meter.limitRefusal(error.detail ?? error.code);
+    if (error instanceof Fault && permitted.incoming.reply.ended === null) meter.limitRefusal(error.detail ?? error.code);
     throw error;
   }
+}
+
+/** Of a client that left while its limits were asked. */
+function giveBack(reservation: Reservation): void {
+  reservation.settle({ input: 0, output: 0, cached: 0, exact: false });
+  reservation[Symbol.dispose]();
 }
 
 /** Tokens an image makes, on the high side of what vision models take for one; its bytes say nothing about that. */

@@ -15,6 +15,7 @@ import { extensionsOf, TranslatedCall } from '../upstream/translated-call.ts';
 import type { ConnectedUpstream, UpstreamRequest } from '../upstream/upstream.ts';
 import { estimate } from './admit.ts';
 import type { Destination, Instructed } from './facts.ts';
+import { unlessGone } from './unless-gone.ts';
 
 /** An answer has begun. Disposing it ends the call and frees the upstream's slot. */
 export interface Forwarded extends Instructed, Disposable {
@@ -112,7 +113,8 @@ async function ask(
   door: Door,
   record: ExchangeRecord,
 ): Promise<Forwarded> {
-  await cleared.charge.move({ route, upstream });
+  const moving = cleared.charge.move({ route, upstream });
+  if (moving instanceof Promise) await unlessGone(cleared.incoming.reply, moving);
   record.attempt(upstream, route.target);
   if (upstream.kind === 'demo') return begun(cleared, answerDemo(cleared, route, door), route.name, null, record);
   const connected = door.upstreams.get(upstream.name);
