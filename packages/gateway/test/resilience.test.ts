@@ -119,6 +119,33 @@ describe('a server that is ill', () => {
     );
   });
 
+  it('a caller who knows what makes the server fail takes it from nobody else, and is kept out alone', async () => {
+    await using setup = await start();
+    const mallory = { authorization: `Bearer ${setup.harness.addKey({})}` };
+    setup.bad.behaviour = async (exchange) => {
+      if (String(await exchange.request.body).includes('poison')) exchange.response.writeHead(500).end();
+      else await good('bad')(exchange);
+    };
+    const poison = chatBody({ messages: [{ role: 'user', content: 'poison' }] });
+    assert.equal((await setup.ask()).status, 200);
+    const statuses: number[] = [];
+    for (let round = 0; round < 6; round += 1) {
+      // Several at once, so that they fail in a row.
+      const answers = await Promise.all(Array.from({ length: 4 }, () => post(setup.harness, CHAT, poison, mallory)));
+      for (const answer of answers) {
+        await answer.arrayBuffer();
+        statuses.push(answer.status);
+      }
+      assert.equal((await setup.ask()).status, 200);
+    }
+    assert.deepEqual(statuses.slice(0, 4), [502, 502, 502, 502]);
+    assert.ok(statuses.slice(4).includes(503), String(statuses));
+    assert.deepEqual(
+      setup.harness.log.filter(({ event }) => event === 'upstream.breaker'),
+      [],
+    );
+  });
+
   it('is asked by one call at a time until one succeeds', async () => {
     await using setup = await start();
     setup.bad.behaviour = reset();

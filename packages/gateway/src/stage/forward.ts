@@ -39,7 +39,7 @@ export async function forward(cleared: Instructed, door: Door, record: ExchangeR
   if (cleared.destinations.length === 0) return begun(cleared, composeAnswer(cleared), cleared.model ?? '-', null, record);
   const deadline = door.clock.monotonic() + (cleared.destinations[0]?.upstream.timeouts.total ?? 0);
   const cost = costOf(cleared);
-  const destinations = door.upstreams.order(cleared.destinations, cost);
+  const destinations = door.upstreams.order(cleared.destinations, cost, callerName(cleared));
   let last: Fault | null = null;
   for (const [index, destination] of destinations.entries()) {
     if (last !== null && !mayGoOn(destination, destinations[index - 1], deadline, door)) continue;
@@ -131,6 +131,7 @@ async function ask(
   const acquired = connected.acquire({
     target: route.target,
     cost,
+    caller: callerName(cleared),
     onGone: (listener) => reply.onGone(listener),
     claim: () => claimOf(cleared, cost),
   });
@@ -153,6 +154,11 @@ function traced(request: UpstreamRequest, headers: readonly string[]): UpstreamR
 
 function queueHeaders({ position, wait }: Waited): readonly string[] {
   return ['x-sallyport-queue-position', String(position), 'x-sallyport-queue-wait-ms', wait.toFixed(0)];
+}
+
+/** Whose failures a breaker counts together. */
+function callerName({ principal }: Instructed): string {
+  return `${principal.tenant}/${principal.id}`;
 }
 
 /** For whom the request waits where it has to. */

@@ -12,23 +12,38 @@ export type OnBreaker = (state: BreakerState, reason: string | null) => void;
 const REMEMBERED = 20;
 /** With fewer outcomes than this the share of failures says nothing. */
 const ENOUGH = 10;
+/** Milliseconds for which the success of another caller is evidence that a server is well, whatever one caller's calls come to. */
+const EVIDENCE = 60_000;
 
 /**
  * Keeps calls from a server that fails. Closed it lets all pass; open none; half-open one at a time, whose end decides. It opens after
  * `failures` in a row, or when half of the last 20 outcomes are failures, for `open` milliseconds, twice as long each time it fails
  * again, up to `maxOpen`. A server that says when to come back is believed up to `maxOpen`.
  *
+ * What is sent is the caller's choice, so the failures of one caller count no more than those of all others together: who knows what
+ * makes a server fail must not take it from everybody. Where nobody else's calls have succeeded of late it opens all the same, and the
+ * first call of anybody else is the trial.
+ *
  * Own code and not cockatiel's: there an outcome is a promise's, but a stream breaks long after its head; callers of a half-open
- * breaker wait there for the one that tries, which for a model takes minutes; and the time it stays open cannot follow `retry-after`.
+ * breaker wait there for the one that tries, which for a model takes minutes; the time it stays open cannot follow `retry-after`; and
+ * failures have no callers.
  */
 export class Breaker {
   readonly #settings: Upstream['breaker'];
   readonly #onChange: OnBreaker;
   #state: BreakerState = 'closed';
-  #inARow = 0;
+  /** Whose the failures in a row are; null of nobody in particular. */
+  #row: (string | null)[] = [];
   /** One bit an outcome, the newest lowest; 1 is a failure. */
   #outcomes = 0;
   #known = 0;
+  /** Whose the last failures are, the newest last. */
+  #failers: (string | null)[] = [];
+  /** Whose call succeeded last and when, and when last that of somebody else. */
+  #good: { readonly by: string | null; at: number } = { by: null, at: Number.NEGATIVE_INFINITY };
+  #goodBefore = Number.NEGATIVE_INFINITY;
+  /** Whose failures alone opened it, or null. */
+  #suspect: string | null = null;
   #openedTimes = 0;
   /** Monotonic milliseconds. */
   #openUntil = 0;
@@ -43,25 +58,36 @@ export class Breaker {
     return this.#state;
   }
 
+  /** Closed, and nothing bad is remembered. */
+  get isClean(): boolean {
+    return this.#state === 'closed' && this.#outcomes === 0;
+  }
+
   /** Milliseconds until a call may be tried; 0 where one may be made now. */
-  wait(now: number): number {
+  wait(now: number, caller: string | null = null): number {
     if (this.#state === 'closed') return 0;
-    if (this.#state === 'open') return Math.max(0, this.#openUntil - now);
-    return this.#trying ? TRIAL_LOOK : 0;
+    if (this.#trying) return TRIAL_LOOK;
+    if (this.#state === 'half-open' || (this.#suspect !== null && caller !== null && caller !== this.#suspect)) return 0;
+    return Math.max(0, this.#openUntil - now);
   }
 
   /** Leave to call. A trial has to end in an outcome, or be given back with `abandon`. */
-  admit(now: number): Leave {
+  admit(now: number, caller: string | null = null): Leave {
     if (this.#state === 'closed') return 'free';
-    if (this.wait(now) > 0) return 'refused';
+    if (this.wait(now, caller) > 0) return 'refused';
     if (this.#state === 'open') this.#become('half-open', null);
     this.#trying = true;
     return 'trial';
   }
 
-  succeeded(leave: Leave): void {
+  succeeded(leave: Leave, now: number, by: string | null = null): void {
+    if (this.#good.by === by) this.#good.at = now;
+    else {
+      this.#goodBefore = this.#good.at;
+      this.#good = { by, at: now };
+    }
     if (this.#state === 'closed') {
-      this.#inARow = 0;
+      if (this.#row.length > 0) this.#row = [];
       this.#remember(0);
     } else if (leave === 'trial' && this.#state === 'half-open') {
       // A call that began before it opened proves nothing.
@@ -72,23 +98,37 @@ export class Breaker {
     }
   }
 
-  failed(leave: Leave, now: number, reason: string): void {
+  /** `by`: whose call it was, where what it sent may be why it failed. */
+  failed(leave: Leave, now: number, reason: string, by: string | null = null): void {
     if (this.#settings.failures === 0) return;
     if (leave === 'trial' && this.#state === 'half-open') {
-      this.#trip(now, reason);
+      this.#trip(now, reason, this.#suspect === null || this.#suspect === by ? by : null);
       return;
     }
     if (this.#state !== 'closed') return;
-    this.#inARow += 1;
+    this.#row.push(by);
+    this.#failers.push(by);
     this.#remember(1);
-    const share = this.#known >= ENOUGH && bits(this.#outcomes) * 2 >= this.#known;
-    if (this.#inARow >= this.#settings.failures || share) this.#trip(now, reason);
+    const failures = bits(this.#outcomes);
+    while (this.#failers.length > failures) this.#failers.shift();
+    const row = weigh(this.#row);
+    const share = weigh(this.#failers);
+    const enough = this.#known >= ENOUGH;
+    if (row.weight >= this.#settings.failures || (enough && share.weight * 2 >= this.#known)) this.#trip(now, reason, null);
+    else if (this.#row.length >= this.#settings.failures || (enough && failures * 2 >= this.#known)) {
+      const { most } = this.#row.length >= this.#settings.failures ? row : share;
+      const others = this.#good.by === most ? this.#goodBefore : this.#good.at;
+      if (now - others > EVIDENCE) this.#trip(now, reason, most);
+      // What is weighed stays within what can still count.
+      else if (this.#row.length > REMEMBERED) this.#row.shift();
+    }
   }
 
   /** The server said that it takes nothing for so many milliseconds. */
   busy(now: number, milliseconds: number, reason: string): void {
     if (this.#settings.failures === 0) return;
     this.#trying = false;
+    this.#suspect = null;
     this.#openUntil = Math.max(this.#state === 'open' ? this.#openUntil : 0, now + Math.min(milliseconds, this.#settings.maxOpen));
     if (this.#state !== 'open') this.#become('open', reason);
   }
@@ -103,8 +143,9 @@ export class Breaker {
     if (this.#state === 'open') this.#openUntil = Math.min(this.#openUntil, now);
   }
 
-  #trip(now: number, reason: string): void {
+  #trip(now: number, reason: string, suspect: string | null): void {
     this.#trying = false;
+    this.#suspect = suspect;
     const { open, maxOpen } = this.#settings;
     this.#openUntil = now + Math.min(maxOpen, open * 2 ** Math.min(this.#openedTimes, 20));
     this.#openedTimes += 1;
@@ -118,19 +159,36 @@ export class Breaker {
   }
 
   #forget(): void {
-    this.#inARow = 0;
+    this.#row = [];
+    this.#failers = [];
     this.#outcomes = 0;
     this.#known = 0;
   }
 
   #become(state: BreakerState, reason: string | null): void {
     this.#state = state;
+    if (state === 'closed') this.#suspect = null;
     this.#onChange(state, reason);
   }
 }
 
 /** How soon to look again while another call tries, milliseconds. */
 const TRIAL_LOOK = 1_000;
+
+/** What failures count for: those of whoever has most no more than all others. Those of nobody in particular count each for itself. */
+function weigh(failers: readonly (string | null)[]): { readonly weight: number; readonly most: string | null } {
+  const counts = new Map<string, number>();
+  let most: string | null = null;
+  let largest = 0;
+  for (const by of failers) {
+    if (by === null) continue;
+    const count = (counts.get(by) ?? 0) + 1;
+    counts.set(by, count);
+    if (count > largest) [most, largest] = [by, count];
+  }
+  const rest = failers.length - largest;
+  return { weight: rest + Math.min(largest, rest), most };
+}
 
 function bits(value: number): number {
   let count = 0;

@@ -45,6 +45,24 @@ const RULES: ReadonlyMap<string, Rule> = new Map([
   ),
 ]);
 
+/** Failures before a byte of a request was sent. */
+const NEVER_ARRIVED: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOENT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ERR_EGRESS_PROXY',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'ETIMEDOUT',
+]);
+
+/** Whether a failure of this code came before anything of a request, so that nothing a caller sent can be why. */
+export function neverArrived(code: string): boolean {
+  return NEVER_ARRIVED.has(code) || isTlsCode(code);
+}
+
 /** Turns what a socket, TLS or undici threw into a `Failure`. The original error goes to the log by its code, never to the client. */
 export function describeFailure(error: Error, answered: boolean): Failure {
   if (error instanceof Fault) return { fault: error, retriable: false, unhealthy: error.code === 'upstream_timeout' };

@@ -96,7 +96,7 @@ export class UpstreamRegistry implements AsyncDisposable {
   }
 
   /** Destinations that stand for one model, the one that is expected to be done first before the others, those that are cut off last. */
-  order(destinations: readonly Destination[], cost: number): readonly Destination[] {
+  order(destinations: readonly Destination[], cost: number, caller: string): readonly Destination[] {
     if (destinations.every(({ route }) => route.replicas.length === 0)) return destinations;
     this.#turn += 1;
     const ordered: Destination[] = [];
@@ -104,7 +104,7 @@ export class UpstreamRegistry implements AsyncDisposable {
       const route = destinations[at]?.route;
       let end = at + 1;
       while (end < destinations.length && destinations[end]?.route === route) end += 1;
-      ordered.push(...byLoad(destinations.slice(at, end), cost, this.#turn, (name) => this.#connected.get(name)));
+      ordered.push(...byLoad(destinations.slice(at, end), { cost, caller }, this.#turn, (name) => this.#connected.get(name)));
       at = end;
     }
     return ordered;
@@ -147,7 +147,7 @@ const NOISE = 50;
  */
 function byLoad(
   replicas: readonly Destination[],
-  cost: number,
+  { cost, caller }: { readonly cost: number; readonly caller: string },
   turn: number,
   connected: (name: string) => ConnectedUpstream | undefined,
 ): Destination[] {
@@ -158,7 +158,7 @@ function byLoad(
   const expected = known.length === 0 ? 1 : Math.min(...known);
   let left = turned.map((destination) => {
     const server = connected(destination.upstream.name);
-    if (server === undefined || server.wait(destination.route.target) > 0) {
+    if (server === undefined || server.wait(destination.route.target, caller) > 0) {
       return { destination, load: Number.POSITIVE_INFINITY, outstanding: Number.POSITIVE_INFINITY };
     }
     return { destination, load: (server.outstanding + cost) * (server.pace || expected), outstanding: server.outstanding };

@@ -1,6 +1,7 @@
 import type { Clock, Fault } from '@sallyport/core';
-import type { Breaker, Leave } from './breaker.ts';
+import type { Breakers, Pass } from './breakers.ts';
 import type { UpstreamHead } from './call.ts';
+import { neverArrived } from './failure.ts';
 import { TOTAL_TIMEOUT } from './http-call.ts';
 import type { Waited } from './slots.ts';
 
@@ -9,45 +10,42 @@ export class Slot implements Disposable {
   /** How the wait for it went, or null where there was none. */
   readonly waited: Waited | null;
   readonly #clock: Clock;
-  readonly #reach: Breaker;
-  readonly #breaker: Breaker;
-  /** What is still to be said to each. */
-  #reachLeave: Leave;
-  #breakerLeave: Leave;
+  /** Of the server, and of the model on it. */
+  readonly #reach: Breakers;
+  readonly #model: Breakers;
+  readonly #reachPass: Pass;
+  readonly #modelPass: Pass;
   #release: (() => void) | null;
   #proven = false;
 
   constructor(options: {
     readonly release: () => void;
-    readonly reach: readonly [Breaker, Leave];
-    readonly breaker: readonly [Breaker, Leave];
+    readonly reach: readonly [Breakers, Pass];
+    readonly model: readonly [Breakers, Pass];
     readonly clock: Clock;
     readonly waited: Waited | null;
   }) {
     this.waited = options.waited;
     this.#release = options.release;
-    [this.#reach, this.#reachLeave] = options.reach;
-    [this.#breaker, this.#breakerLeave] = options.breaker;
+    [this.#reach, this.#reachPass] = options.reach;
+    [this.#model, this.#modelPass] = options.model;
     this.#clock = options.clock;
   }
 
   /** A head came: the server is there. What it says of itself counts. */
   headed({ status, retryAfter }: UpstreamHead): void {
-    this.#reach.succeeded(this.#reachLeave);
-    this.#reachLeave = 'free';
     const now = this.#clock.monotonic();
-    if ((status === 429 || status === 503) && retryAfter !== null) this.#breaker.busy(now, retryAfter * 1000, `status ${status}`);
-    else if (status >= 500) this.#breaker.failed(this.#breakerLeave, now, `status ${status}`);
-    else if (status >= 300 && status !== 429) this.#breaker.succeeded(this.#breakerLeave);
-    else return;
-    this.#breakerLeave = 'free';
+    this.#reach.succeeded(this.#reachPass, now);
+    if ((status === 429 || status === 503) && retryAfter !== null)
+      this.#model.busy(this.#modelPass, now, retryAfter * 1000, `status ${status}`);
+    else if (status >= 500) this.#model.failed(this.#modelPass, now, `status ${status}`, true);
+    else if (status >= 300 && status !== 429) this.#model.succeeded(this.#modelPass, now);
   }
 
   /** A reply was read, whole or its beginning. */
   succeeded(): void {
     this.#proven = true;
-    this.#breaker.succeeded(this.#breakerLeave);
-    this.#breakerLeave = 'free';
+    this.#model.succeeded(this.#modelPass, this.#clock.monotonic());
   }
 
   /** A fault that says something about the server; others are left alone. */
@@ -55,13 +53,9 @@ export class Slot implements Disposable {
     // How long an answer may get is the caller's choice: few who ask for endless ones must not close a server that writes them to all.
     if (this.#proven && detail === TOTAL_TIMEOUT) return;
     const now = this.#clock.monotonic();
-    if (code === 'upstream_unavailable') {
-      this.#reach.failed(this.#reachLeave, now, detail ?? code);
-      this.#reachLeave = 'free';
-    } else if (code === 'upstream_timeout' || code === 'upstream_error') {
-      this.#breaker.failed(this.#breakerLeave, now, detail ?? code);
-      this.#breakerLeave = 'free';
-    }
+    const reason = detail ?? code;
+    if (code === 'upstream_unavailable') this.#reach.failed(this.#reachPass, now, reason, !neverArrived(reason));
+    else if (code === 'upstream_timeout' || code === 'upstream_error') this.#model.failed(this.#modelPass, now, reason, true);
   }
 
   /** Gives the place back: the server is done with the call, whatever its client still has to read. */
@@ -74,7 +68,7 @@ export class Slot implements Disposable {
   /** Ends it. A trial of a half-open breaker that has said nothing is left to the next call. */
   [Symbol.dispose](): void {
     this.release();
-    this.#reach.abandon(this.#reachLeave);
-    this.#breaker.abandon(this.#breakerLeave);
+    this.#reach.abandon(this.#reachPass);
+    this.#model.abandon(this.#modelPass);
   }
 }

@@ -2,7 +2,8 @@ import { type Clock, Fault, type Upstream } from '@sallyport/core';
 import type { Egress } from '@sallyport/egress';
 import { buildConnector, Pool } from 'undici';
 import { joinWrites } from '../http/one-write.ts';
-import { Breaker, type BreakerState, type OnBreaker } from './breaker.ts';
+import type { BreakerState, OnBreaker } from './breaker.ts';
+import { Breakers } from './breakers.ts';
 import type { DrainBudget } from './drain-budget.ts';
 import type { Claim } from './fair-queue.ts';
 import { UpstreamHealth } from './health.ts';
@@ -37,6 +38,8 @@ export interface Ask {
   readonly target: string;
   /** Tokens it is expected to take, at least 1. */
   readonly cost: number;
+  /** Whose request it is (`callerName`). */
+  readonly caller: string;
   readonly onGone: OnGone;
   readonly claim: () => Claim;
 }
@@ -59,9 +62,9 @@ export class ConnectedUpstream implements AsyncDisposable {
   readonly #pool: Pool;
   readonly #slots: Slots;
   /** Whether the server can be reached at all. */
-  readonly #reach: Breaker;
+  readonly #reach: Breakers;
   /** By the server's own name of a model. */
-  readonly #breakers: Map<string, Breaker>;
+  readonly #breakers: Map<string, Breakers>;
   readonly #onBreaker: (model: string | null) => OnBreaker;
   readonly #basePath: string;
   readonly #authorization: readonly string[];
@@ -89,7 +92,7 @@ export class ConnectedUpstream implements AsyncDisposable {
     this.budget = same?.budget ?? new RetryBudget();
     this.#slots = same === null ? new Slots(slotsOf(settings)) : same.#slots;
     this.#onBreaker = (model) => (state, reason) => ports.onBreaker(settings.name, model, state, reason);
-    this.#reach = new Breaker(settings.breaker, this.#onBreaker(null));
+    this.#reach = new Breakers(settings.breaker, this.#onBreaker(null));
     this.#breakers = new Map();
     if (same !== null && sameBreaker(settings, same.settings)) {
       this.#reach = same.#reach;
@@ -116,7 +119,7 @@ export class ConnectedUpstream implements AsyncDisposable {
    * Throws or rejects with `upstream_unavailable` where a breaker is open, with `concurrency_exceeded` where too many wait.
    */
   acquire(ask: Ask): Slot | Promise<Slot> {
-    this.#checkBreakers(ask.target);
+    this.#checkBreakers(ask);
     this.#users += 1;
     this.#outstanding += ask.cost;
     const waiting = this.#slots.take(ask.onGone, ask.claim);
@@ -136,10 +139,10 @@ export class ConnectedUpstream implements AsyncDisposable {
     this.#slots.resize(slotsOf(this.settings));
   }
 
-  /** Milliseconds until a call of the model may be made; 0 where one may be now. */
-  wait(target: string): number {
+  /** Milliseconds until a call of the model may be made for the caller; 0 where one may be now. */
+  wait(target: string, caller: string): number {
     const now = this.#clock.monotonic();
-    return Math.max(this.#reach.wait(now), this.#breakers.get(target)?.wait(now) ?? 0);
+    return Math.max(this.#reach.wait(now, caller), this.#breakers.get(target)?.wait(now, caller) ?? 0);
   }
 
   /** Tokens of the calls that run or wait here. */
@@ -218,16 +221,16 @@ export class ConnectedUpstream implements AsyncDisposable {
     await this.#pool.destroy();
   }
 
-  #checkBreakers(target: string): void {
-    const wait = this.wait(target);
-    if (wait > 0) throw cutOff(wait);
+  #checkBreakers({ target, caller }: Ask): void {
+    const wait = this.wait(target, caller);
+    if (wait > 0) throw this.#cutOff(wait, target);
   }
 
   #admit(ask: Ask, waited: Waited | null): Slot {
     const since = this.#clock.monotonic();
     let breaker = this.#breakers.get(ask.target);
     if (breaker === undefined) {
-      breaker = new Breaker(this.settings.breaker, this.#onBreaker(ask.target));
+      breaker = new Breakers(this.settings.breaker, this.#onBreaker(ask.target));
       // Names come from the configuration, but for those of model management, which anybody who may manage can make up.
       if (this.#breakers.size < MAX_BREAKERS) this.#breakers.set(ask.target, breaker);
     }
@@ -240,14 +243,22 @@ export class ConnectedUpstream implements AsyncDisposable {
       this.#slots.release(held);
       this.#leave();
     };
-    const reach = this.#reach.admit(since);
-    const leave = reach === 'refused' ? 'refused' : breaker.admit(since);
-    if (leave !== 'refused') {
-      return new Slot({ release, reach: [this.#reach, reach], breaker: [breaker, leave], clock: this.#clock, waited });
+    const reach = this.#reach.admit(since, ask.caller);
+    const model = reach === null ? null : breaker.admit(since, ask.caller);
+    if (reach !== null && model !== null) {
+      return new Slot({ release, reach: [this.#reach, reach], model: [breaker, model], clock: this.#clock, waited });
     }
-    this.#reach.abandon(reach);
+    if (reach !== null) this.#reach.abandon(reach);
     release();
-    throw cutOff(Math.max(1, this.wait(ask.target)));
+    throw this.#cutOff(Math.max(1, this.wait(ask.target, ask.caller)), ask.target);
+  }
+
+  #cutOff(wait: number, target: string): Fault {
+    const isOpen = this.#reach.state !== 'closed' || (this.#breakers.get(target)?.state ?? 'closed') !== 'closed';
+    return new Fault('upstream_unavailable', 'The model is not available at the moment. Try again later.', {
+      retryAfter: Math.max(1, Math.ceil(wait / 1000)),
+      detail: isOpen ? 'breaker open' : 'breaker open for the caller',
+    });
   }
 
   #leave(): void {
@@ -258,13 +269,6 @@ export class ConnectedUpstream implements AsyncDisposable {
 
 /** Models of one server whose breakers are kept. */
 const MAX_BREAKERS = 1_000;
-
-function cutOff(wait: number): Fault {
-  return new Fault('upstream_unavailable', 'The model is not available at the moment. Try again later.', {
-    retryAfter: Math.max(1, Math.ceil(wait / 1000)),
-    detail: 'breaker open',
-  });
-}
 
 function tooSlow(): Fault {
   return new Fault('client_closed_request', 'The reply was not read fast enough while others waited for the model.', {
