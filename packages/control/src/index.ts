@@ -16,7 +16,7 @@ export type { ImportNote } from './config/litellm-report.ts';
 export { defaultConfig, loadConfig, type ParsedConfig, type ParseOptions, parseConfig } from './config/parse.ts';
 export { type PrintOptions, printConfig, SCHEMA_FILE } from './config/print.ts';
 export { ConfigError, type ConfigProblem, type ConfigWarning, formatProblem } from './config/problem.ts';
-export type { CheckGuards } from './config/read-policy.ts';
+export type { CheckGuards } from './config/read-guards.ts';
 export { type ConfigReference, checkReferences, references, resolveStorage } from './config/references.ts';
 export { CONFIG_JSON_SCHEMA } from './config/schema.ts';
 export { type ResolvedSecret, resolveSecret, SecretError, type SecretSource } from './config/secret.ts';

@@ -3,6 +3,7 @@ export * from './decision.ts';
 export * from './entry.ts';
 export * from './exporter.ts';
 export * from './fault.ts';
+export * from './guard-policy.ts';
 export * from './meter.ts';
 export * from './ports.ts';
 export * from './principal.ts';

@@ -1,4 +1,5 @@
 import type { Action } from './decision.ts';
+import type { GuardOverride, ScoreThresholds } from './guard-policy.ts';
 import type { PrincipalKind } from './principal.ts';
 
 /**
@@ -234,6 +235,12 @@ export interface GuardSettings {
   /** Largest single text, UTF-16 units, before it counts as a length anomaly. */
   readonly maxTextLength: number;
   readonly links: LinkSettings;
+  /** By detector; absent where the calibrated ones stand. */
+  readonly thresholds?: { readonly injection?: ScoreThresholds };
+  /** A candidate that runs beside this policy: what it would have done is recorded, and nothing else. */
+  readonly shadow?: GuardSettings;
+  /** Other policies for some calls; only of the installation's settings as a whole. */
+  readonly overrides?: readonly GuardOverride[];
 }
 
 /** Where links and pictures of replies may lead. What is on no trusted host is judged by what it carries. */

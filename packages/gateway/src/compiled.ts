@@ -11,8 +11,7 @@ import {
   type Policy,
 } from '@sallyport/access';
 import type { Clock, Meter, Snapshot } from '@sallyport/core';
-import { compileGuard, type Guard } from '@sallyport/guard';
-import { RememberingGuard } from './remembering-guard.ts';
+import { GuardBook } from './guard-book.ts';
 import type { RiskWatch } from './risk-watch.ts';
 
 /** A snapshot made ready for use. An exchange keeps the one it began with. */
@@ -20,7 +19,7 @@ export interface Compiled {
   readonly snapshot: Snapshot;
   readonly authenticator: Authenticator;
   readonly policy: Policy;
-  readonly guard: Guard;
+  readonly guards: GuardBook;
   /** The system prompts that routes name, opened. */
   readonly prompts: ReadonlyMap<string, OpenPrompt>;
   readonly limiter: Limiter;
@@ -55,7 +54,7 @@ export function compile(snapshot: Snapshot, options: CompileOptions): Compiled {
     snapshot,
     authenticator: new Authenticator(snapshot, options),
     policy: compilePolicy(snapshot),
-    guard: new RememberingGuard(compileGuard(snapshot.guard, { hashKey: hashKey(options.pepper) })),
+    guards: new GuardBook(snapshot.guard, hashKey(options.pepper)),
     prompts: openPrompts(snapshot, options.pepper),
     limiter: options.limiter,
     calibration: options.calibration,

@@ -25,10 +25,10 @@ import {
   type Upstream,
 } from '@sallyport/core';
 import type { Egress } from '@sallyport/egress';
-import { compileGuard } from '@sallyport/guard';
 import { renderFault } from '@sallyport/wire';
 import { type Compiled, type CompileOptions, compile } from './compiled.ts';
 import type { Door } from './door.ts';
+import { GuardBook } from './guard-book.ts';
 import { type GatewayHealth, renderHealth, summarise } from './health.ts';
 import { describeConnection } from './http/connection.ts';
 import { checkOrigin, PREFLIGHT_HEADERS } from './http/cors.ts';
@@ -202,7 +202,8 @@ export class Gateway implements AsyncDisposable {
    */
   prepareReload({ tls, upstreams, guard }: Reload): () => void {
     if (tls !== null) checkMaterial(tls);
-    compileGuard(guard);
+    // What does not compile throws here, before anything is taken up.
+    new GuardBook(guard, new Uint8Array(32));
     const secrets = this.#upstreams.readAll(upstreams);
     return () => {
       if (tls !== null) this.#listener?.setTls(tls);

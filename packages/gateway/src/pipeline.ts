@@ -36,6 +36,7 @@ export async function exchange(door: Door, compiled: Compiled, incoming: Incomin
 
     const permitted = permit(asked);
     record.decided(permitted.decision, compiled.policy);
+    record.guardedBy(permitted.guarding.name);
 
     admitted = await admit(permitted);
     if (admitted.charge.origin === 'local') record.countedLocally();
@@ -60,6 +61,7 @@ export async function exchange(door: Door, compiled: Compiled, incoming: Incomin
       stream: asked?.request?.stream ?? false,
       model: asked?.model ?? null,
       charge: admitted?.charge ?? null,
+      guarding: admitted?.guarding ?? null,
     });
   } finally {
     // Not earlier: a reservation that is let go can no longer be settled, and a refusal settles it too.

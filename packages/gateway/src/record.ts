@@ -68,6 +68,8 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
   #modelLabel = '-';
   #upstream: string | null = null;
   #prompt: string | null = null;
+  /** The override its guard policy comes from, or `default`. */
+  #guard = 'default';
   #provider: UpstreamKind | null = null;
   #artifact: string | null = null;
   #streamed = false;
@@ -149,19 +151,33 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
 
   found(findings: readonly Finding[], effect: Verdict['effect'], provenance: Provenance | null = null): void {
     this.#isForeign = provenance === 'untrusted';
+    this.#count(findings, effect);
+    if (effect === 'flag' && findings.length > 0) this.#wasFlagged = true;
+  }
+
+  /** What a candidate policy would have done; it counts for nothing else. */
+  shadowed(findings: readonly Finding[], effect: Verdict['effect']): void {
+    this.#count(findings, `shadow:${effect}`);
+  }
+
+  #count(findings: readonly Finding[], action: string): void {
     for (const { detector, category } of findings) {
-      const key = `${detector}\n${category}\n${effect}`;
+      const key = `${detector}\n${category}\n${action}`;
       const known = this.#verdicts.get(key);
-      if (known === undefined) this.#verdicts.set(key, { detector, category, action: effect, count: 1 });
+      if (known === undefined) this.#verdicts.set(key, { detector, category, action, count: 1 });
       else known.count += 1;
-      this.#ports.meter.verdict(detector, effect);
-      if (effect === 'flag') this.#wasFlagged = true;
+      this.#ports.meter.verdict(detector, action);
     }
   }
 
   /** Shared counters were out of reach: a share of the limits in this process admitted it. */
   countedLocally(): void {
     this.#countedLocally = true;
+  }
+
+  /** The guard policy it is inspected by. */
+  guardedBy(policy: string): void {
+    this.#guard = policy;
   }
 
   /** The system prompt it was given, by name and version. */
@@ -359,6 +375,7 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
       digest: { prompt: this.#promptDigest, reply: this.#replyDigest },
       detail: {
         ...(this.#prompt === null ? {} : { prompt: this.#prompt }),
+        ...(this.#guard === 'default' ? {} : { guard: this.#guard }),
         endpoint: this.#endpoint,
         attempts: this.#attempts,
         reason: (fault?.detail ?? this.#fallback)?.slice(0, 512) ?? null,

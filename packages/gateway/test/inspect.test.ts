@@ -87,7 +87,10 @@ describe('the kind of a text of a request', () => {
       path: ['input', last],
       provenance: 'user',
     }));
-    await inspect({ request: { texts }, compiled: { guard } } as unknown as Admitted, { found: () => assert.fail('nothing to find') });
+    await inspect({ request: { texts }, guarding: { guard, shadow: null } } as unknown as Admitted, {
+      found: () => assert.fail('nothing to find'),
+      shadowed: () => assert.fail('no candidate'),
+    });
     assert.deepEqual(kinds, [null, null, 'arguments', null]);
   });
 });

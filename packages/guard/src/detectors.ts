@@ -94,8 +94,10 @@ export const ENTRIES: readonly DetectorEntry[] = [
     defaults: { input: 'block what is certain, flag what is suspicious', output: '' },
     make: (action, side, settings, maxHold) => [
       { reads: 'both', detector: ruleDetector(action, maxHold) },
-      { reads: 'folded', detector: classifierDetector(action) },
-      ...(settings[side].includes('normalise') ? [{ reads: 'folded' as const, detector: decodedDetector(action, maxHold) }] : []),
+      { reads: 'folded', detector: classifierDetector(action, settings.thresholds?.injection) },
+      ...(settings[side].includes('normalise')
+        ? [{ reads: 'folded' as const, detector: decodedDetector(action, maxHold, settings.thresholds?.injection) }]
+        : []),
     ],
   },
   {

@@ -3,6 +3,8 @@ export { DEFAULT_INPUT, DEFAULT_OUTPUT, type DetectorInfo, GUARD_DETECTORS, type
 export { GuardConfigError, type GuardConfigIssue } from './error.ts';
 export type * from './exchange.ts';
 export type * from './guard.ts';
+export { PACKS, type PackSettings } from './packs.ts';
 export { PatternError } from './pattern/parse.ts';
 export { type Pattern, type PatternMatch, PatternSet, type PatternSetOptions } from './pattern/pattern-set.ts';
+export { type GuardWeakness, weaknesses } from './weakness.ts';
 export { Placeholders } from './window/placeholders.ts';

@@ -1,10 +1,17 @@
 import cluster from 'node:cluster';
 import type { CounterStore } from '@sallyport/access';
-import { type Config, type ControlService, checkPepper, formatListen, type Installation as NewInstallation } from '@sallyport/control';
+import {
+  type Config,
+  type ConfigWarning,
+  type ControlService,
+  checkPepper,
+  formatListen,
+  type Installation as NewInstallation,
+} from '@sallyport/control';
 import type { Logger } from '@sallyport/core';
 import type { Store } from '@sallyport/store';
 import { describeError } from '../failure.ts';
-import { openConfiguredStore, openInstallation, openService, type Place, readConfig } from '../installation.ts';
+import { type Installation, openConfiguredStore, openInstallation, openService, type Place, readConfig } from '../installation.ts';
 import type { Level } from '../log.ts';
 import { tell } from '../terminal.ts';
 import { VERSION } from '../version.ts';
@@ -75,6 +82,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   await using admin =
     service === null || store === null ? null : await startControlPlane(installation, service, store.store, data, telemetry);
   await installation.record(systemEntry(installation, 'process.start', { version: VERSION, half, workers: options.workers }));
+  await recordWeakGuards(installation, warnings);
 
   const scheme = config.tls === null ? 'http' : 'https';
   const gateway = pool?.address ?? data?.address ?? null;
@@ -83,11 +91,13 @@ export async function serve(options: ServeOptions): Promise<void> {
   const stopped = untilStopped(
     async () => {
       try {
-        const { config: next, waiting } = reloadable(current, (await readConfig(place, discover)).config);
+        const read = await readConfig(place, discover);
+        const { config: next, waiting } = reloadable(current, read.config);
         // All that can fail comes first: a reload is taken up as a whole or not at all.
         const adoptData = data?.prepareReload(next);
         const adoptAdmin = admin?.prepareReload(next);
         await installation.record(systemEntry(installation, 'configuration.reload', { half }));
+        await recordWeakGuards(installation, read.warnings);
         current = next;
         telemetry.adopt(next);
         adoptAdmin?.();
@@ -111,6 +121,14 @@ export async function serve(options: ServeOptions): Promise<void> {
   await pool?.drain();
   await data?.gateway.drain();
   await installation.record(systemEntry(installation, 'process.stop', { half }));
+}
+
+/** A guard that is weaker than the default is an operator's choice; the ledger knows of it. */
+async function recordWeakGuards(installation: Installation, warnings: readonly ConfigWarning[]): Promise<void> {
+  const paths = new Set(warnings.flatMap(({ path }) => (path.startsWith('guards') ? [path] : [])));
+  if (paths.size === 0) return;
+  const settings = [...paths].join(', ');
+  await installation.record(systemEntry(installation, 'guards.weaker-than-balanced', { settings: settings.slice(0, 512) }));
 }
 
 class OpenStore implements AsyncDisposable {

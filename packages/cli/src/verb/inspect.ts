@@ -1,11 +1,12 @@
 import { createReadStream, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { chooseGuard } from '@sallyport/access';
 import type { Finding, Provenance, Verdict } from '@sallyport/core';
 import { compileGuard, type Exchange, type Guard, type Stage } from '@sallyport/guard';
 import { Command } from 'commander';
 import { readConfig } from '../installation.ts';
 import { EXIT, print, result, table, UsageError } from '../terminal.ts';
-import { globalOptions } from './options.ts';
+import { collect, globalOptions } from './options.ts';
 
 const STAGES: readonly Stage[] = ['input', 'output', 'document', 'tool'];
 const PROVENANCE: Readonly<Record<Stage, Provenance>> = { input: 'user', output: 'assistant', document: 'untrusted', tool: 'untrusted' };
@@ -41,6 +42,10 @@ interface Options {
   readonly stage?: string;
   readonly kind?: string;
   readonly system?: string;
+  readonly model?: string;
+  readonly role?: string[];
+  readonly tenant: string;
+  readonly endpoint?: string;
   readonly jsonl?: boolean;
   readonly json?: boolean;
   readonly explain?: boolean;
@@ -53,6 +58,10 @@ export function inspectCommand(): Command {
     .option('--stage <stage>', 'input, output, document or tool (default: input)')
     .option('--kind <kind>', 'whose words they are: user, untrusted, system, assistant, definition or metadata (default: by stage)')
     .option('--system <file>', 'system prompt of the exchange, for texts of the output stage')
+    .option('--model <name>', 'as in a request for this model')
+    .option('--role <role>', 'as from a caller with this role (again for more)', collect)
+    .option('--tenant <tenant>', 'as from a caller of this tenant', 'default')
+    .option('--endpoint <id>', 'as at this endpoint: openai.chat')
     .option('--jsonl', 'one {"id","text","stage"?,"kind"?,"system"?} a line in, one verdict a line out, in order')
     .option('--explain', 'say of each finding where it is, and its score and threshold')
     .option('--json', 'print one JSON object')
@@ -60,7 +69,8 @@ export function inspectCommand(): Command {
     .action(async (file: string, options: Options, command: Command) => {
       const place = placeOf(options.stage, options.kind);
       const { config } = await readConfig(globalOptions(command).place, false);
-      const guard = compileGuard(config.guards);
+      const { model = null, endpoint = null, role: roles = [], tenant } = options;
+      const guard = compileGuard(chooseGuard(config.guards, { tenant, roles, model, endpoint }).settings);
       const explain = options.explain === true;
       if (options.jsonl === true) {
         await inspectLines(guard, file, options, explain);

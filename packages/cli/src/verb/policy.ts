@@ -1,4 +1,4 @@
-import type { Question } from '@sallyport/control';
+import type { GuardView, Question } from '@sallyport/control';
 import { Command } from 'commander';
 import { EXIT, result, table, UsageError } from '../terminal.ts';
 import { collect, withService } from './options.ts';
@@ -11,6 +11,7 @@ interface ExplainOptions {
   readonly model?: string;
   readonly resource?: string;
   readonly address?: string;
+  readonly endpoint?: string;
   readonly json?: boolean;
 }
 
@@ -29,7 +30,7 @@ export function policyCommand(): Command {
     .addHelpText('after', '\nExample:\n  $ sallyport policy explain --role inference-only --action model.manage --model llama3.2')
     .action(async (options: ExplainOptions, command: Command) => {
       const explanation = await withService(command, ({ service, actor }) => service.policy.explain(actor, question(options)));
-      const { decision, considered } = explanation;
+      const { decision, considered, guard } = explanation;
       process.exitCode = decision.effect === 'permit' ? EXIT.done : EXIT.refused;
       result(options.json === true, explanation, () =>
         [
@@ -39,10 +40,20 @@ export function policyCommand(): Command {
             ['', 'RULE', 'SAYS', 'WHY'],
             considered.map((rule) => [rule.decides ? '>' : '', rule.rule, rule.effect, rule.reason]),
           ),
+          ...(guard === null ? [] : ['', ...describeGuard(guard)]),
         ].join('\n'),
       );
     });
   return policy;
+}
+
+function describeGuard({ policy, mode, input, output, shadow, weaker }: GuardView): string[] {
+  return [
+    `guard policy ${policy}, ${mode}${shadow ? ', a candidate beside it' : ''}`,
+    `  input   ${input.join(', ')}`,
+    `  output  ${output.join(', ')}`,
+    ...weaker.map((message) => `  weaker than balanced: ${message}`),
+  ];
 }
 
 function withQuestion(command: Command): Command {
@@ -54,6 +65,7 @@ function withQuestion(command: Command): Command {
     .option('--model <name>', 'of which model')
     .option('--resource <kind:name>', 'or of what else, for instance key:4f7k2m9x1c3d')
     .option('--address <ip>', 'from where')
+    .option('--endpoint <id>', 'at which endpoint, for the guard policy: openai.chat')
     .option('--json', 'print one JSON object');
 }
 
@@ -66,6 +78,7 @@ function question(options: ExplainOptions): Question {
     ...(options.user === undefined ? {} : { user: options.user }),
     ...(options.role === undefined ? {} : { roles: options.role }),
     ...(options.address === undefined ? {} : { address: options.address }),
+    ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
     action: options.action,
     resource: { kind, name },
   };

@@ -1,6 +1,6 @@
 import { Fault } from '@sallyport/core';
 import Type, { type Static } from 'typebox';
-import { CALENDAR_UNITS, MILLIONTHS } from '../config/read-policy.ts';
+import { CALENDAR_UNITS, MILLIONTHS } from '../config/read-limits.ts';
 import { parseDuration } from '../config/units.ts';
 import type { IssuedKey, KeyView, NewKey, NewLimit } from '../service/views.ts';
 import { guarded, NO_BODY, NO_QUERY, type Route } from './route.ts';

@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { MILLIONTHS } from '../config/read-policy.ts';
+import { MILLIONTHS } from '../config/read-limits.ts';
 import type { LimitUse } from '../service/views.ts';
 import { guarded, NO_BODY, NO_QUERY, type Route } from './route.ts';
 import { LimitSchema, showLimit } from './schema-limit.ts';

@@ -23,6 +23,18 @@ const RoleSchema = Type.Object(
   { ...closed, title: 'Role' },
 );
 
+const GuardSchema = Type.Object(
+  {
+    policy: Type.String({ description: 'The override that applies, or `default`.' }),
+    mode: Type.Enum(['observe', 'transform', 'hold']),
+    input: texts('Detectors of requests.'),
+    output: texts('Detectors of replies.'),
+    shadow: Type.Boolean({ description: 'Whether a candidate runs beside it.' }),
+    weaker: texts('In what it is weaker than the pack balanced.'),
+  },
+  { ...closed, title: 'GuardPolicy' },
+);
+
 const ExplanationSchema = Type.Object(
   {
     effect: Type.Enum(['permit', 'deny']),
@@ -42,6 +54,9 @@ const ExplanationSchema = Type.Object(
         closed,
       ),
     ),
+    guard: Type.Union([GuardSchema, Type.Null()], {
+      description: 'What the call would be inspected by; null where nothing is asked of a model.',
+    }),
   },
   { ...closed, title: 'Explanation' },
 );
@@ -107,6 +122,7 @@ export const POLICY_ROUTES: readonly Route[] = [
         address: Type.Optional(Type.String({ maxLength: 64, description: 'Where the call would come from.' })),
         action: Type.String({ maxLength: 64 }),
         resource: RESOURCE,
+        endpoint: Type.Optional(Type.String({ maxLength: 64, description: 'Such as `openai.chat`, for the guard policy.' })),
       },
       closed,
     ),
@@ -119,7 +135,7 @@ function showRole(role: RoleView): Static<typeof RoleSchema> {
   return { name: role.name, origin: role.origin, actions: [...role.actions], models: role.models === null ? null : [...role.models] };
 }
 
-function showExplanation({ decision, action, resource, roles, considered }: Explanation): Static<typeof ExplanationSchema> {
+function showExplanation({ decision, action, resource, roles, considered, guard }: Explanation): Static<typeof ExplanationSchema> {
   return {
     effect: decision.effect,
     rule: decision.rule,
@@ -128,5 +144,6 @@ function showExplanation({ decision, action, resource, roles, considered }: Expl
     resource: { kind: resource.kind, name: resource.name },
     roles: [...roles],
     considered: considered.map(({ rule, effect, reason, decides }) => ({ rule, effect, reason, decides })),
+    guard: guard === null ? null : { ...guard, input: [...guard.input], output: [...guard.output], weaker: [...guard.weaker] },
   };
 }

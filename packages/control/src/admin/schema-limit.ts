@@ -1,6 +1,6 @@
 import type { LimitRule } from '@sallyport/core';
 import Type, { type Static } from 'typebox';
-import { MILLIONTHS } from '../config/read-policy.ts';
+import { MILLIONTHS } from '../config/read-limits.ts';
 import { formatDuration } from '../config/units.ts';
 import { closed, maybeText, maybeTexts } from './schemas.ts';
 

@@ -2,6 +2,7 @@ import type {
   Action,
   ExporterKind,
   ExportFormat,
+  GuardPack,
   KafkaSasl,
   LimitDimension,
   OtlpProtocol,
@@ -183,7 +184,9 @@ export interface LimitDocument {
   models?: string[];
 }
 
-export interface GuardsDocument {
+/** What may be said of a guard policy wherever one is written. */
+export interface GuardPolicyDocument {
+  pack?: GuardPack;
   input?: string[];
   output?: string[];
   mode?: 'observe' | 'transform' | 'hold';
@@ -193,6 +196,22 @@ export interface GuardsDocument {
   onUnavailable?: 'block' | 'pass-unsafe';
   maxTextLength?: number;
   links?: LinksDocument;
+  actions?: Record<string, string>;
+  thresholds?: { injection?: { flag?: number; block?: number } };
+}
+
+export interface GuardsDocument extends GuardPolicyDocument {
+  shadow?: GuardPolicyDocument;
+  overrides?: GuardOverrideDocument[];
+}
+
+export interface GuardOverrideDocument extends GuardPolicyDocument {
+  name: string;
+  models?: string[];
+  endpoints?: string[];
+  roles?: string[];
+  tenants?: string[];
+  shadow?: GuardPolicyDocument;
 }
 
 export interface LinksDocument {

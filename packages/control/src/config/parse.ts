@@ -9,9 +9,10 @@ import { ConfigError, type ConfigWarning, describe, Findings, quote } from './pr
 import { readAudit } from './read-audit.ts';
 import { readEgress } from './read-egress.ts';
 import { readFairness } from './read-fairness.ts';
+import { type CheckGuards, checkWithGuard, readGuards } from './read-guards.ts';
 import { readIdentity, readRoles } from './read-identity.ts';
+import { readLimits } from './read-limits.ts';
 import { readHttp, readListen, readTls } from './read-listeners.ts';
-import { type CheckGuards, checkWithGuard, readGuards, readLimits } from './read-policy.ts';
 import { readRisk } from './read-risk.ts';
 import { readCounters, readStorage } from './read-storage.ts';
 import { readTelemetry } from './read-telemetry.ts';
@@ -103,7 +104,12 @@ function readConfig(value: unknown, findings: Findings, options: ParseOptions): 
     identity: readIdentity(section('identity'), { roles: section('roles'), builtInRoles: builtIn, tls }, reading),
     roles: readRoles(section('roles'), reading),
     limits: readLimits(section('limits'), reading),
-    guards: readGuards(section('guards'), options.checkGuards ?? checkWithGuard, reading),
+    guards: readGuards(
+      section('guards'),
+      options.checkGuards ?? checkWithGuard,
+      { roles: section('roles'), builtInRoles: builtIn },
+      reading,
+    ),
     storage: readStorage(section('storage'), reading),
     counters: readCounters(section('counters'), reading),
     audit: readAudit(section('audit'), reading),

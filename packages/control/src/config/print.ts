@@ -1,4 +1,4 @@
-import type { CertificateIdentity, ExporterSettings, Issuer, LimitRule, PersonalSettings, Role, Route, Upstream } from '@sallyport/core';
+import type { CertificateIdentity, ExporterSettings, Issuer, LimitRule, Role, Route, Upstream } from '@sallyport/core';
 import { Document } from 'yaml';
 import { type Config, formatListen, type TelemetrySettings, type TlsSettings } from './config.ts';
 import type {
@@ -9,14 +9,14 @@ import type {
   IssuerDocument,
   LimitDocument,
   ModelDocument,
-  PersonalDocument,
   RiskDocument,
   RoleDocument,
   TelemetryDocument,
   TlsDocument,
   UpstreamDocument,
 } from './document.ts';
-import { MILLIONTHS } from './read-policy.ts';
+import { guardsDocument } from './print-guards.ts';
+import { MILLIONTHS } from './read-limits.ts';
 import { formatDuration } from './units.ts';
 
 export interface PrintOptions {
@@ -66,17 +66,7 @@ function toDocument(config: Config): ConfigDocument {
     },
     roles: config.roles.map(roleDocument),
     limits: config.limits.map(limitDocument),
-    guards: {
-      input: [...guards.input],
-      output: [...guards.output],
-      mode: guards.mode,
-      deny: guards.deny.map((pattern) => ({ ...pattern, stages: [...pattern.stages] })),
-      ...(guards.pii === undefined ? {} : { pii: personalDocument(guards.pii) }),
-      onBlock: guards.onBlock,
-      onUnavailable: guards.onUnavailable,
-      maxTextLength: guards.maxTextLength,
-      links: { hosts: [...guards.links.hosts], only: guards.links.only },
-    },
+    guards: guardsDocument(guards),
     storage: { url: config.storage.url, ...given('password', config.storage.password) },
     counters: {
       url: config.counters.url,
@@ -117,19 +107,6 @@ function riskDocument(risk: Config['risk']): RiskDocument {
 
 function proxyDocument({ url, credential, except }: NonNullable<Config['egress']['proxy']>): EgressProxyDocument {
   return { url, ...given('credential', credential), except: [...except] };
-}
-
-function personalDocument({ actions, recognisers }: PersonalSettings): PersonalDocument {
-  return {
-    actions: { ...actions },
-    recognisers: recognisers.map(({ name, pattern, ignoreCase, context, checksum }) => ({
-      name,
-      pattern,
-      ignoreCase,
-      context: [...context],
-      ...given('checksum', checksum),
-    })),
-  };
 }
 
 /** `{ [key]: value }`, or nothing where the value is null: a file leaves such keys out. */

@@ -1,6 +1,7 @@
+import { GUARD_PACKS, INSPECTED_ENDPOINTS } from '@sallyport/core';
 import Type from 'typebox';
 import type { GuardsDocument } from './document.ts';
-import { CLOSED, Count, List, Name } from './schema-terms.ts';
+import { CLOSED, Count, List, ModelGlobs, Name } from './schema-terms.ts';
 import { type Shape, shape } from './shape.ts';
 
 const Detector = Type.String({
@@ -32,6 +33,8 @@ const LinksItem = Type.Object(
     description: 'Where links and pictures of answers may lead (detector exfiltration).',
   },
 );
+
+const Probability = Type.Number({ exclusiveMinimum: 0, exclusiveMaximum: 1, title: 'a score between 0 and 1' });
 
 const PersonalAction = Type.Enum(['block', 'mask', 'tokenise', 'hash', 'flag', 'pass'], {
   title: 'one of block, mask, tokenise, hash, flag, pass',
@@ -75,56 +78,128 @@ const PersonalSection = Type.Object(
   { ...CLOSED, title: 'a mapping with actions and recognisers' },
 );
 
+/** What may be said wherever a guard policy is written. */
+const POLICY = {
+  pack: Type.Optional(
+    Type.Enum([...GUARD_PACKS], {
+      title: `one of ${GUARD_PACKS.join(', ')}`,
+      default: 'balanced',
+      description:
+        'A ready-made policy; what is written beside it stands in place of its own. strict blocks what is suspicious, observe only records.',
+    }),
+  ),
+  input: Type.Optional(
+    Type.Array(Detector, { maxItems: 64, title: 'a list of detectors', description: 'What requests are inspected for.' }),
+  ),
+  output: Type.Optional(
+    Type.Array(Detector, { maxItems: 64, title: 'a list of detectors', description: 'What answers are inspected for.' }),
+  ),
+  mode: Type.Optional(
+    Type.Enum(['observe', 'transform', 'hold'], {
+      title: 'one of observe, transform, hold',
+      default: 'transform',
+      description: 'observe records only, transform acts while the answer streams, hold inspects the whole answer first.',
+    }),
+  ),
+  deny: Type.Optional(
+    List(
+      Type.Object(
+        {
+          name: Name,
+          pattern: Type.String({ minLength: 1, maxLength: 4_096, title: 'a pattern of at most 4096 characters' }),
+          ignoreCase: Type.Optional(Type.Boolean({ title: 'true or false', default: false })),
+          stages: Type.Optional(
+            Type.Array(Type.Enum(['input', 'output'], { title: 'input or output' }), {
+              minItems: 1,
+              maxItems: 2,
+              title: 'a list of stages',
+              default: ['input', 'output'],
+            }),
+          ),
+          action: Type.Optional(Type.Enum(['block', 'redact', 'flag'], { title: 'one of block, redact, flag', default: 'block' })),
+        },
+        { ...CLOSED, title: 'a deny pattern: a mapping with name and pattern' },
+      ),
+      'a list of deny patterns',
+      1_000,
+    ),
+  ),
+  pii: Type.Optional(PersonalSection),
+  onBlock: Type.Optional(Type.Enum(['fault', 'assistant'], { title: 'one of fault, assistant', default: 'fault' })),
+  onUnavailable: Type.Optional(
+    Type.Enum(['block', 'pass-unsafe'], {
+      title: 'block (or pass-unsafe, which lets uninspected text through)',
+      default: 'block',
+    }),
+  ),
+  maxTextLength: Type.Optional(Type.Integer({ ...Count(1, 1_000_000_000), default: 1_000_000, description: 'UTF-16 units of one text.' })),
+  links: Type.Optional(LinksItem),
+  actions: Type.Optional(
+    Type.Record(
+      Type.String({ pattern: '^[a-z][a-z0-9-]{0,63}$' }),
+      Type.String({ pattern: '^[a-z]{1,16}$', title: 'an action such as block or flag' }),
+      {
+        title: 'actions by detector: { injection: flag }',
+        description: 'The action of detectors of the lists, in place of the one they have there.',
+      },
+    ),
+  ),
+  thresholds: Type.Optional(
+    Type.Object(
+      {
+        injection: Type.Optional(
+          Type.Object(
+            { flag: Type.Optional(Probability), block: Type.Optional(Probability) },
+            { ...CLOSED, title: 'a mapping with flag and block' },
+          ),
+        ),
+      },
+      {
+        ...CLOSED,
+        title: 'thresholds by detector: { injection: { block: 0.9 } }',
+        description: 'Scores from which on the classifier reports and blocks, for every length, in place of the calibrated ones.',
+      },
+    ),
+  ),
+};
+
+const ShadowSection = Type.Object(POLICY, {
+  ...CLOSED,
+  title: 'a mapping of guard settings',
+  description:
+    'A candidate that runs beside the policy. What it would have done is recorded and never done. It looks only for what it names.',
+});
+
+const OverrideItem = Type.Object(
+  {
+    name: Type.String({ ...Name, description: 'Names the policy in the ledger.' }),
+    models: Type.Optional(ModelGlobs),
+    endpoints: Type.Optional(
+      Type.Array(Type.Enum([...INSPECTED_ENDPOINTS], { title: `one of ${INSPECTED_ENDPOINTS.join(', ')}` }), {
+        minItems: 1,
+        maxItems: INSPECTED_ENDPOINTS.length,
+        title: 'a list of endpoints',
+      }),
+    ),
+    roles: Type.Optional(Type.Array(Name, { minItems: 1, maxItems: 64, title: 'a list of role names' })),
+    tenants: Type.Optional(Type.Array(Name, { minItems: 1, maxItems: 1_000, title: 'a list of tenants' })),
+    ...POLICY,
+    shadow: Type.Optional(ShadowSection),
+  },
+  { ...CLOSED, title: 'an override: a mapping with name, whom it is for and what is other for them' },
+);
+
 const GuardsSection = Type.Object(
   {
-    input: Type.Optional(
-      Type.Array(Detector, { maxItems: 64, title: 'a list of detectors', description: 'What requests are inspected for.' }),
-    ),
-    output: Type.Optional(
-      Type.Array(Detector, { maxItems: 64, title: 'a list of detectors', description: 'What answers are inspected for.' }),
-    ),
-    mode: Type.Optional(
-      Type.Enum(['observe', 'transform', 'hold'], {
-        title: 'one of observe, transform, hold',
-        default: 'transform',
-        description: 'observe records only, transform acts while the answer streams, hold inspects the whole answer first.',
+    ...POLICY,
+    shadow: Type.Optional(ShadowSection),
+    overrides: Type.Optional(
+      Type.Array(OverrideItem, {
+        maxItems: 200,
+        title: 'a list of overrides',
+        description: 'Other policies for some models, endpoints, roles or tenants. The first that applies stands.',
       }),
     ),
-    deny: Type.Optional(
-      List(
-        Type.Object(
-          {
-            name: Name,
-            pattern: Type.String({ minLength: 1, maxLength: 4_096, title: 'a pattern of at most 4096 characters' }),
-            ignoreCase: Type.Optional(Type.Boolean({ title: 'true or false', default: false })),
-            stages: Type.Optional(
-              Type.Array(Type.Enum(['input', 'output'], { title: 'input or output' }), {
-                minItems: 1,
-                maxItems: 2,
-                title: 'a list of stages',
-                default: ['input', 'output'],
-              }),
-            ),
-            action: Type.Optional(Type.Enum(['block', 'redact', 'flag'], { title: 'one of block, redact, flag', default: 'block' })),
-          },
-          { ...CLOSED, title: 'a deny pattern: a mapping with name and pattern' },
-        ),
-        'a list of deny patterns',
-        1_000,
-      ),
-    ),
-    pii: Type.Optional(PersonalSection),
-    onBlock: Type.Optional(Type.Enum(['fault', 'assistant'], { title: 'one of fault, assistant', default: 'fault' })),
-    onUnavailable: Type.Optional(
-      Type.Enum(['block', 'pass-unsafe'], {
-        title: 'block (or pass-unsafe, which lets uninspected text through)',
-        default: 'block',
-      }),
-    ),
-    maxTextLength: Type.Optional(
-      Type.Integer({ ...Count(1, 1_000_000_000), default: 1_000_000, description: 'UTF-16 units of one text.' }),
-    ),
-    links: Type.Optional(LinksItem),
   },
   { ...CLOSED, title: 'a mapping of guard settings', description: 'What is looked for, and what happens when it is found.' },
 );

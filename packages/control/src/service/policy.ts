@@ -1,5 +1,6 @@
-import { canonicalIp, isAction } from '@sallyport/access';
-import type { KeyRecord, Resource, Role } from '@sallyport/core';
+import { canonicalIp, chooseGuard, isAction } from '@sallyport/access';
+import { type GuardSettings, INSPECTED_ENDPOINTS, type KeyRecord, type Resource, type Role } from '@sallyport/core';
+import { weaknesses } from '@sallyport/guard';
 import { type Authority, knownRoles, ownerOf, policyFor, principalOf } from './authority.ts';
 import type { Desk } from './desk.ts';
 import { narrowKey } from './effective.ts';
@@ -7,7 +8,7 @@ import { checkRoles, isKeyId, isUserId } from './fields.ts';
 import type { Actor } from './ports.ts';
 import { invalid } from './refusal.ts';
 import type { PolicyVerbs } from './service.ts';
-import type { Explanation, Question } from './views.ts';
+import type { Explanation, GuardView, Question } from './views.ts';
 
 const KINDS: readonly Resource['kind'][] = [
   'model',
@@ -40,7 +41,8 @@ export class PolicyService implements PolicyVerbs {
       const key = await this.#subject(question, authority, roles);
       const context = { now: ports.clock.now(), ip: readAddress(question.address) };
       const { decision, considered } = policyFor(roles, [key]).explain(principalOf(key), action, resource, context);
-      return { decision, action, resource, roles: key.roles, considered };
+      const guard = resource.kind === 'model' ? guardOf(ports.guards(), key, resource.name, question.endpoint) : null;
+      return { decision, action, resource, roles: key.roles, considered, guard };
     });
   }
 
@@ -62,6 +64,21 @@ export class PolicyService implements PolicyVerbs {
     }
     return supposedKey(checkRoles(question.roles ?? []), authority.principal.tenant, null);
   }
+}
+
+function guardOf(settings: GuardSettings, key: KeyRecord, model: string, endpoint: string | undefined): GuardView {
+  const known: readonly string[] = INSPECTED_ENDPOINTS;
+  if (endpoint !== undefined && !known.includes(endpoint)) throw invalid('endpoint', `endpoint must be one of ${known.join(', ')}.`);
+  const call = { tenant: key.tenant, roles: key.roles, model: model === '*' ? null : model, endpoint: endpoint ?? null };
+  const { name, settings: chosen } = chooseGuard(settings, call);
+  return {
+    policy: name,
+    mode: chosen.mode,
+    input: chosen.input,
+    output: chosen.output,
+    shadow: chosen.shadow !== undefined,
+    weaker: weaknesses(chosen).map(({ message }) => message),
+  };
 }
 
 function supposedKey(roles: readonly string[], tenant: string, revokedAt: number | null): KeyRecord {

@@ -1,5 +1,5 @@
 import type { Consideration } from '@sallyport/access';
-import type { Action, CalendarPeriod, Decision, LimitQuantity, LimitRule, PrincipalKind, Resource } from '@sallyport/core';
+import type { Action, CalendarPeriod, Decision, GuardSettings, LimitQuantity, LimitRule, PrincipalKind, Resource } from '@sallyport/core';
 import type { StoredKey, User } from '@sallyport/store';
 
 // What the service takes and gives. Times are epoch milliseconds.
@@ -117,6 +117,8 @@ export interface Question {
   readonly address?: string;
   readonly action: string;
   readonly resource: { readonly kind: string; readonly name: string };
+  /** At which endpoint (`openai.chat`), for the guard policy that would apply. */
+  readonly endpoint?: string;
 }
 
 export interface Explanation {
@@ -127,6 +129,20 @@ export interface Explanation {
   readonly roles: readonly string[];
   /** Every rule that was looked at, and which one decided. */
   readonly considered: readonly Consideration[];
+  /** What the call would be inspected by; null where nothing is asked of a model. */
+  readonly guard: GuardView | null;
+}
+
+export interface GuardView {
+  /** The override that applies, or `default`. */
+  readonly policy: string;
+  readonly mode: GuardSettings['mode'];
+  readonly input: readonly string[];
+  readonly output: readonly string[];
+  /** Whether a candidate runs beside it. */
+  readonly shadow: boolean;
+  /** In what it is weaker than the pack `balanced`. */
+  readonly weaker: readonly string[];
 }
 
 /** Whose windows: what is named, and what follows from it (a key has a tenant). Nobody named is what counts for everybody together. */

@@ -3,7 +3,7 @@ import type { Role, SealedPrompt, Snapshot } from '@sallyport/core';
 import { freezeSnapshot, SnapshotError, type SnapshotParts } from './build.ts';
 
 /** Changes with the meaning of the file; another one is refused, and the snapshot is built from its source again. */
-const SCHEMA = 'sallyport-snapshot/4';
+const SCHEMA = 'sallyport-snapshot/5';
 const KEY_PURPOSE = 'sallyport snapshot file 1';
 
 export interface StoredSnapshot {

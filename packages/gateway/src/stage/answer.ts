@@ -65,9 +65,9 @@ async function answerWhole(forwarded: Forwarded, format: ReplyFormat, door: Door
 }
 
 /** The reply's inspection, which the charge follows. */
-function openRelay({ compiled, servedAs, placeholders, call, charge, request, instruction }: Forwarded, record: ExchangeRecord): Relay {
+function openRelay({ guarding, servedAs, placeholders, call, charge, request, instruction }: Forwarded, record: ExchangeRecord): Relay {
   const exchange = { given: request?.texts ?? [], prompt: instruction?.prompt ?? null, canary: instruction?.canary ?? null };
-  const relay = new Relay(compiled, servedAs, exchange, placeholders, record);
+  const relay = new Relay(guarding, servedAs, exchange, placeholders, record);
   charge.follow({
     // A translator has read the upstream's own figures; the client's dialect may have had to say 0 where they come late or not at all.
     get usage() {
@@ -87,11 +87,11 @@ async function answerStream(
   door: Door,
   record: ExchangeRecord,
 ): Promise<Answered> {
-  const { call, head, compiled, incoming } = forwarded;
+  const { call, head, guarding, incoming } = forwarded;
   if (head.mediaType !== type) throw unreadable('content-type of the stream');
   const stream = format.openStream({ maxEventBytes: MAX_EVENT_BYTES, secret: forwarded.instruction !== null });
   const relay = openRelay(forwarded, record);
-  const sink = new StreamSink(forwarded, type, door, record, compiled.snapshot.guard.mode === 'hold');
+  const sink = new StreamSink(forwarded, type, door, record, guarding.settings.mode === 'hold');
   let linger: NodeJS.Timeout | undefined;
   let proven = false;
   let stalledSince: number | null = null;

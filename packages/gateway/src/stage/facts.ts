@@ -3,6 +3,7 @@ import type { Placeholders } from '@sallyport/guard';
 import type { Endpoint, JsonDocument, ParsedRequest } from '@sallyport/wire';
 import type { Charge } from '../charge.ts';
 import type { Compiled } from '../compiled.ts';
+import type { GuardPolicy } from '../guard-book.ts';
 import type { Incoming } from '../http/incoming.ts';
 
 /**
@@ -44,6 +45,8 @@ export interface Destination {
 export interface Permitted extends Asked {
   readonly decision: Decision;
   readonly destinations: readonly Destination[];
+  /** How its texts and its reply are inspected. */
+  readonly guarding: GuardPolicy;
 }
 
 /** The limits have room for it, and hold it. */

@@ -1,9 +1,10 @@
 import { Fault, type Finding, PASS, type Provenance, type TextEdit, type Verdict } from '@sallyport/core';
 import { type Guard, Placeholders, type TextContext, type WindowStep } from '@sallyport/guard';
+import type { Shadow, ShadowSink } from '../shadow.ts';
 import type { Admitted, Cleared } from './facts.ts';
 
 /** Told of what guards found, for the ledger and the counters. */
-export interface FindingSink {
+export interface FindingSink extends ShadowSink {
   /** `provenance`: whose words it was in, null where they are the model's. The last before a block are those that were blocked. */
   found(findings: readonly Finding[], effect: Verdict['effect'], provenance?: Provenance | null): void;
 }
@@ -17,10 +18,11 @@ const TEXT_COST = 512;
  * others in between: what one caller sends must not stop the gateway for everybody.
  */
 export async function inspect(admitted: Admitted, sink: FindingSink): Promise<Cleared> {
-  const { request, compiled } = admitted;
+  const { request, guarding } = admitted;
+  const { guard, shadow } = guarding;
   const edits: { path: readonly (string | number)[]; value: string }[] = [];
   const placeholders = new Placeholders();
-  if (compiled.guard.tokenises) for (const { text } of request?.texts ?? []) placeholders.reserve(text);
+  if (guard.tokenises) for (const { text } of request?.texts ?? []) placeholders.reserve(text);
   let left = TURN;
   for (const text of request?.texts ?? []) {
     if (left <= 0) {
@@ -36,8 +38,8 @@ export async function inspect(admitted: Admitted, sink: FindingSink): Promise<Cl
       kind: last === 'arguments' ? last : null,
       placeholders,
     };
-    const verdict =
-      text.text.length <= TURN ? compiled.guard.inspect(text.text, context) : await inspectLong(compiled.guard, text.text, context);
+    if (shadow !== null) await inspectBeside(shadow, text.text, context, sink);
+    const verdict = text.text.length <= TURN ? guard.inspect(text.text, context) : await inspectLong(guard, text.text, context);
     if (verdict.effect === 'pass') continue;
     sink.found(verdict.findings, verdict.effect, text.provenance);
     // A text that was decoded or put together from several places has no place where its edit could be made.
@@ -74,12 +76,26 @@ async function inspectLong(guard: Guard, text: string, context: TextContext): Pr
   return edits.length > 0 ? { effect: 'redact', findings, edits } : { effect: 'flag', findings };
 }
 
+/** Shows a text to the candidate, in turns as `inspectLong` does. */
+async function inspectBeside(shadow: Shadow, text: string, context: TextContext, sink: ShadowSink): Promise<void> {
+  if (text.length <= TURN) {
+    shadow.inspect(text, context, sink);
+    return;
+  }
+  const window = shadow.open(context, sink);
+  for (let at = 0; at < text.length; at += TURN) {
+    window.push(text.slice(at, at + TURN));
+    await turn();
+  }
+  window.end();
+}
+
 function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
 function blocks(verdict: Verdict, admitted: Admitted): boolean {
-  return verdict.effect === 'block' || (verdict.effect === 'unavailable' && admitted.snapshot.guard.onUnavailable === 'block');
+  return verdict.effect === 'block' || (verdict.effect === 'unavailable' && admitted.guarding.settings.onUnavailable === 'block');
 }
 
 /** `text` with its edits (in order, not overlapping) made. */

@@ -12,7 +12,9 @@ export function permit(asked: Asked): Permitted {
   checkReferences(asked);
   // Without a reply format the answer is Sallyport's own (model lists): nothing goes anywhere.
   const destinations = endpoint.reply === null ? [] : findDestinations(asked);
-  return { ...asked, decision, destinations };
+  const { tenant, roles } = asked.principal;
+  const guarding = asked.compiled.guards.choose({ tenant, roles, model, endpoint: endpoint.id });
+  return { ...asked, decision, destinations, guarding };
 }
 
 /** The permission, or the refusal as a fault. */

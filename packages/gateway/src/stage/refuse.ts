@@ -2,6 +2,7 @@ import { Fault, type Logger, type Outcome } from '@sallyport/core';
 import { contentFilterReply, type Endpoint, findEndpoint, renderFault } from '@sallyport/wire';
 import type { Charge } from '../charge.ts';
 import type { Compiled } from '../compiled.ts';
+import type { GuardPolicy } from '../guard-book.ts';
 import type { Incoming } from '../http/incoming.ts';
 import type { ExchangeRecord } from '../record.ts';
 
@@ -16,6 +17,8 @@ export interface Refusal {
   readonly model: string | null;
   /** What the limits hold for it, where it came that far. */
   readonly charge: Charge | null;
+  /** How it is inspected, where it came that far. */
+  readonly guarding: GuardPolicy | null;
 }
 
 /** Ends an exchange that has no answer: the ledger first, then the client, in its dialect. Never throws. */
@@ -36,7 +39,7 @@ export async function refuse(error: unknown, refusal: Refusal): Promise<void> {
   }
   // A body that was not read must not be taken for the next request.
   if (!incoming.complete()) reply.closeAfter();
-  if (fault.code === 'content_blocked' && refusal.compiled.snapshot.guard.onBlock === 'assistant' && answerAsAssistant(refusal)) return;
+  if (fault.code === 'content_blocked' && refusal.guarding?.settings.onBlock === 'assistant' && answerAsAssistant(refusal)) return;
   const { status, body } = renderFault(dialectOf(incoming), fault, incoming.id);
   reply.send(status, 'application/json', faultHeaders(fault, refusal), Buffer.from(body));
 }

@@ -1,7 +1,8 @@
 import { Fault, type Finding, type TextEdit, type Usage } from '@sallyport/core';
 import type { Exchange, Placeholders, TextContext, TextWindow, WindowStep } from '@sallyport/guard';
 import type { ReplyEvent, ReplyText } from '@sallyport/wire';
-import type { Compiled } from '../compiled.ts';
+import type { GuardPolicy } from '../guard-book.ts';
+import type { ShadowWindow } from '../shadow.ts';
 import { applyEdits, type FindingSink } from './inspect.ts';
 import { ReplyFacts } from './reply-facts.ts';
 
@@ -13,6 +14,7 @@ const MAX_CHANNELS = 4096;
 /** A text of the reply that grows event by event, and how far it is decided. Offsets are UTF-16 units of the whole text. */
 interface Channel {
   readonly window: TextWindow;
+  readonly shadow: ShadowWindow | null;
   length: number;
   released: number;
   edits: TextEdit[];
@@ -43,7 +45,7 @@ export class Relay {
   blocked: Fault | null = null;
   /** True once the upstream itself reported an error or sent what cannot be read. */
   broken: Fault | null = null;
-  readonly #compiled: Compiled;
+  readonly #guarding: GuardPolicy;
   readonly #publicModel: string;
   readonly #exchange: Exchange;
   readonly #placeholders: Placeholders;
@@ -55,8 +57,8 @@ export class Relay {
   #heldBytes = 0;
   #redacted = false;
 
-  constructor(compiled: Compiled, publicModel: string, exchange: Exchange, placeholders: Placeholders, sink: FindingSink) {
-    this.#compiled = compiled;
+  constructor(guarding: GuardPolicy, publicModel: string, exchange: Exchange, placeholders: Placeholders, sink: FindingSink) {
+    this.#guarding = guarding;
     this.#publicModel = publicModel;
     this.#exchange = exchange;
     this.#placeholders = placeholders;
@@ -120,7 +122,9 @@ export class Relay {
   #judge(text: ReplyText): HeldText {
     this.#count(text);
     if (text.mode === 'whole') {
-      const verdict = this.#compiled.guard.inspect(text.text, this.#context(text));
+      const context = this.#context(text);
+      this.#guarding.shadow?.inspect(text.text, context, this.#sink);
+      const verdict = this.#guarding.guard.inspect(text.text, context);
       if (verdict.effect === 'pass') return { text, channel: null, start: 0, end: 0, edits: [] };
       this.#judged(verdict.effect, verdict.findings);
       return { text, channel: null, start: 0, end: 0, edits: verdict.effect === 'redact' ? verdict.edits : [] };
@@ -128,6 +132,7 @@ export class Relay {
     const channel = this.#channel(text);
     const start = channel.length;
     channel.length += text.text.length;
+    channel.shadow?.push(text.text);
     this.#advance(channel, channel.window.push(text.text));
     return { text, channel, start, end: channel.length, edits: [] };
   }
@@ -135,8 +140,10 @@ export class Relay {
   #channel(text: ReplyText): Channel {
     let channel = this.#channels.get(text.channel);
     if (channel === undefined) {
-      const window = this.#compiled.guard.open(this.#context(text));
-      channel = { window, length: 0, released: 0, edits: [] };
+      const context = this.#context(text);
+      const window = this.#guarding.guard.open(context);
+      const shadow = this.#guarding.shadow?.open(context, this.#sink) ?? null;
+      channel = { window, shadow, length: 0, released: 0, edits: [] };
       this.#channels.set(text.channel, channel);
     }
     return channel;
@@ -158,6 +165,7 @@ export class Relay {
   /** Held events keep their reference to a finished channel; a later delta of that name would open a new one. */
   #finish(name: string, channel: Channel): void {
     this.#channels.delete(name);
+    channel.shadow?.end();
     if (this.blocked === null) this.#advance(channel, channel.window.end());
   }
 
@@ -169,13 +177,13 @@ export class Relay {
 
   #judged(effect: WindowStep['effect'], findings: readonly Finding[]): void {
     if (findings.length > 0) this.#sink.found(findings, effect);
-    const blocks = effect === 'block' || (effect === 'unavailable' && this.#compiled.snapshot.guard.onUnavailable === 'block');
-    if (!blocks || this.#compiled.snapshot.guard.mode === 'observe' || this.blocked !== null) return;
+    const blocks = effect === 'block' || (effect === 'unavailable' && this.#guarding.settings.onUnavailable === 'block');
+    if (!blocks || this.#guarding.settings.mode === 'observe' || this.blocked !== null) return;
     this.blocked = new Fault('content_blocked', 'The reply was blocked by a content policy.');
   }
 
   #release(out: Buffer[]): void {
-    if (this.#compiled.snapshot.guard.mode === 'observe') {
+    if (this.#guarding.settings.mode === 'observe') {
       for (const held of this.#held) out.push(this.#original(held.event));
       this.#held = [];
       this.#heldBytes = 0;

@@ -1,4 +1,4 @@
-import type { Severity } from '@sallyport/core';
+import type { ScoreThresholds, Severity } from '@sallyport/core';
 import type { Action, Detector, Hit, Scanner } from '../detect/detector.ts';
 import type { TextContext } from '../guard.ts';
 import type { Piece } from '../window/piece.ts';
@@ -29,21 +29,31 @@ export interface ClassifierActions {
  */
 export class ClassifierDetector implements Detector {
   readonly #actions: ClassifierActions;
+  readonly #given: LogOdds;
 
-  constructor(actions: ClassifierActions) {
+  /** `given` is what the operator wants in place of the calibrated thresholds. */
+  constructor(actions: ClassifierActions, given: ScoreThresholds = {}) {
     this.#actions = actions;
+    this.#given = { flag: logOdds(given.flag), block: logOdds(given.block) };
   }
 
   open(_tape: Tape, { provenance }: TextContext): Scanner {
     const name = provenance === 'untrusted' ? 'untrusted' : 'user';
-    return new ClassifierScanner(headOf(name), name, this.#actions);
+    return new ClassifierScanner(headOf(name), name, this.#actions, this.#given);
   }
+}
+
+/** Null leaves the calibrated threshold. */
+interface LogOdds {
+  readonly flag: number | null;
+  readonly block: number | null;
 }
 
 class ClassifierScanner implements Scanner {
   readonly #head: Head;
   readonly #name: HeadName;
   readonly #actions: ClassifierActions;
+  readonly #given: LogOdds;
   readonly #scores: WindowScores;
   #length = 0;
   /** End of the last finding: windows that overlap it say nothing new. */
@@ -51,10 +61,11 @@ class ClassifierScanner implements Scanner {
   #blocked = false;
   #marked = { length: 0, flagged: 0, blocked: false };
 
-  constructor(head: Head, name: HeadName, actions: ClassifierActions) {
+  constructor(head: Head, name: HeadName, actions: ClassifierActions, given: LogOdds) {
     this.#head = head;
     this.#name = name;
     this.#actions = actions;
+    this.#given = given;
     this.#scores = new WindowScores(head.weights);
   }
 
@@ -92,15 +103,16 @@ class ClassifierScanner implements Scanner {
 
   #judge(start: number, end: number, sum: number, count: number, at: number, hits: Hit[]): void {
     const score = scoreOf(this.#head, sum, count);
-    const { flag, block } = this.#head.thresholds;
+    const { thresholds } = this.#head;
     const lengths = lengthClass(end - start);
-    if (score < (flag[lengths] ?? Number.POSITIVE_INFINITY) || end === start) return;
-    const certain = score >= (block[lengths] ?? Number.POSITIVE_INFINITY);
+    const block = this.#given.block ?? thresholds.block[lengths] ?? Number.POSITIVE_INFINITY;
+    const flag = Math.min(block, this.#given.flag ?? thresholds.flag[lengths] ?? Number.POSITIVE_INFINITY);
+    if (score < flag || end === start) return;
+    const certain = score >= block;
     if (start < this.#flagged && (this.#blocked || !certain)) return;
     this.#flagged = end;
     this.#blocked = certain;
-    const threshold = (certain ? block : flag)[lengths] ?? score;
-    hits.push(this.#hit(start, end, at, score, threshold, certain));
+    hits.push(this.#hit(start, end, at, score, certain ? block : flag, certain));
   }
 
   #hit(start: number, end: number, at: number, score: number, threshold: number, certain: boolean): Hit {
@@ -110,6 +122,10 @@ class ClassifierScanner implements Scanner {
     const judged = { score: probability(score), threshold: probability(threshold) };
     return { start, end, at, detector: 'injection', category, severity, action, replacement: '', ...judged };
   }
+}
+
+function logOdds(probability: number | undefined): number | null {
+  return probability === undefined ? null : Math.log(probability / (1 - probability));
 }
 
 /** To three digits, from log odds. */

@@ -1,4 +1,4 @@
-import type { Provenance } from '@sallyport/core';
+import type { Provenance, ScoreThresholds } from '@sallyport/core';
 import type { Action, Detector, FoldableDetector, FoldableScanner, Scanner } from '../detect/detector.ts';
 import { PatternDetector } from '../detect/pattern-detector.ts';
 import type { TextContext } from '../guard.ts';
@@ -76,17 +76,17 @@ const NOTHING: Scanner = {
 };
 
 /** What the text says once it is decoded, read by both. */
-export function decodedDetector(action: Action | null, maxHold: number): Detector {
+export function decodedDetector(action: Action | null, maxHold: number, thresholds?: ScoreThresholds): Detector {
   // What cannot be decided is denied, where anything would be.
   const unread = ({ provenance }: TextContext): Action => (TRUST[provenance] === 'none' ? actionsOf(action).block : 'flag');
-  return new ViewDetector([ruleDetector(action, maxHold), classifierDetector(action)], unread);
+  return new ViewDetector([ruleDetector(action, maxHold), classifierDetector(action, thresholds)], unread);
 }
 
 /** What reads like one though its words are others. */
-export function classifierDetector(action: Action | null): Detector {
+export function classifierDetector(action: Action | null, thresholds?: ScoreThresholds): Detector {
   const by: Readonly<Record<Trust, Detector>> = {
-    none: new ClassifierDetector(actionsOf(action)),
-    echo: new ClassifierDetector({ block: 'flag', flag: 'flag' }),
+    none: new ClassifierDetector(actionsOf(action), thresholds),
+    echo: new ClassifierDetector({ block: 'flag', flag: 'flag' }, thresholds),
     application: { open: () => NOTHING },
   };
   return { open: (tape, context) => by[TRUST[context.provenance]].open(tape, context) };

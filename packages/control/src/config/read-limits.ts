@@ -1,12 +1,9 @@
 import { isTimeZone } from '@sallyport/access';
-import type { CalendarPeriod, GuardSettings, LimitQuantity, LimitRule, PersonalSettings } from '@sallyport/core';
-import { compileGuard, GuardConfigError } from '@sallyport/guard';
-import { DEFAULT_GUARDS } from './defaults.ts';
-import type { LimitDocument, PersonalDocument } from './document.ts';
+import type { CalendarPeriod, LimitQuantity, LimitRule } from '@sallyport/core';
+import type { LimitDocument } from './document.ts';
 import { type Path, quote } from './problem.ts';
-import { checkUnique, type Item, type Reading, readItems, readSection } from './reading.ts';
+import { checkUnique, type Item, type Reading, readItems } from './reading.ts';
 import { LIMIT } from './schema.ts';
-import { GUARDS } from './schema-guards.ts';
 import { parseDuration } from './units.ts';
 
 export const LIMIT_QUANTITIES: readonly LimitQuantity[] = ['requests', 'input-tokens', 'output-tokens', 'tokens', 'concurrency', 'spend'];
@@ -96,80 +93,4 @@ function limitName(value: LimitDocument, quantity: LimitQuantity, several: boole
 function shortList(models: readonly string[]): string {
   const shown = models.slice(0, 2).join('+');
   return models.length > 2 ? `${shown}+${models.length - 2}` : shown;
-}
-
-/** Says what is wrong with detectors and patterns, whose vocabulary and syntax are the guard's. Paths are within the section. */
-export type CheckGuards = (settings: GuardSettings) => readonly GuardProblem[];
-
-export interface GuardProblem {
-  readonly path: Path;
-  readonly expected: string;
-  readonly got: string;
-}
-
-export function readGuards(value: unknown, check: CheckGuards, reading: Reading): GuardSettings {
-  const { findings } = reading;
-  const section = readSection(GUARDS, value, ['guards'], reading) ?? {};
-  const deny = section.deny ?? [];
-  const settings: GuardSettings = {
-    input: section.input ?? DEFAULT_GUARDS.input,
-    output: section.output ?? DEFAULT_GUARDS.output,
-    mode: section.mode ?? DEFAULT_GUARDS.mode,
-    deny: deny.map((pattern) => ({
-      name: pattern.name,
-      pattern: pattern.pattern,
-      ignoreCase: pattern.ignoreCase ?? false,
-      stages: pattern.stages ?? ['input', 'output'],
-      action: pattern.action ?? 'block',
-    })),
-    ...(section.pii === undefined ? {} : { pii: readPersonal(section.pii) }),
-    onBlock: section.onBlock ?? DEFAULT_GUARDS.onBlock,
-    onUnavailable: section.onUnavailable ?? DEFAULT_GUARDS.onUnavailable,
-    maxTextLength: section.maxTextLength ?? DEFAULT_GUARDS.maxTextLength,
-    links: { hosts: section.links?.hosts ?? DEFAULT_GUARDS.links.hosts, only: section.links?.only ?? DEFAULT_GUARDS.links.only },
-  };
-  // The default lists are the guard's own: compiling them again would only cost time at the start.
-  const written = section.input ?? section.output ?? section.deny ?? section.pii;
-  for (const { path, expected, got } of written === undefined ? [] : check(settings)) findings.problem(['guards', ...path], expected, got);
-  if (settings.mode === 'observe')
-    findings.warn(['guards', 'mode'], 'findings are recorded and nothing is stopped', 'use transform or hold');
-  if (settings.onUnavailable === 'pass-unsafe')
-    findings.warn(['guards', 'onUnavailable'], 'text that could not be inspected passes', 'use block');
-  for (const side of ['input', 'output'] as const) {
-    if (settings[side].length === 0 && deny.every((pattern) => !(pattern.stages ?? ['input', 'output']).includes(side))) {
-      findings.warn(['guards', side], `nothing is looked for in the ${side}`, `remove guards.${side} to get the default detectors`);
-    }
-  }
-  return settings;
-}
-
-/** A recogniser's own action is one more action by its name. */
-function readPersonal({ actions = {}, recognisers = [] }: PersonalDocument): PersonalSettings {
-  const own = recognisers.flatMap(({ name, action }) => (action === undefined ? [] : [[name, action] as const]));
-  return {
-    actions: { ...Object.fromEntries(own), ...actions },
-    recognisers: recognisers.map(({ name, pattern, ignoreCase, context, checksum }) => ({
-      name,
-      pattern,
-      ignoreCase: ignoreCase ?? false,
-      context: context ?? [],
-      checksum: checksum ?? null,
-    })),
-  };
-}
-
-/** Asks the guard that will run. */
-export const checkWithGuard: CheckGuards = (settings) => {
-  try {
-    compileGuard(settings);
-    return [];
-  } catch (error) {
-    if (!(error instanceof GuardConfigError)) throw error;
-    return error.issues.map(({ path, expected, got }) => ({ path: parsePath(path).slice(1), expected, got }));
-  }
-};
-
-/** `guards.deny[0].pattern` in its parts. */
-function parsePath(text: string): Path {
-  return [...text.matchAll(/[^.[\]]+/g)].map(([part]) => (/^[0-9]+$/.test(part) ? Number(part) : part));
 }

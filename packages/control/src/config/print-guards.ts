@@ -1,0 +1,47 @@
+import type { GuardOverride, GuardSettings, PersonalSettings } from '@sallyport/core';
+import type { GuardOverrideDocument, GuardPolicyDocument, GuardsDocument, PersonalDocument } from './document.ts';
+
+/** The guard policies as a file that means the same: no packs, every override whole. */
+export function guardsDocument(guards: GuardSettings): GuardsDocument {
+  return {
+    ...withShadow(guards),
+    ...(guards.overrides === undefined ? {} : { overrides: guards.overrides.map(overrideDocument) }),
+  };
+}
+
+function withShadow(settings: GuardSettings): GuardPolicyDocument & { shadow?: GuardPolicyDocument } {
+  return { ...policyDocument(settings), ...(settings.shadow === undefined ? {} : { shadow: policyDocument(settings.shadow) }) };
+}
+
+function policyDocument(guards: GuardSettings): GuardPolicyDocument {
+  return {
+    input: [...guards.input],
+    output: [...guards.output],
+    mode: guards.mode,
+    deny: guards.deny.map((pattern) => ({ ...pattern, stages: [...pattern.stages] })),
+    ...(guards.pii === undefined ? {} : { pii: personalDocument(guards.pii) }),
+    onBlock: guards.onBlock,
+    onUnavailable: guards.onUnavailable,
+    maxTextLength: guards.maxTextLength,
+    links: { hosts: [...guards.links.hosts], only: guards.links.only },
+    ...(guards.thresholds === undefined ? {} : { thresholds: structuredClone(guards.thresholds) }),
+  };
+}
+
+function overrideDocument({ name, models, endpoints, roles, tenants, settings }: GuardOverride): GuardOverrideDocument {
+  const whom = Object.entries({ models, endpoints, roles, tenants }).flatMap(([key, list]) => (list === null ? [] : [[key, [...list]]]));
+  return { name, ...Object.fromEntries(whom), ...withShadow(settings) };
+}
+
+function personalDocument({ actions, recognisers }: PersonalSettings): PersonalDocument {
+  return {
+    actions: { ...actions },
+    recognisers: recognisers.map(({ name, pattern, ignoreCase, context, checksum }) => ({
+      name,
+      pattern,
+      ignoreCase,
+      context: [...context],
+      ...(checksum === null ? {} : { checksum }),
+    })),
+  };
+}

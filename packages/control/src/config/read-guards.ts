@@ -1,0 +1,176 @@
+import type { GuardOverride, GuardSettings, PersonalSettings } from '@sallyport/core';
+import { compileGuard, GuardConfigError, PACKS, weaknesses } from '@sallyport/guard';
+import { DEFAULT_GUARDS } from './defaults.ts';
+import type { GuardOverrideDocument, GuardPolicyDocument, PersonalDocument } from './document.ts';
+import { type Path, quote } from './problem.ts';
+import { checkName } from './read-upstreams.ts';
+import { checkUnique, namesIn, type Reading, readSection } from './reading.ts';
+import { GUARDS } from './schema-guards.ts';
+
+/** Says what is wrong with detectors and patterns, whose vocabulary and syntax are the guard's. Paths are within the settings. */
+export type CheckGuards = (settings: GuardSettings) => readonly GuardProblem[];
+
+export interface GuardProblem {
+  readonly path: Path;
+  readonly expected: string;
+  readonly got: string;
+}
+
+/** What a shadow looks for is all it names. */
+const EMPTY: GuardSettings = { ...DEFAULT_GUARDS, input: [], output: [] };
+
+const AT: Path = ['guards'];
+
+/** The guard policies of the file: the one for all calls, with those for some of them as its overrides. */
+export function readGuards(
+  value: unknown,
+  check: CheckGuards,
+  known: { readonly roles: unknown; readonly builtInRoles: ReadonlySet<string> },
+  reading: Reading,
+): GuardSettings {
+  const knownRoles = new Set([...known.builtInRoles, ...namesIn(known.roles)]);
+  const section = readSection(GUARDS, value, AT, reading) ?? {};
+  const base = readPolicy(section, DEFAULT_GUARDS, AT, check, reading);
+  const items = (section.overrides ?? []).map((override, index) => ({ value: override, path: [...AT, 'overrides', index] }));
+  checkUnique(items, reading.findings);
+  const overrides = items.map((item) => readOverride(item.value, base, item.path, { check, knownRoles, reading }));
+  return overrides.length === 0 ? base : { ...base, overrides };
+}
+
+interface OverrideReading {
+  readonly check: CheckGuards;
+  readonly knownRoles: ReadonlySet<string>;
+  readonly reading: Reading;
+}
+
+function readOverride(
+  document: GuardOverrideDocument,
+  base: GuardSettings,
+  path: Path,
+  { check, knownRoles, reading }: OverrideReading,
+): GuardOverride {
+  const { name, models = null, endpoints = null, roles = null, tenants = null } = document;
+  if (models === null && endpoints === null && roles === null && tenants === null) {
+    reading.findings.problem(
+      path,
+      'whom it is for: at least one of models, endpoints, roles, tenants',
+      'none',
+      'for all calls write it under guards',
+    );
+  }
+  roles?.forEach((role, index) => {
+    checkName(role, knownRoles, 'the name of a role', [...path, 'roles', index], reading);
+  });
+  const { shadow, ...inherited } = base;
+  const settings = readPolicy(document, document.shadow === undefined && shadow !== undefined ? base : inherited, path, check, reading);
+  return { name, models, endpoints, roles, tenants, settings };
+}
+
+/** `document` over `base`, checked, with its shadow. */
+function readPolicy(
+  document: GuardPolicyDocument & { shadow?: GuardPolicyDocument },
+  base: GuardSettings,
+  path: Path,
+  check: CheckGuards,
+  reading: Reading,
+): GuardSettings {
+  const policy = applyPolicy(document, base, path, reading);
+  report(document, policy, path, check, reading);
+  // What it took over was said where it stands.
+  const told = new Set(weaknesses(base).map(({ message }) => message));
+  for (const { path: within, message, fix } of weaknesses(policy)) {
+    if (!told.has(message)) reading.findings.warn([...path, ...within], message, fix);
+  }
+  if (document.shadow === undefined) return policy;
+  const shadow = applyPolicy(document.shadow, EMPTY, [...path, 'shadow'], reading);
+  report(document.shadow, shadow, [...path, 'shadow'], check, reading);
+  return { ...policy, shadow };
+}
+
+/** The default lists are the guard's own: compiling them again would only cost time at the start. */
+function report(document: GuardPolicyDocument, policy: GuardSettings, path: Path, check: CheckGuards, { findings }: Reading): void {
+  const written = document.input ?? document.output ?? document.deny ?? document.pii ?? document.actions ?? document.pack;
+  if (written === undefined) return;
+  for (const { path: within, expected, got } of check(policy)) findings.problem([...path, ...within], expected, got);
+}
+
+function applyPolicy(document: GuardPolicyDocument, base: GuardSettings, path: Path, reading: Reading): GuardSettings {
+  const pack = document.pack === undefined ? base : { ...base, ...PACKS[document.pack] };
+  const { deny, pii, links, thresholds } = document;
+  const lists = withActions(document, { input: document.input ?? pack.input, output: document.output ?? pack.output }, path, reading);
+  return {
+    ...pack,
+    ...lists,
+    mode: document.mode ?? pack.mode,
+    deny:
+      deny?.map((pattern) => ({
+        name: pattern.name,
+        pattern: pattern.pattern,
+        ignoreCase: pattern.ignoreCase ?? false,
+        stages: pattern.stages ?? ['input', 'output'],
+        action: pattern.action ?? 'block',
+      })) ?? pack.deny,
+    ...(pii === undefined ? {} : { pii: readPersonal(pii) }),
+    onBlock: document.onBlock ?? pack.onBlock,
+    onUnavailable: document.onUnavailable ?? pack.onUnavailable,
+    maxTextLength: document.maxTextLength ?? pack.maxTextLength,
+    links: { hosts: links?.hosts ?? pack.links.hosts, only: links?.only ?? pack.links.only },
+    ...(thresholds === undefined ? {} : { thresholds }),
+  };
+}
+
+type Lists = Pick<GuardSettings, 'input' | 'output'>;
+
+/** The lists with the actions that the document gives their detectors. */
+function withActions({ actions = {} }: GuardPolicyDocument, lists: Lists, path: Path, { findings }: Reading): Lists {
+  const names = new Set([...lists.input, ...lists.output].map(nameOf));
+  for (const name of Object.keys(actions)) {
+    if (names.has(name)) continue;
+    findings.problem(
+      [...path, 'actions', name],
+      `a detector of the lists: ${[...names].join(', ')}`,
+      quote(name),
+      `add it to input or output`,
+    );
+  }
+  const change = (item: string): string => {
+    const action = Object.hasOwn(actions, nameOf(item)) ? actions[nameOf(item)] : undefined;
+    return action === undefined ? item : `${nameOf(item)}:${action}`;
+  };
+  return { input: lists.input.map(change), output: lists.output.map(change) };
+}
+
+function nameOf(item: string): string {
+  return item.split(':', 1)[0] ?? item;
+}
+
+/** A recogniser's own action is one more action by its name. */
+function readPersonal({ actions = {}, recognisers = [] }: PersonalDocument): PersonalSettings {
+  const own = recognisers.flatMap(({ name, action }) => (action === undefined ? [] : [[name, action] as const]));
+  return {
+    actions: { ...Object.fromEntries(own), ...actions },
+    recognisers: recognisers.map(({ name, pattern, ignoreCase, context, checksum }) => ({
+      name,
+      pattern,
+      ignoreCase: ignoreCase ?? false,
+      context: context ?? [],
+      checksum: checksum ?? null,
+    })),
+  };
+}
+
+/** Asks the guard that will run. */
+export const checkWithGuard: CheckGuards = (settings) => {
+  try {
+    compileGuard(settings);
+    return [];
+  } catch (error) {
+    if (!(error instanceof GuardConfigError)) throw error;
+    return error.issues.map(({ path, expected, got }) => ({ path: parsePath(path).slice(1), expected, got }));
+  }
+};
+
+/** `guards.deny[0].pattern` in its parts. */
+function parsePath(text: string): Path {
+  return [...text.matchAll(/[^.[\]]+/g)].map(([part]) => (/^[0-9]+$/.test(part) ? Number(part) : part));
+}

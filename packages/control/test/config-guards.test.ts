@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { chooseGuard } from '@sallyport/access';
+import { ConfigError, parseConfig, printConfig } from '@sallyport/control';
+import { PACKS } from '@sallyport/guard';
+
+const SERVING = 'upstreams: [{ name: up, kind: demo }]\nmodels: [{ name: chat, upstream: up }, { name: public-chat, upstream: up }]\n';
+const read = (guards: string): ReturnType<typeof parseConfig> => parseConfig(`${SERVING}guards: ${guards}`);
+const refused = (guards: string): string[] => {
+  try {
+    read(guards);
+    return [];
+  } catch (error) {
+    assert.ok(error instanceof ConfigError);
+    return error.problems.map(({ path, hint }) => (hint === undefined ? path : `${path} (${hint})`));
+  }
+};
+const warned = (guards: string): string[] => read(guards).warnings.map(({ path }) => path);
+
+describe('guard policies of the configuration', () => {
+  test('a pack settles lists and mode, and what stands beside it goes first', () => {
+    const { guards } = read('{ pack: strict, mode: transform, output: [normalise, secrets:block] }').config;
+    assert.deepEqual(guards.input, PACKS.strict.input);
+    assert.deepEqual(guards.output, ['normalise', 'secrets:block']);
+    assert.equal(guards.mode, 'transform');
+    assert.deepEqual(warned('{ pack: strict }'), []);
+  });
+
+  test('an override takes over what it leaves out, changes actions, and is chosen by model, endpoint, role and tenant', () => {
+    const { guards } = read(`
+  maxTextLength: 5000
+  overrides:
+    - { name: public, models: ["public-*"], pack: strict }
+    - { name: team, roles: [auditor], tenants: [acme], endpoints: [openai.chat], actions: { injection: flag, secrets: block } }
+`).config;
+    const call = { tenant: 'acme', roles: ['auditor'], model: 'chat', endpoint: 'openai.chat' };
+    assert.equal(chooseGuard(guards, call).name, 'team');
+    assert.deepEqual(chooseGuard(guards, call).settings.input, [
+      'normalise',
+      'characters',
+      'length',
+      'injection:flag',
+      'secrets:block',
+      'pii',
+    ]);
+    assert.equal(chooseGuard(guards, call).settings.maxTextLength, 5_000);
+    assert.equal(chooseGuard(guards, { ...call, model: 'public-chat' }).settings.mode, 'hold');
+    for (const other of [{ roles: ['user'] }, { tenant: 'other' }, { endpoint: 'ollama.chat' }, { endpoint: null }]) {
+      assert.equal(chooseGuard(guards, { ...call, ...other }).name, 'default');
+    }
+  });
+
+  test('what is wrong is named where it stands', () => {
+    assert.deepEqual(refused('{ pack: loose }'), ['guards.pack']);
+    assert.deepEqual(refused('{ actions: { telepathy: block } }'), ['guards.actions.telepathy (add it to input or output)']);
+    assert.deepEqual(refused('{ actions: { injection: redact } }'), ['guards.input[3]']);
+    assert.deepEqual(refused('{ overrides: [{ name: a, pack: strict }] }'), ['guards.overrides[0] (for all calls write it under guards)']);
+    assert.deepEqual(refused('{ overrides: [{ name: a, roles: [nobody] }, { name: a, models: [x] }] }'), [
+      'guards.overrides[1].name',
+      'guards.overrides[0].roles[0]',
+    ]);
+    assert.deepEqual(refused('{ overrides: [{ name: a, endpoints: [chat] }] }'), ['guards.overrides[0].endpoints[0]']);
+    assert.deepEqual(refused('{ shadow: { input: [telepathy] }, overrides: [{ name: a, models: [x], output: [injection] }] }'), [
+      'guards.shadow.input[0]',
+      'guards.overrides[0].output[0]',
+    ]);
+    assert.deepEqual(refused('{ thresholds: { injection: { block: 1.5 } } }'), ['guards.thresholds.injection.block']);
+  });
+
+  test('what is weaker than balanced is said once, where it stands', () => {
+    assert.deepEqual(warned('{ pack: observe }'), ['guards.mode']);
+    assert.deepEqual(warned('{ actions: { injection: flag } }'), ['guards.input']);
+    assert.deepEqual(warned('{ input: [normalise, injection, secrets, pii:mask], overrides: [{ name: a, models: [x], mode: hold }] }'), [
+      'guards.input',
+    ]);
+    assert.deepEqual(warned('{ overrides: [{ name: a, models: [x], pack: observe }] }'), ['guards.overrides[0].mode']);
+    assert.deepEqual(warned('{ thresholds: { injection: { block: 0.9999 } } }'), ['guards.thresholds.injection.block']);
+    assert.deepEqual(warned('{ thresholds: { injection: { block: 0.6 } } }'), []);
+  });
+
+  test('the printed policies mean the same', () => {
+    const { config } = read(`
+  shadow: { pack: strict, thresholds: { injection: { flag: 0.2 } } }
+  overrides: [{ name: a, models: [chat], actions: { injection: flag }, shadow: { input: [entities] } }, { name: b, tenants: [t], pack: observe }]
+`);
+    assert.deepEqual(parseConfig(printConfig(config)).config.guards, config.guards);
+  });
+});

@@ -1,0 +1,39 @@
+import type { GuardSettings } from './snapshot.ts';
+
+/** Ready-made policies. `balanced` is the default; what is weaker than it is an unsafe choice. */
+export const GUARD_PACKS = ['strict', 'balanced', 'observe'] as const;
+export type GuardPack = (typeof GUARD_PACKS)[number];
+
+/** Endpoints whose bodies are inspected: what an override may name. A test of the gateway compares them with what it serves. */
+export const INSPECTED_ENDPOINTS = [
+  'openai.chat',
+  'openai.completions',
+  'openai.responses',
+  'openai.embeddings',
+  'openai.rerank',
+  'anthropic.messages',
+  'anthropic.count-tokens',
+  'ollama.chat',
+  'ollama.generate',
+  'ollama.embed',
+  'ollama.embeddings',
+] as const;
+
+/** What the guard does for some calls in place of what it does for all. Null is every one; the first override that applies stands alone. */
+export interface GuardOverride {
+  readonly name: string;
+  /** Public model names or globs, as the client asked: a fallback does not change the policy. */
+  readonly models: readonly string[] | null;
+  readonly endpoints: readonly string[] | null;
+  /** The caller holds one of them. */
+  readonly roles: readonly string[] | null;
+  readonly tenants: readonly string[] | null;
+  /** Whole: what the override leaves out was taken from the settings it stands in for. Has no overrides of its own. */
+  readonly settings: GuardSettings;
+}
+
+/** Probabilities from which on the classifier reports and blocks, for every length, in place of those that were calibrated by length. */
+export interface ScoreThresholds {
+  readonly flag?: number;
+  readonly block?: number;
+}
