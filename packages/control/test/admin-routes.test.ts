@@ -65,6 +65,7 @@ test('A12: without a credential every route but the open ones is 401, and the an
 const RISK: RiskView = {
   subject: 'principal:default/app:bot',
   score: 240,
+  share: 1,
   level: 'block',
   until: Date.parse('2026-01-01T00:15:00Z'),
   signals: [{ signal: 'blocked', count: 12, lastAt: Date.parse('2026-01-01T00:00:00Z') }],

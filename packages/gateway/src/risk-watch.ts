@@ -112,9 +112,9 @@ export class RiskWatch implements RiskBoard, Disposable {
   }
 
   #endedWell(principal: Principal | null, session: string | null): void {
-    if (principal === null || this.#book.isEmpty) return;
-    this.#book.forgive(principalSubject(principal));
-    if (session !== null) this.#book.forgive(`session:${session}`);
+    if (principal === null) return;
+    this.#book.endedWell(principalSubject(principal));
+    if (session !== null) this.#book.endedWell(`session:${session}`);
   }
 
   /** What another replica has told. */

@@ -17,6 +17,8 @@ export interface RiskRefusal {
 export interface RiskView {
   readonly subject: RiskSubject;
   readonly score: number;
+  /** The part of its requests of late that were such, each by its points, 0 to 1. */
+  readonly share: number;
   readonly level: RiskLevel;
   /** When a block ends, else null. */
   readonly until: number | null;
@@ -29,6 +31,8 @@ export type OnRisk = (view: RiskView, before: RiskLevel, reason: RiskSignal | 'd
 /** What one replica tells the others. */
 export type RiskMessage =
   | { readonly kind: 'signal'; readonly subject: RiskSubject; readonly signal: RiskSignal; readonly times: number }
+  /** So many requests of a subject ended well, as far as they count still. */
+  | { readonly kind: 'well'; readonly subject: RiskSubject; readonly times: number }
   | { readonly kind: 'reset'; readonly subject: RiskSubject };
 
 /** Carries signals and resets between the replicas of an installation. Best effort: a message that is lost makes a score smaller, no more. */
@@ -37,8 +41,9 @@ export interface RiskRelay {
 }
 
 interface Account {
-  score: number;
-  /** Epoch milliseconds as of which `score` counts. */
+  /** Of what it did. */
+  points: number;
+  /** Epoch milliseconds as of which `points` count. */
   at: number;
   readonly signals: Map<RiskSignal, { count: number; lastAt: number }>;
   /** The level that was told last. */
@@ -54,10 +59,10 @@ const EASE = 0.8;
 /** A score below this is nothing. */
 const NOTHING = 0.5;
 /**
- * What a request that ended well takes off: whoever sends much is not judged like one who sends nothing but attacks. With the points by
- * default one blocked text in a hundred requests, or one flagged in ten, leaves no score.
+ * The share of bad requests that is overlooked. What a subject did counts by its share of what it sends: of ten blocked texts among ten
+ * others half count, among fifty a seventh, and one in a hundred leaves no score, however many there are.
  */
-const AMENDS = 0.2;
+const OVERLOOKED = 0.01;
 /** Subjects kept; beyond it nobody new is counted until old ones have decayed. */
 const MAX_SUBJECTS = 50_000;
 /** Of these, addresses: whoever has many must not leave no room for callers. */
@@ -65,16 +70,31 @@ const MAX_ADDRESSES = 25_000;
 /** Milliseconds between two looks for what has decayed. */
 const SWEEP_EVERY = 10_000;
 
+/** Requests that ended well, each halved by its age like what is bad. */
+interface Good {
+  /** As of which it counts, epoch milliseconds. */
+  at: number;
+  own: number;
+  /** Of these, those that other replicas know of. */
+  told: number;
+  /** Those of other replicas. */
+  others: number;
+}
+
+/** Milliseconds in which nothing decays that matters. */
+const MOMENT = 1_000;
+
 /**
  * A score for each principal, session and address, of what the guard, the policy and the limits had to say of it. It halves every
  * `halfLife`; thresholds slow a subject, ask it for a fresh credential, or keep it out for a time. Everything is in memory and nothing is
- * taken from a request but who sent it. A request costs nothing while no subject has a score.
+ * taken from a request but who sent it.
  */
 export class RiskBook {
   readonly #clock: Clock;
   readonly #onRisk: OnRisk;
   readonly #relay: RiskRelay | null;
   readonly #accounts = new Map<RiskSubject, Account>();
+  readonly #good = new Map<RiskSubject, Good>();
   #settings: RiskSettings;
   #addresses = 0;
   #sweptAt = 0;
@@ -89,7 +109,9 @@ export class RiskBook {
   /** Changed settings count from now on; scores stay. */
   configure(settings: RiskSettings): void {
     this.#settings = settings;
-    if (!settings.enabled) for (const subject of this.#accounts.keys()) this.#delete(subject);
+    if (settings.enabled) return;
+    for (const subject of this.#accounts.keys()) this.#delete(subject);
+    this.#good.clear();
   }
 
   /** True while nobody has a score: nothing has to be checked. */
@@ -105,7 +127,7 @@ export class RiskBook {
     const level = this.#levelOf(subject, account, now);
     if (level === 'none') return null;
     if (level === 'block') return { subject, level, wait: account.blockedUntil - now };
-    if (level === 'challenge') return { subject, level, wait: this.#decaysIn(account, now, this.#settings.challengeAt * EASE) };
+    if (level === 'challenge') return { subject, level, wait: this.#decaysIn(subject, account, now, this.#settings.challengeAt * EASE) };
     if (now < account.nextAt) return { subject, level, wait: account.nextAt - now };
     account.nextAt = now + 60_000 / this.#settings.throttlePerMinute;
     return null;
@@ -115,22 +137,25 @@ export class RiskBook {
   report(subject: RiskSubject, signal: RiskSignal, times: number = 1): void {
     if (!this.#settings.enabled || this.#settings.points[signal] === 0) return;
     this.#count(subject, signal, times);
-    this.#relay?.send({ kind: 'signal', subject, signal, times });
+    if (this.#relay === null) return;
+    this.#relay.send({ kind: 'signal', subject, signal, times });
+    this.#tellGood(subject);
   }
 
   /** A request of the subject ended well. Ends no block before its time. */
-  forgive(subject: RiskSubject): void {
-    const account = this.#accounts.get(subject);
-    if (account === undefined) return;
-    const now = this.#clock.now();
-    account.score = Math.max(0, this.#scoreOf(account, now) - AMENDS);
-    account.at = now;
+  endedWell(subject: RiskSubject): void {
+    if (this.#settings.enabled) this.#goodOf(subject).own += 1;
   }
 
   /** What another replica has told. */
   apply(message: RiskMessage): void {
     if (message.kind === 'reset') this.#forget(message.subject);
-    else if (this.#settings.enabled) this.#count(message.subject, message.signal, message.times);
+    else if (!this.#settings.enabled) return;
+    else if (message.kind === 'well') this.#goodOf(message.subject).others += message.times;
+    else {
+      this.#count(message.subject, message.signal, message.times);
+      this.#tellGood(message.subject);
+    }
   }
 
   /** Forgets what a subject did and lifts what is done with it, here and on the other replicas. Null where nothing is known of it. */
@@ -157,7 +182,9 @@ export class RiskBook {
     this.#sweptAt = now;
     for (const [subject, account] of this.#accounts) {
       this.#announce(subject, account, 'decay');
-      if (account.level === 'none' && this.#scoreOf(account, now) < NOTHING) this.#delete(subject);
+      // Not by its score: what is outweighed for now is not forgotten.
+      if (account.level === 'none' && this.#pointsOf(account, now) < NOTHING) this.#delete(subject);
+      else this.#tellGood(subject);
     }
   }
 
@@ -169,10 +196,10 @@ export class RiskBook {
       const isFull = this.#accounts.size >= MAX_SUBJECTS || (isAddress(subject) && this.#addresses >= MAX_ADDRESSES);
       if (isFull) return;
       if (isAddress(subject)) this.#addresses += 1;
-      account = { score: 0, at: now, signals: new Map(), level: 'none', blockedUntil: 0, nextAt: 0 };
+      account = { points: 0, at: now, signals: new Map(), level: 'none', blockedUntil: 0, nextAt: 0 };
       this.#accounts.set(subject, account);
     }
-    account.score = this.#scoreOf(account, now) + this.#settings.points[signal] * times;
+    account.points = this.#pointsOf(account, now) + this.#settings.points[signal] * times;
     account.at = now;
     const known = account.signals.get(signal);
     if (known === undefined) account.signals.set(signal, { count: times, lastAt: now });
@@ -180,7 +207,8 @@ export class RiskBook {
       known.count += times;
       known.lastAt = now;
     }
-    if (account.score >= this.#settings.blockAt && account.blockedUntil <= now) account.blockedUntil = now + this.#settings.blockFor;
+    if (this.#scoreOf(subject, account, now) >= this.#settings.blockAt && account.blockedUntil <= now)
+      account.blockedUntil = now + this.#settings.blockFor;
     this.#announce(subject, account, signal);
   }
 
@@ -206,25 +234,69 @@ export class RiskBook {
 
   #levelOf(subject: RiskSubject, account: Account, now: number): RiskLevel {
     if (account.blockedUntil > now) return 'block';
-    const score = this.#scoreOf(account, now);
+    const score = this.#scoreOf(subject, account, now);
     const reaches = (at: number, rung: RiskLevel): boolean => score >= (RANK[account.level] >= RANK[rung] ? at * EASE : at);
     if (subject.startsWith('session:') && reaches(this.#settings.challengeAt, 'challenge')) return 'challenge';
     return reaches(this.#settings.throttleAt, 'throttle') ? 'throttle' : 'none';
   }
 
-  #scoreOf({ score, at }: Account, now: number): number {
-    return score * 2 ** (-Math.max(0, now - at) / this.#settings.halfLife);
+  #goodOf(subject: RiskSubject): Good {
+    const now = this.#clock.now();
+    const known = this.#good.get(subject);
+    if (known === undefined) {
+      // Whoever is forgotten for it is judged more strictly, no more.
+      if (this.#good.size >= MAX_SUBJECTS) for (const oldest of this.#good.keys()) if (this.#good.delete(oldest)) break;
+      const fresh = { at: now, own: 0, told: 0, others: 0 };
+      this.#good.set(subject, fresh);
+      return fresh;
+    }
+    const age = now - known.at;
+    if (age >= MOMENT) {
+      const left = 2 ** (-age / this.#settings.halfLife);
+      known.at = now;
+      known.own *= left;
+      known.told *= left;
+      known.others *= left;
+    }
+    return known;
   }
 
-  #decaysIn(account: Account, now: number, to: number): number {
-    return this.#settings.halfLife * Math.log2(Math.max(1, this.#scoreOf(account, now) / to));
+  /** Other replicas judge by what ended well here too, of a subject against which something counts. */
+  #tellGood(subject: RiskSubject): void {
+    if (this.#relay === null || !this.#good.has(subject)) return;
+    const good = this.#goodOf(subject);
+    const times = Math.round((good.own - good.told) * 10) / 10;
+    if (times < 1) return;
+    good.told = good.own;
+    this.#relay.send({ kind: 'well', subject, times });
+  }
+
+  #pointsOf({ points, at }: Account, now: number): number {
+    return points * 2 ** (-Math.max(0, now - at) / this.#settings.halfLife);
+  }
+
+  /** The worst signal weighs as much as a request that ended well; the others by their points. */
+  #shareOf(subject: RiskSubject, points: number): number {
+    if (points === 0 || !this.#good.has(subject)) return 1;
+    const { own, others } = this.#goodOf(subject);
+    return points / (points + (own + others) * Math.max(...Object.values(this.#settings.points)));
+  }
+
+  #scoreOf(subject: RiskSubject, account: Account, now: number): number {
+    const points = this.#pointsOf(account, now);
+    return points * Math.max(0, (this.#shareOf(subject, points) - OVERLOOKED) / (1 - OVERLOOKED));
+  }
+
+  #decaysIn(subject: RiskSubject, account: Account, now: number, to: number): number {
+    return this.#settings.halfLife * Math.log2(Math.max(1, this.#scoreOf(subject, account, now) / to));
   }
 
   #view(subject: RiskSubject, account: Account): RiskView {
     const now = this.#clock.now();
     return {
       subject,
-      score: Math.round(this.#scoreOf(account, now) * 10) / 10,
+      score: Math.round(this.#scoreOf(subject, account, now) * 10) / 10,
+      share: Math.round(this.#shareOf(subject, this.#pointsOf(account, now)) * 100) / 100,
       level: this.#levelOf(subject, account, now),
       until: account.blockedUntil > now ? account.blockedUntil : null,
       signals: [...account.signals].map(([signal, { count, lastAt }]) => ({ signal, count, lastAt })),

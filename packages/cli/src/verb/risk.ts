@@ -24,7 +24,7 @@ export function riskCommand(): Command {
       .addHelpText('after', `\nExample:\n  $ SALLYPORT_KEY=sp_live_… sallyport risk ${example}`);
   verb('list', 'everybody with a score, the worst first', 'list').action(async (options: RiskOptions, command: Command) => {
     const items = await listed(command);
-    result(options.json === true, items, () => table(['SUBJECT', 'SCORE', 'LEVEL', 'UNTIL'], items.map(rowOf)));
+    result(options.json === true, items, () => table(HEADINGS, items.map(rowOf)));
   });
   verb(
     'show <subject>',
@@ -49,11 +49,13 @@ async function listed(command: Command): Promise<readonly ShownRisk[]> {
   return items;
 }
 
-function rowOf({ subject, score, level, until }: ShownRisk): readonly string[] {
-  return [subject, score.toFixed(1), level, until === null ? '-' : formatTime(Date.parse(until))];
+const HEADINGS = ['SUBJECT', 'SCORE', 'SHARE', 'LEVEL', 'UNTIL'];
+
+function rowOf({ subject, score, share, level, until }: ShownRisk): readonly string[] {
+  return [subject, score.toFixed(1), `${Math.round(share * 100)} %`, level, until === null ? '-' : formatTime(Date.parse(until))];
 }
 
 function explain(view: ShownRisk): string {
   const what = view.signals.map(({ signal, count, lastAt }) => [signal, String(count), formatTime(Date.parse(lastAt))]);
-  return `${table(['SUBJECT', 'SCORE', 'LEVEL', 'UNTIL'], [rowOf(view)])}\n\n${table(['SIGNAL', 'COUNT', 'LAST'], what)}`;
+  return `${table(HEADINGS, [rowOf(view)])}\n\n${table(['SIGNAL', 'COUNT', 'LAST'], what)}`;
 }

@@ -15,6 +15,7 @@ export type RiskSubject = `${'principal' | 'session' | 'address'}:${string}`;
 export interface RiskView {
   readonly subject: RiskSubject;
   readonly score: number;
+  readonly share: number;
   readonly level: 'none' | 'throttle' | 'challenge' | 'block';
   readonly until: number | null;
   readonly signals: readonly { readonly signal: string; readonly count: number; readonly lastAt: number }[];
@@ -23,7 +24,8 @@ export interface RiskView {
 const RiskSchema = Type.Object(
   {
     subject: Type.String({ description: 'principal:TENANT/ID, session:TENANT/CREDENTIAL or address:NETWORK.' }),
-    score: Type.Number({ description: 'What it did, decayed until now.' }),
+    score: Type.Number({ description: 'What it did, decayed until now, times its share of what it sends.' }),
+    share: Type.Number({ description: 'The part of its requests of late that were such, 0 to 1.' }),
     level: Type.Enum(['none', 'throttle', 'challenge', 'block']),
     until: Type.Union([instant('When a block ends.'), Type.Null()]),
     signals: Type.Array(Type.Object({ signal: Type.String(), count: Type.Number(), lastAt: instant('The last time.') }, closed), {
@@ -94,6 +96,7 @@ function show(view: RiskView): Static<typeof RiskSchema> {
   return {
     subject: view.subject,
     score: view.score,
+    share: view.share,
     level: view.level,
     until: view.until === null ? null : asInstant(view.until),
     signals: view.signals.map(({ signal, count, lastAt }) => ({ signal, count, lastAt: asInstant(lastAt) })),
