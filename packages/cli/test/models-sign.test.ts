@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { attestScan, readPrivateKey } from '@sallyport/scanner';
 import { MAIN } from './command.ts';
 
 /** A call of os.system that no test loads, and one of a class nobody knows. */
@@ -60,6 +61,18 @@ describe('models sign, verify, bom, and what scan leaves behind', () => {
     const attested = (file: string): number | null =>
       run('models', 'verify', file, '--attestations', 'scans.jsonl', '--public-key', 'pub.pem').code;
     assert.deepEqual([attested('model/config.json'), attested('evil.bin')], [0, 1]);
+  });
+  it('the worst that was attested of a file counts, whatever else was', () => {
+    const [line = ''] = readFileSync(join(directory, 'scans.jsonl'), 'utf8').split('\n');
+    const clean = join(directory, 'model', 'config.json');
+    const sha256 = createHash('sha256').update(readFileSync(clean)).digest('hex');
+    const report = { path: 'x', sha256, size: 1, format: 'json', verdict: 'malicious', findings: [], rules: 'x' } as const;
+    const bad = attestScan(report, { privateKey: readPrivateKey(readFileSync(join(directory, 'key.pem'))) });
+    for (const lines of [`${line}\n${bad}`, `${bad}\n${line}`]) {
+      writeFileSync(join(directory, 'both.jsonl'), lines);
+      const { code, out } = run('models', 'verify', 'model/config.json', '--attestations', 'both.jsonl', '--public-key', 'pub.pem');
+      assert.deepEqual([code, /the scan found it malicious/.test(out)], [1, true]);
+    }
   });
   it('what was accepted for a while is not attested as clean', () => {
     const sha256 = createHash('sha256').update(UNKNOWN).digest('hex');

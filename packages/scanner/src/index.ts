@@ -10,7 +10,7 @@ export { toSarif } from './sarif.ts';
 export { type ScanOptions, scanFile, scanPath } from './scan.ts';
 export { type AttestedScan, attestScan, SCAN_PREDICATE, verifyAttestation } from './signature/attest.ts';
 export { type Checksum, type ChecksumReport, digestFile, parseChecksums, verifyChecksums } from './signature/checksums.ts';
-export { ModelUnreadable, type Resource, type Serialization, SHARD_SIZE } from './signature/manifest.ts';
+export { type HashType, ModelUnreadable, type Resource, type Serialization, SHARD_SIZE } from './signature/manifest.ts';
 export { type Publisher, type PublisherReport, readPublishers, verifyByPublishers } from './signature/publishers.ts';
 export { readPrivateKey, type SignedModel, type SigningMaterial, type SignOptions, signModel } from './signature/sign.ts';
 export { SignatureInvalid, type Statement } from './signature/statement.ts';

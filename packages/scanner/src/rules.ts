@@ -231,7 +231,7 @@ export const RULES = {
   'python-dangerous': {
     severity: 'high',
     verdict: 'suspicious',
-    explanation: 'Python code beside a model that runs commands, code or reaches the network.',
+    explanation: 'Python code that runs commands or code or reaches the network when it is imported, or that comes inside a model.',
   },
   'json-broken': { severity: 'info', verdict: 'clean', explanation: 'Looks like JSON and is not; it was read as text.' },
   'json-duplicate': {

@@ -23,7 +23,9 @@ import {
   verifyChecksums,
   verifyModel,
 } from '../src/index.ts';
+import { parseBundle } from '../src/signature/bundle.ts';
 import { signPayload } from '../src/signature/sign.ts';
+import { parseStatement } from '../src/signature/statement.ts';
 import { PLAIN, scanBytes } from './writers.ts';
 
 type Json = Record<string, unknown>;
@@ -52,7 +54,7 @@ describe('OpenSSF Model Signing v1.0', () => {
     writeFileSync(join(model, 'empty'), '');
   }
 
-  for (const options of [{}, { hashType: 'blake2b' }, { method: 'shards', shardSize: 3000 }] as const) {
+  for (const options of [{}, { hashType: 'blake2b' }, { hashType: 'blake3' }, { method: 'shards', shardSize: 3000 }] as const) {
     it(`signs and verifies ${JSON.stringify(options)}, and refuses what changed, is gone or came`, () => {
       fresh();
       const signed = signModel(model, { material, ...options });
@@ -72,6 +74,14 @@ describe('OpenSSF Model Signing v1.0', () => {
       assert.ok(problemsOf(signed.bundle).includes('missing'));
     });
   }
+  it('BLAKE3 as its authors publish it, and never of shards', () => {
+    const file = join(home, 'abc');
+    writeFileSync(file, 'abc');
+    const { bundle } = signModel(file, { material, hashType: 'blake3' });
+    const { resources } = parseStatement(parseBundle(bundle).payload);
+    assert.equal(resources[0]?.digest, '6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85');
+    assert.throws(() => signModel(file, { material, hashType: 'blake3', method: 'shards' }), SignatureInvalid);
+  });
   it('a model of one file, and a bundle inside the model', () => {
     fresh();
     const file = join(model, 'sub', 'weights.bin');
@@ -249,6 +259,10 @@ describe('OpenSSF Model Signing v1.0', () => {
     // A certificate that is no authority signs another one.
     const middle = await issue('CN=middle', caKeys, 'CN=root', rootKeys, purpose);
     assert.match(verify(await issue('CN=signer', leafKeys, 'CN=middle', caKeys, purpose), [middle])[0] ?? '', /no path/);
+    // permittedSubtrees: [ dNSName "example.com" ]
+    const names = new x509.Extension('2.5.29.30', true, Buffer.from('3011a00f300d820b6578616d706c652e636f6d', 'hex'));
+    const narrow = await issue('CN=ca', caKeys, 'CN=root', rootKeys, [...authority, names]);
+    assert.match(verify(good, [narrow])[0] ?? '', /name constraints/);
   });
 
   it('publishers: the first whose signature it is, or nobody', () => {

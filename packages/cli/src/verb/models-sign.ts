@@ -1,7 +1,10 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import {
+  type AttestedScan,
   digestFile,
+  type FileVerdict,
+  type HashType,
   ModelUnreadable,
   parseChecksums,
   RULES_DIGEST,
@@ -18,6 +21,7 @@ import {
   verifyByPublishers,
   verifyChecksums,
   verifyModel,
+  worseVerdict,
 } from '@sallyport/scanner';
 import { Command } from 'commander';
 import { EXIT, plain, print, result, UsageError } from '../terminal.ts';
@@ -47,7 +51,7 @@ export function signCommand(): Command {
     .option('--signature <file>', 'where to write the bundle; default: model.sig in the directory, or the file with .sig')
     .option('--shards', 'sign shards of each file instead of whole files')
     .option('--shard-size <bytes>', `bytes of a shard; default: ${SHARD_SIZE}`)
-    .option('--hash <name>', 'sha256 or blake2b', 'sha256')
+    .option('--hash <name>', 'sha256, blake2b or blake3', 'sha256')
     .option('--allow-symlinks', 'follow links to files inside the model')
     .option('--ignore <path>', 'path in the model that is not signed (again for more)', collect)
     .option('--json', 'print one JSON object')
@@ -146,24 +150,27 @@ function verify(model: string, flags: VerifyFlags): Outcome {
   return { ...verifyModel(model, bundle, { trust: chosenTrust(flags), bundlePath, ignoreUnsigned }) };
 }
 
-/** A scan that is attested counts where it is of this digest, by these rules, and clean. */
+/** A file is vouched for where some scan by these rules called it clean, and none that is attested called it anything else. */
 function verifyScans(model: string, path: string, trust: Trust): Outcome {
   const { sha256 } = digestFile(model);
   const problems: { problem: string; message: string }[] = [];
+  let clean: AttestedScan | null = null;
+  let worst: FileVerdict = 'clean';
   for (const line of readFileSync(path, 'utf8').split('\n')) {
     if (line.trim() === '') continue;
     try {
       const scan = verifyAttestation(Buffer.from(line), trust);
       if (scan.sha256 !== sha256) continue;
-      if (scan.verdict !== 'clean') problems.push({ problem: 'verdict', message: `the scan found it ${scan.verdict}` });
-      else if (scan.rulesDigest !== RULES_DIGEST)
-        problems.push({ problem: 'rules', message: 'the scan was by another rule set: scan again' });
-      else return { verified: true, sha256, verdict: scan.verdict, signer: scan.signer, problems: [] };
+      worst = worseVerdict(worst, scan.verdict);
+      if (scan.verdict === 'clean' && scan.rulesDigest === RULES_DIGEST) clean = scan;
+      else if (scan.verdict === 'clean') problems.push({ problem: 'rules', message: 'the scan was by another rule set: scan again' });
     } catch (error) {
       if (!(error instanceof SignatureInvalid)) throw error;
       problems.push({ problem: 'signature', message: error.message });
     }
   }
+  if (worst !== 'clean') problems.unshift({ problem: 'verdict', message: `the scan found it ${worst}` });
+  else if (clean !== null) return { verified: true, sha256, verdict: clean.verdict, signer: clean.signer, problems: [] };
   if (problems.length === 0) problems.push({ problem: 'missing', message: 'no attestation is of this file' });
   return { verified: false, sha256, problems };
 }
@@ -186,9 +193,9 @@ function signingMaterial({ key, certificate, chain }: SignFlags): SigningMateria
   return { privateKey, chain: [...readCertificates(readFileSync(certificate)), ...rest] };
 }
 
-function hashType(name: string): 'sha256' | 'blake2b' {
-  if (name === 'sha256' || name === 'blake2b') return name;
-  throw new UsageError(`--hash: expected sha256 or blake2b, got ${name}`);
+function hashType(name: string): HashType {
+  if (name === 'sha256' || name === 'blake2b' || name === 'blake3') return name;
+  throw new UsageError(`--hash: expected sha256, blake2b or blake3, got ${name}`);
 }
 
 function shardSize(text: string | undefined): number {

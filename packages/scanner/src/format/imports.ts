@@ -25,6 +25,13 @@ const FRAMEWORKS: ReadonlySet<string> = new Set([
   'speechbrain',
 ]);
 
+/** Whether a dotted path names what a pickle may not import either. */
+export function isDenied(target: string): boolean {
+  const dot = target.lastIndexOf('.');
+  const module = dot < 0 ? 'builtins' : target.slice(0, dot);
+  return judge(module, target.slice(dot + 1)).kind === 'denied' || judge(target, '').kind === 'denied';
+}
+
 /** Judges a dotted path that a configuration asks to be imported and called (Hydra `_target_`, MONAI, NeMo: CVE-2025-23304). */
 export function checkTarget(piece: Piece, target: string, offset: number = 0): void {
   const dot = target.lastIndexOf('.');

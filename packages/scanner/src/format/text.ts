@@ -1,8 +1,8 @@
 import type { Piece } from '../piece.ts';
 import { quote } from '../report.ts';
 import { inspectTemplate } from '../template/inspect.ts';
-import { checkTarget } from './imports.ts';
-import { beginsPython, hasStatement, inspectPython } from './python.ts';
+import { checkTarget, isDenied } from './imports.ts';
+import { beginsPython, hasHarmfulLine, hasStatement, inspectPython } from './python.ts';
 
 const SAMPLE = 65_536;
 const WINDOW = 4 * 2 ** 20;
@@ -47,8 +47,8 @@ export function scanText(piece: Piece): void {
     const text = base === 0 ? whole.replace(/^\ufeff/, '') : whole;
     // Code may begin behind any length of comments, the last of which a window cuts, and what it does may stand at its end.
     begins ??= beginsPython(base === 0 ? text : text.slice(text.indexOf('\n') + 1));
-    python ||= begins === true && hasStatement(text);
-    if (python) inspectPython(piece, text);
+    python ||= begins === true && (hasStatement(text) || hasHarmfulLine(text));
+    if (python) inspectPython(piece, text, 'Python code', source.size <= WINDOW);
     inspectText(piece, text, base, python);
   }
 }
@@ -59,7 +59,9 @@ function inspectText(piece: Piece, text: string, base: number, python: boolean):
     for (const match of text.matchAll(pattern)) checkTarget(piece, match[1] ?? '', base + match.index);
   for (const match of text.matchAll(TAG)) {
     const object = PYTHON_TAG.exec(unescaped(match[1] ?? match[2] ?? ''));
-    if (object !== null) piece.report('config-target', `YAML builds the Python object ${quote(object[1] ?? '')}`, base + match.index);
+    // Code that speaks of tags is no document, unless the tag does harm.
+    if (object !== null && (!python || isDenied(object[1] ?? '')))
+      piece.report('config-target', `YAML builds the Python object ${quote(object[1] ?? '')}`, base + match.index);
   }
   for (const match of text.matchAll(TAG_HANDLE)) {
     const prefix = unescaped(match[2] ?? '');

@@ -45,6 +45,8 @@ export function signModel(model: string, options: SignOptions): SignedModel {
       ...new Set([...GIT_PATHS, ...(options.ignorePaths ?? []), ...(inside === '' || inside.startsWith('..') ? [] : [inside])]),
     ],
   };
+  if (serialization.hashType === 'blake3' && serialization.method === 'shards')
+    throw new SignatureInvalid('blake3 is of whole files: sign without shards, or with another hash');
   const resources = hashFiles(model, listFiles(model, serialization), serialization, options);
   if (resources.length === 0) throw new SignatureInvalid('the model has no files to sign');
   const payload = formatStatement(basename(resolve(model)), serialization, resources);

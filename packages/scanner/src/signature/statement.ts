@@ -68,8 +68,9 @@ function parseSerialization(value: Json | undefined): Serialization {
   const shardSize = at(value, 'shard_size') ?? SHARD_SIZE;
   const ignored = at(value, 'ignore_paths') ?? [];
   if (method !== 'files' && method !== 'shards') throw new SignatureInvalid('serialization.method must be files or shards');
-  if (hashType !== 'sha256' && hashType !== 'blake2b')
-    throw new SignatureInvalid('serialization.hash_type must be sha256 or blake2b (blake3 is not supported)');
+  if (hashType !== 'sha256' && hashType !== 'blake2b' && hashType !== 'blake3')
+    throw new SignatureInvalid('serialization.hash_type must be sha256, blake2b or blake3');
+  if (hashType === 'blake3' && method === 'shards') throw new SignatureInvalid('blake3 is of whole files, not of shards');
   if (typeof shardSize !== 'number' || !Number.isSafeInteger(shardSize) || shardSize < 1)
     throw new SignatureInvalid('serialization.shard_size must be a positive whole number');
   if (!Array.isArray(ignored) || !ignored.every((path) => typeof path === 'string'))
@@ -90,7 +91,7 @@ function parseResources(value: Json | undefined, { method, hashType }: Serializa
     const name = at(entry, 'name');
     const algorithm = at(entry, 'algorithm');
     const digest = at(entry, 'digest');
-    if (typeof name !== 'string' || typeof algorithm !== 'string' || !isHex(digest, hashType === 'sha256' ? 64 : 128))
+    if (typeof name !== 'string' || typeof algorithm !== 'string' || !isHex(digest, hashType === 'blake2b' ? 128 : 64))
       throw new SignatureInvalid('a resource needs a name, an algorithm and a digest');
     if (!isInside(fileOf(name, method)) || (method === 'shards' && !/:\d+:\d+$/.test(name)))
       throw new SignatureInvalid('a resource has a name that is no path inside the model');
