@@ -5,6 +5,7 @@ export { AUTHENTICATION_REASONS, type AuthenticationReason } from './authenticat
 export * from './certificate.ts';
 export * from './certificate-spiffe.ts';
 export * from './credential.ts';
+export * from './guard-allowance.ts';
 export * from './guard-choice.ts';
 export { issuerProblems, TOKEN_ALGORITHMS } from './jwt.ts';
 export { JWKS_LIMITS, JWKS_TIMES, JwksCache, type JwksLimits, type JwksSource, type JwksStatus, type JwksTimes } from './jwt-keys.ts';

@@ -15,6 +15,7 @@ const COMMANDS: CommandTable = {
   roles: async () => (await import('./verb/roles.ts')).rolesCommand(),
   policy: async () => (await import('./verb/policy.ts')).policyCommand(),
   prompts: async () => (await import('./verb/prompts.ts')).promptsCommand(),
+  guards: async () => (await import('./verb/guards.ts')).guardsCommand(),
   inspect: async () => (await import('./verb/inspect.ts')).inspectCommand(),
   models: async (args) => (await import('./verb/models.ts')).modelsCommand(args),
   audit: async () => (await import('./verb/audit.ts')).auditCommand(),

@@ -47,7 +47,7 @@ test('a first start that cannot be recorded makes nothing, and can be tried agai
   });
   await assert.rejects(service.init({ owner: 'Ada' }), faultOf('not_ready'));
   assert.equal(await service.initialised(), false);
-  assert.deepEqual(await store.state(0), { version: 0, keys: [], users: [], roles: [], prompts: [] });
+  assert.deepEqual(await store.state(0), { version: 0, keys: [], users: [], roles: [], prompts: [], allowances: [] });
   failing = false;
   assert.equal((await service.init({ owner: 'Ada' })).owner.name, 'Ada');
 });

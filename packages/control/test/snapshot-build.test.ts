@@ -71,6 +71,7 @@ function build(facts: { keys?: readonly KeyRecord[]; roles?: readonly Role[]; us
     keys: facts.keys ?? [key('k1'), key('k2')],
     roles: facts.roles ?? [],
     prompts: [],
+    allowances: [],
     users,
     version: 7,
     builtAt: 1_000,
@@ -167,7 +168,7 @@ describe('a snapshot', () => {
 const pepper = createSecretKey(randomBytes(32));
 const stored = (snapshot: Snapshot = build()): StoredSnapshot => ({
   snapshot,
-  origin: { id: 'installation', version: 41, roles: [], prompts: [] },
+  origin: { id: 'installation', version: 41, roles: [], prompts: [], allowances: [] },
 });
 
 describe('a snapshot file', () => {

@@ -32,6 +32,18 @@ export interface GuardOverride {
   readonly settings: GuardSettings;
 }
 
+/** A false positive that an operator allows: what one detector finds in one text, for one tenant. */
+export interface GuardAllowance {
+  readonly id: string;
+  readonly tenant: string;
+  readonly detector: string;
+  readonly category: string;
+  /** HMAC-SHA-256 of the text, hex. */
+  readonly digest: string;
+  /** Epoch milliseconds. */
+  readonly expiresAt: number;
+}
+
 /** Probabilities from which on the classifier reports and blocks, for every length, in place of those that were calibrated by length. */
 export interface ScoreThresholds {
   readonly flag?: number;

@@ -1,5 +1,5 @@
 import type { Action } from './decision.ts';
-import type { GuardOverride, ScoreThresholds } from './guard-policy.ts';
+import type { GuardAllowance, GuardOverride, ScoreThresholds } from './guard-policy.ts';
 import type { PrincipalKind } from './principal.ts';
 
 /**
@@ -23,6 +23,8 @@ export interface Snapshot {
   /** The newest version of each system prompt, by name. */
   readonly prompts: ReadonlyMap<string, SealedPrompt>;
   readonly guard: GuardSettings;
+  /** False positives that operators allow, those in force when it was built. */
+  readonly allowances: readonly GuardAllowance[];
   readonly http: HttpSettings;
   readonly egress: EgressSettings;
   readonly fairness: FairnessSettings;

@@ -2,6 +2,7 @@ import { hkdfSync, type KeyObject } from 'node:crypto';
 import {
   AddressList,
   Authenticator,
+  allowanceKey,
   type Calibration,
   compilePolicy,
   type JwksCache,
@@ -11,6 +12,7 @@ import {
   type Policy,
 } from '@sallyport/access';
 import type { Clock, Meter, Snapshot } from '@sallyport/core';
+import { Allowances } from './allowances.ts';
 import { GuardBook } from './guard-book.ts';
 import type { RiskWatch } from './risk-watch.ts';
 
@@ -20,6 +22,7 @@ export interface Compiled {
   readonly authenticator: Authenticator;
   readonly policy: Policy;
   readonly guards: GuardBook;
+  readonly allowances: Allowances;
   /** The system prompts that routes name, opened. */
   readonly prompts: ReadonlyMap<string, OpenPrompt>;
   readonly limiter: Limiter;
@@ -55,6 +58,7 @@ export function compile(snapshot: Snapshot, options: CompileOptions): Compiled {
     authenticator: new Authenticator(snapshot, options),
     policy: compilePolicy(snapshot),
     guards: new GuardBook(snapshot.guard, hashKey(options.pepper)),
+    allowances: new Allowances(snapshot.allowances, allowanceKey(options.pepper)),
     prompts: openPrompts(snapshot, options.pepper),
     limiter: options.limiter,
     calibration: options.calibration,

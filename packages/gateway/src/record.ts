@@ -160,7 +160,12 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
     this.#count(findings, `shadow:${effect}`);
   }
 
-  #count(findings: readonly Finding[], action: string): void {
+  /** What an operator has allowed was found; it counts for nothing else. */
+  allowed(findings: readonly Pick<Finding, 'detector' | 'category'>[]): void {
+    this.#count(findings, 'allowed');
+  }
+
+  #count(findings: readonly Pick<Finding, 'detector' | 'category'>[], action: string): void {
     for (const { detector, category } of findings) {
       const key = `${detector}\n${category}\n${action}`;
       const known = this.#verdicts.get(key);

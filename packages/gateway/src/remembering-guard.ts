@@ -27,6 +27,11 @@ export class RememberingGuard implements Guard {
   }
 
   inspect(text: string, context: TextContext): Verdict {
+    // What passes without an allowance passes with it; the reverse must not be remembered, for the allowance is a tenant's and ends.
+    if (context.allowed !== undefined) {
+      const { allowed: _allowed, ...strict } = context;
+      return this.inspect(text, strict).effect === 'pass' ? PASS : this.#guard.inspect(text, context);
+    }
     // A reply is judged beside what it answers, which the memory does not know, and may hold a placeholder of its exchange.
     const isAlone = context.exchange === undefined && (context.stage !== 'output' || context.placeholders?.restores !== true);
     if (text.length < WORTH_REMEMBERING || !isAlone) return this.#guard.inspect(text, context);

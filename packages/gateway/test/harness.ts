@@ -168,6 +168,7 @@ export async function startHarness(setup: HarnessOptions): Promise<Harness> {
     routes: new Map((setup.routes ?? [route('chat')]).map((one) => [one.name, one])),
     limits: [],
     guard: GUARD,
+    allowances: [],
     http: HTTP,
     egress: NO_EGRESS_SETTINGS,
     fairness: { tenants: [], priorities: [] },

@@ -87,10 +87,19 @@ describe('the kind of a text of a request', () => {
       path: ['input', last],
       provenance: 'user',
     }));
-    await inspect({ request: { texts }, guarding: { guard, shadow: null } } as unknown as Admitted, {
-      found: () => assert.fail('nothing to find'),
-      shadowed: () => assert.fail('no candidate'),
-    });
+    await inspect(
+      {
+        request: { texts },
+        guarding: { guard, shadow: null },
+        principal: { tenant: 'acme' },
+        compiled: { allowances: { of: () => null } },
+      } as unknown as Admitted,
+      {
+        found: () => assert.fail('nothing to find'),
+        shadowed: () => assert.fail('no candidate'),
+        allowed: () => assert.fail('nothing is allowed'),
+      },
+    );
     assert.deepEqual(kinds, [null, null, 'arguments', null]);
   });
 });

@@ -163,7 +163,7 @@ class PackGuard implements Guard {
     if (isRestoring(context)) scanners.push(new RestoreScanner(context.placeholders, kind === 'tool-arguments'));
     const naming = new Naming(stage === 'output', kind === 'arguments', this.#hashKey);
     naming.begin(placeholders ?? null);
-    return new ScanWindow(scanners, tape, naming, mayBlock, this.#withhold);
+    return new ScanWindow(scanners, tape, naming, mayBlock, this.#withhold, context.allowed ?? null);
   }
 
   inspect(text: string, context: TextContext): Verdict {

@@ -15,6 +15,14 @@ export interface TextContext {
   readonly exchange?: Exchange;
   /** What stands in for the personal values of the exchange the text belongs to; absent where it stands alone. */
   readonly placeholders?: Placeholders;
+  /** What is allowed in this very text; absent where nothing is. */
+  readonly allowed?: Allowed;
+}
+
+/** Says which findings an operator has allowed in the text at hand. */
+export interface Allowed {
+  /** `matched` is the text the finding is of. */
+  allows(detector: string, category: string, matched: string): boolean;
 }
 
 /** A compiled set of detectors. Built once per snapshot; `inspect` is pure and linear in the length of the text. */

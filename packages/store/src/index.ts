@@ -1,3 +1,4 @@
+export type { AllowanceReader } from './allowance-table.ts';
 export type { ChangeReader } from './change-table.ts';
 export { CorruptRow } from './columns.ts';
 export type { KeyReader, KeyTable } from './key-table.ts';

@@ -11,6 +11,7 @@ interface Migration {
 const MIGRATIONS: readonly Migration[] = [
   { version: 1, up: createFirstTables },
   { version: 2, up: createPrompts },
+  { version: 3, up: createGuardAllowances },
 ];
 
 export const SCHEMA_VERSION: number = Math.max(...MIGRATIONS.map((migration) => migration.version));
@@ -155,5 +156,21 @@ async function createPrompts(db: Transaction<Schema>): Promise<void> {
     .addColumn('created_at', 'bigint', (column) => column.notNull())
     .addColumn('created_by', 'text', (column) => column.notNull())
     .addPrimaryKeyConstraint('prompts_key', ['name', 'version'])
+    .execute();
+}
+
+async function createGuardAllowances(db: Transaction<Schema>): Promise<void> {
+  await db.schema
+    .createTable('guard_allowances')
+    .addColumn('id', 'text', (column) => column.primaryKey())
+    .addColumn('tenant', 'text', (column) => column.notNull())
+    .addColumn('detector', 'text', (column) => column.notNull())
+    .addColumn('category', 'text', (column) => column.notNull())
+    .addColumn('digest', 'text', (column) => column.notNull())
+    .addColumn('reason', 'text', (column) => column.notNull())
+    .addColumn('created_at', 'bigint', (column) => column.notNull())
+    .addColumn('created_by', 'text', (column) => column.notNull())
+    .addColumn('expires_at', 'bigint', (column) => column.notNull())
+    .addColumn('revoked_at', 'bigint')
     .execute();
 }

@@ -1,4 +1,4 @@
-import type { KeyRecord, Role, SealedPrompt } from '@sallyport/core';
+import type { GuardAllowance, KeyRecord, Role, SealedPrompt } from '@sallyport/core';
 
 /** A key as it is kept: what the data plane needs, and what only people who manage keys need. Keys are never deleted, only ended. */
 export interface StoredKey extends KeyRecord {
@@ -98,4 +98,14 @@ export interface StoredState {
   readonly roles: readonly StoredRole[];
   /** The newest version of each. */
   readonly prompts: readonly StoredPrompt[];
+  /** Allowed false positives in force then. */
+  readonly allowances: readonly StoredAllowance[];
+}
+
+/** A false positive of the guard that is allowed, with why, by whom and until when. */
+export interface StoredAllowance extends GuardAllowance {
+  readonly reason: string;
+  readonly createdAt: number;
+  readonly createdBy: string;
+  readonly revokedAt: number | null;
 }

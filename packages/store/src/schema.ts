@@ -13,6 +13,7 @@ export interface Schema {
   api_keys: KeyRow;
   roles: RoleRow;
   prompts: PromptRow;
+  guard_allowances: AllowanceRow;
   changes: ChangeRow;
 }
 
@@ -49,6 +50,19 @@ export interface KeyRow {
   created_at: number;
   created_by: string;
   last_used_at: number | null;
+}
+
+export interface AllowanceRow {
+  id: string;
+  tenant: string;
+  detector: string;
+  category: string;
+  digest: string;
+  reason: string;
+  created_at: number;
+  created_by: string;
+  expires_at: number;
+  revoked_at: number | null;
 }
 
 export interface RoleRow {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Clock, Fault, type Logger, silentLogger, systemClock } from '@sallyport/core';
 import { type Dialect, Kysely, sql, type Transaction } from 'kysely';
+import { type AllowanceReader, AllowanceTable } from './allowance-table.ts';
 import { type ChangeReader, ChangeTable } from './change-table.ts';
 import { isBusy } from './failure.ts';
 import { type KeyReader, KeyTable } from './key-table.ts';
@@ -24,6 +25,7 @@ export interface Store extends AsyncDisposable {
   readonly users: UserReader;
   readonly roles: RoleReader;
   readonly prompts: PromptReader;
+  readonly allowances: AllowanceReader;
   readonly settings: SettingReader;
   readonly changes: ChangeReader;
   /** Grows with every write, by whichever process. One indexed read, meant to be polled. */
@@ -48,6 +50,7 @@ export interface Tables {
   readonly users: UserTable;
   readonly roles: RoleTable;
   readonly prompts: PromptTable;
+  readonly allowances: AllowanceTable;
   readonly settings: SettingTable;
   readonly changes: ChangeTable;
 }
@@ -109,6 +112,7 @@ class SqlStore implements Store {
   readonly users: UserTable;
   readonly roles: RoleTable;
   readonly prompts: PromptTable;
+  readonly allowances: AllowanceTable;
   readonly settings: SettingTable;
   readonly changes: ChangeTable;
   readonly #db: Kysely<Schema>;
@@ -122,6 +126,7 @@ class SqlStore implements Store {
     this.users = new UserTable(db);
     this.roles = new RoleTable(db);
     this.prompts = new PromptTable(db);
+    this.allowances = new AllowanceTable(db);
     this.settings = new SettingTable(db);
     this.changes = new ChangeTable(db);
   }
@@ -147,7 +152,8 @@ class SqlStore implements Store {
       const users = await readAll((id) => new UserTable(view).after(id, STATE_PAGE));
       const roles = await new RoleTable(view).list();
       const prompts = await new PromptTable(view).list();
-      return { version, keys, users, roles, prompts };
+      const allowances = await new AllowanceTable(view).inForce(endedSince);
+      return { version, keys, users, roles, prompts, allowances };
     });
   }
 
@@ -165,6 +171,7 @@ class SqlStore implements Store {
         users: new UserTable(transaction),
         roles: new RoleTable(transaction),
         prompts: new PromptTable(transaction),
+        allowances: new AllowanceTable(transaction),
         settings: new SettingTable(transaction),
         changes: new ChangeTable(transaction),
       });

@@ -1,6 +1,7 @@
 import Type from 'typebox';
 import { describeRoutes } from './openapi.ts';
 import { open, type Route } from './route.ts';
+import { GUARD_ROUTES } from './routes-guards.ts';
 import { INSTALLATION_ROUTES } from './routes-installation.ts';
 import { KEY_ROUTES } from './routes-keys.ts';
 import { LIMIT_ROUTES } from './routes-limits.ts';
@@ -18,6 +19,7 @@ export function adminRoutes(version: string): readonly Route[] {
     ...USER_ROUTES,
     ...POLICY_ROUTES,
     ...PROMPT_ROUTES,
+    ...GUARD_ROUTES,
     ...LIMIT_ROUTES,
     ...RISK_ROUTES,
     open({

@@ -1,5 +1,6 @@
 import type { Action, Resource } from '@sallyport/core';
 import type { Page, User } from '@sallyport/store';
+import { AllowanceService } from './allowances.ts';
 import { Desk } from './desk.ts';
 import { INSTALLATION_SETTING, initialise } from './init.ts';
 import { KeyService } from './keys.ts';
@@ -11,6 +12,7 @@ import { PromptService } from './prompts.ts';
 import { RoleService } from './roles.ts';
 import { UserService } from './users.ts';
 import type {
+  AllowanceView,
   DisabledUser,
   Explanation,
   Installation,
@@ -21,6 +23,7 @@ import type {
   LimitSelection,
   LimitUse,
   ListQuery,
+  NewAllowance,
   NewInstallation,
   NewKey,
   NewRole,
@@ -45,6 +48,7 @@ export interface ControlService {
   readonly roles: RoleVerbs;
   readonly policy: PolicyVerbs;
   readonly prompts: PromptVerbs;
+  readonly allowances: AllowanceVerbs;
   readonly limits: LimitVerbs;
   /**
    * Passes where `actor` may, else throws `forbidden` and records it. For what has no verb of its own (status, metrics), and for refusing
@@ -84,6 +88,15 @@ export interface PolicyVerbs {
   explain(actor: Actor, question: Question): Promise<Explanation>;
 }
 
+export interface AllowanceVerbs {
+  /** Allows what a detector finds in a text; one for each finding that differs. The text is kept nowhere. */
+  allow(actor: Actor, wanted: NewAllowance): Promise<readonly AllowanceView[]>;
+  /** Of one tenant, or of every one the actor sees; the newest first. */
+  list(actor: Actor, tenant: string | null): Promise<readonly AllowanceView[]>;
+  /** Taking back what was taken back is not an error. */
+  revoke(actor: Actor, id: string): Promise<AllowanceView>;
+}
+
 export interface PromptVerbs {
   /** Adds a version, unless the newest has these very words. */
   put(actor: Actor, name: string, text: string): Promise<PromptView>;
@@ -115,6 +128,7 @@ export function createControlService(ports: ServicePorts): ControlService {
     roles: new RoleService(desk),
     policy: new PolicyService(desk),
     prompts: new PromptService(desk),
+    allowances: new AllowanceService(desk),
     limits: new LimitService(desk),
     authorise: (actor, action, resource) => desk.authorise(actor, action, resource),
     init: (installation) => initialise(desk, installation),

@@ -1,6 +1,7 @@
 import type { Consideration } from '@sallyport/access';
 import type { Action, CalendarPeriod, Decision, GuardSettings, LimitQuantity, LimitRule, PrincipalKind, Resource } from '@sallyport/core';
-import type { StoredKey, User } from '@sallyport/store';
+import type { Stage } from '@sallyport/guard';
+import type { StoredAllowance, StoredKey, User } from '@sallyport/store';
 
 // What the service takes and gives. Times are epoch milliseconds.
 
@@ -132,6 +133,24 @@ export interface Explanation {
   /** What the call would be inspected by; null where nothing is asked of a model. */
   readonly guard: GuardView | null;
 }
+
+/** What is to be allowed: the findings of a detector in exactly this text, for one tenant. */
+export interface NewAllowance {
+  readonly text: string;
+  readonly detector: string;
+  /** Only this category; all of the detector where it is left out. */
+  readonly category?: string;
+  readonly stage?: Stage;
+  readonly tenant: string;
+  /** By the guard policy of this model and endpoint, where they have one of their own. */
+  readonly model?: string;
+  readonly endpoint?: string;
+  readonly reason: string;
+  readonly expiresAt?: number;
+}
+
+/** Without the digest: it is of no use to people. */
+export type AllowanceView = Omit<StoredAllowance, 'digest'>;
 
 export interface GuardView {
   /** The override that applies, or `default`. */

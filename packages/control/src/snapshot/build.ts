@@ -1,5 +1,5 @@
 import { effectiveRoles, Policy } from '@sallyport/access';
-import type { KeyRecord, Role, Route, SealedPrompt, Snapshot, Upstream } from '@sallyport/core';
+import type { GuardAllowance, KeyRecord, Role, Route, SealedPrompt, Snapshot, Upstream } from '@sallyport/core';
 import type { User } from '@sallyport/store';
 import type { Config } from '../config/config.ts';
 import { narrowKey } from '../service/effective.ts';
@@ -13,6 +13,7 @@ export interface SnapshotInput {
   /** The users by id, so that a key is worth what its owner is worth now; null where the keys are narrowed already (those of a cached snapshot). */
   readonly users: ReadonlyMap<string, User> | null;
   readonly prompts: readonly SealedPrompt[];
+  readonly allowances: readonly GuardAllowance[];
   readonly version: number;
   /** Epoch milliseconds. */
   readonly builtAt: number;
@@ -45,6 +46,7 @@ export function buildSnapshot(input: SnapshotInput): Snapshot {
     limits: structuredClone(config.limits),
     prompts: input.prompts.map(({ name, version, sealed }) => ({ name, version, sealed })),
     guard: structuredClone(config.guards),
+    allowances: input.allowances.map(copyAllowance),
     http: structuredClone(config.http),
     egress: structuredClone(config.egress),
     fairness: structuredClone(config.fairness),
@@ -61,7 +63,17 @@ function narrowKeys(keys: readonly KeyRecord[], users: ReadonlyMap<string, User>
 export interface SnapshotParts
   extends Pick<
     Snapshot,
-    'version' | 'builtAt' | 'issuers' | 'certificateIdentities' | 'limits' | 'guard' | 'http' | 'egress' | 'fairness' | 'risk'
+    | 'version'
+    | 'builtAt'
+    | 'issuers'
+    | 'certificateIdentities'
+    | 'limits'
+    | 'guard'
+    | 'allowances'
+    | 'http'
+    | 'egress'
+    | 'fairness'
+    | 'risk'
   > {
   readonly keys: readonly KeyRecord[];
   readonly roles: readonly Role[];
@@ -85,6 +97,7 @@ export function freezeSnapshot(parts: SnapshotParts): Snapshot {
     limits: parts.limits,
     prompts: index(parts.prompts, byName, 'prompt'),
     guard: parts.guard,
+    allowances: parts.allowances,
     http: parts.http,
     egress: parts.egress,
     fairness: parts.fairness,
@@ -120,6 +133,10 @@ function copyKey(key: KeyRecord): KeyRecord {
     revokedAt: key.revokedAt,
     limits: key.limits.map((limit) => ({ ...limit, models: limit.models === null ? null : [...limit.models] })),
   };
+}
+
+function copyAllowance({ id, tenant, detector, category, digest, expiresAt }: GuardAllowance): GuardAllowance {
+  return { id, tenant, detector, category, digest, expiresAt };
 }
 
 function copyRole(role: Role): Role {

@@ -1,5 +1,6 @@
 import {
   type Clock,
+  type GuardAllowance,
   type KeyRecord,
   type Logger,
   type Role,
@@ -30,6 +31,8 @@ export interface SourceState {
   readonly roles: readonly Role[];
   /** The newest version of each system prompt; none where the source has none. */
   readonly prompts?: readonly SealedPrompt[];
+  /** Allowed false positives of the guard; none where the source has none. */
+  readonly allowances?: readonly GuardAllowance[];
   /** By id; keys are narrowed to what their owners may. Absent where the source has done that. */
   readonly users?: ReadonlyMap<string, User>;
 }
@@ -217,7 +220,13 @@ export class SnapshotFeed implements AsyncDisposable {
       if (version !== this.#held?.origin.version || this.#held.from !== 'source') {
         const state = await this.#load();
         if (this.#closing.signal.aborted) return;
-        const origin = { id: state.id ?? null, version: state.version ?? version, roles: state.roles, prompts: state.prompts ?? [] };
+        const origin = {
+          id: state.id ?? null,
+          version: state.version ?? version,
+          roles: state.roles,
+          prompts: state.prompts ?? [],
+          allowances: state.allowances ?? [],
+        };
         this.#refused = this.#goesBack(origin) ? version : null;
         if (this.#refused !== null) return this.#fail('went-back', null);
         this.#adopt({ keys: state.keys, users: state.users ?? null, origin, from: 'source' });
@@ -288,6 +297,7 @@ export class SnapshotFeed implements AsyncDisposable {
       keys,
       roles: origin.roles,
       prompts: origin.prompts,
+      allowances: origin.allowances,
       users,
       version: (this.#held?.snapshot.version ?? 0) + 1,
       builtAt: this.#clock.now(),

@@ -1,5 +1,5 @@
 import { createHmac, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto';
-import type { Role, SealedPrompt, Snapshot } from '@sallyport/core';
+import type { GuardAllowance, Role, SealedPrompt, Snapshot } from '@sallyport/core';
 import { freezeSnapshot, SnapshotError, type SnapshotParts } from './build.ts';
 
 /** Changes with the meaning of the file; another one is refused, and the snapshot is built from its source again. */
@@ -19,6 +19,7 @@ export interface SnapshotOrigin {
   /** The source's own roles, without those of the configuration file. */
   readonly roles: readonly Role[];
   readonly prompts: readonly SealedPrompt[];
+  readonly allowances: readonly GuardAllowance[];
 }
 
 /**

@@ -12,8 +12,8 @@ export function storeSource(store: Pick<Store, 'version' | 'state' | 'settings'>
     version: () => store.version(),
     async load() {
       const id = await store.settings.get(INSTALLATION_SETTING);
-      const { version, keys, users, roles, prompts } = await store.state(clock.now() - MEMORY_OF_ENDED);
-      return { id, version, keys, roles, prompts, users: new Map(users.map((user) => [user.id, user])) };
+      const { version, keys, users, roles, prompts, allowances } = await store.state(clock.now() - MEMORY_OF_ENDED);
+      return { id, version, keys, roles, prompts, allowances, users: new Map(users.map((user) => [user.id, user])) };
     },
   };
 }

@@ -65,9 +65,14 @@ async function answerWhole(forwarded: Forwarded, format: ReplyFormat, door: Door
 }
 
 /** The reply's inspection, which the charge follows. */
-function openRelay({ guarding, servedAs, placeholders, call, charge, request, instruction }: Forwarded, record: ExchangeRecord): Relay {
+function openRelay(
+  { compiled, principal, guarding, servedAs, placeholders, call, charge, request, instruction }: Forwarded,
+  record: ExchangeRecord,
+): Relay {
   const exchange = { given: request?.texts ?? [], prompt: instruction?.prompt ?? null, canary: instruction?.canary ?? null };
-  const relay = new Relay(guarding, servedAs, exchange, placeholders, record);
+  // A reply is inspected while it grows: what is allowed in a whole text only does not count there.
+  const allowed = compiled.allowances.of(principal.tenant)?.in(null, compiled.clock.now(), record) ?? null;
+  const relay = new Relay(guarding, servedAs, exchange, placeholders, record, allowed);
   charge.follow({
     // A translator has read the upstream's own figures; the client's dialect may have had to say 0 where they come late or not at all.
     get usage() {

@@ -1,10 +1,11 @@
 import { Fault, type Finding, PASS, type Provenance, type TextEdit, type Verdict } from '@sallyport/core';
 import { type Guard, Placeholders, type TextContext, type WindowStep } from '@sallyport/guard';
+import type { AllowedSink } from '../allowances.ts';
 import type { Shadow, ShadowSink } from '../shadow.ts';
 import type { Admitted, Cleared } from './facts.ts';
 
 /** Told of what guards found, for the ledger and the counters. */
-export interface FindingSink extends ShadowSink {
+export interface FindingSink extends ShadowSink, AllowedSink {
   /** `provenance`: whose words it was in, null where they are the model's. The last before a block are those that were blocked. */
   found(findings: readonly Finding[], effect: Verdict['effect'], provenance?: Provenance | null): void;
 }
@@ -18,8 +19,9 @@ const TEXT_COST = 512;
  * others in between: what one caller sends must not stop the gateway for everybody.
  */
 export async function inspect(admitted: Admitted, sink: FindingSink): Promise<Cleared> {
-  const { request, guarding } = admitted;
+  const { request, guarding, compiled } = admitted;
   const { guard, shadow } = guarding;
+  const allowances = compiled.allowances.of(admitted.principal.tenant);
   const edits: { path: readonly (string | number)[]; value: string }[] = [];
   const placeholders = new Placeholders();
   if (guard.tokenises) for (const { text } of request?.texts ?? []) placeholders.reserve(text);
@@ -37,6 +39,7 @@ export async function inspect(admitted: Admitted, sink: FindingSink): Promise<Cl
       provenance: text.provenance,
       kind: last === 'arguments' ? last : null,
       placeholders,
+      ...(allowances === null ? {} : { allowed: allowances.in(text.text, compiled.clock.now(), sink) }),
     };
     if (shadow !== null) await inspectBeside(shadow, text.text, context, sink);
     const verdict = text.text.length <= TURN ? guard.inspect(text.text, context) : await inspectLong(guard, text.text, context);

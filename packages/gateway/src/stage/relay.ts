@@ -1,5 +1,5 @@
 import { Fault, type Finding, type TextEdit, type Usage } from '@sallyport/core';
-import type { Exchange, Placeholders, TextContext, TextWindow, WindowStep } from '@sallyport/guard';
+import type { Allowed, Exchange, Placeholders, TextContext, TextWindow, WindowStep } from '@sallyport/guard';
 import type { ReplyEvent, ReplyText } from '@sallyport/wire';
 import type { GuardPolicy } from '../guard-book.ts';
 import type { ShadowWindow } from '../shadow.ts';
@@ -50,6 +50,7 @@ export class Relay {
   readonly #exchange: Exchange;
   readonly #placeholders: Placeholders;
   readonly #sink: FindingSink;
+  readonly #allowed: Allowed | null;
   readonly #channels = new Map<string, Channel>();
   /** Bytes of text by channel: a whole text that repeats its deltas is no further one. */
   readonly #textBytes = new Map<string, number>();
@@ -57,7 +58,14 @@ export class Relay {
   #heldBytes = 0;
   #redacted = false;
 
-  constructor(guarding: GuardPolicy, publicModel: string, exchange: Exchange, placeholders: Placeholders, sink: FindingSink) {
+  constructor(
+    guarding: GuardPolicy,
+    publicModel: string,
+    exchange: Exchange,
+    placeholders: Placeholders,
+    sink: FindingSink,
+    allowed: Allowed | null,
+  ) {
     this.#guarding = guarding;
     this.#publicModel = publicModel;
     this.#exchange = exchange;
@@ -65,6 +73,7 @@ export class Relay {
     // What repeats a prompt of ours in another form has to go from the first event on.
     this.#redacted = exchange.prompt !== null;
     this.#sink = sink;
+    this.#allowed = allowed;
   }
 
   /** Bytes (UTF-8) of generated text so far, whether or not it was shown. */
@@ -150,7 +159,14 @@ export class Relay {
   }
 
   #context({ kind }: ReplyText): TextContext {
-    return { stage: 'output', provenance: 'assistant', kind, exchange: this.#exchange, placeholders: this.#placeholders };
+    const context: TextContext = {
+      stage: 'output',
+      provenance: 'assistant',
+      kind,
+      exchange: this.#exchange,
+      placeholders: this.#placeholders,
+    };
+    return this.#allowed === null ? context : { ...context, allowed: this.#allowed };
   }
 
   #close(name: string): void {

@@ -1,7 +1,7 @@
 import type { Finding, TextEdit } from '@sallyport/core';
 import type { Hit, Scanner } from '../detect/detector.ts';
 import { pushAll } from '../detect/pattern-detector.ts';
-import type { TextContext, TextWindow, WindowStep } from '../guard.ts';
+import type { Allowed, TextContext, TextWindow, WindowStep } from '../guard.ts';
 import type { Naming } from './naming.ts';
 import { giveUnits, MAX_PIECE, type MutablePiece, NO_UNITS, takeUnits } from './piece.ts';
 import { isHighSurrogate, isLowSurrogate, type Tape } from './tape.ts';
@@ -24,6 +24,7 @@ export class ScanWindow implements TextWindow {
   readonly #mayBlock: boolean;
   readonly #withhold: boolean;
   readonly #naming: Naming;
+  #allowed: Allowed | null;
   /** A high surrogate that waits for its other half. */
   #carry = '';
   #length = 0;
@@ -38,13 +39,15 @@ export class ScanWindow implements TextWindow {
   /**
    * @param mayBlock false where no scanner can report a block, which spares looking for one
    * @param withhold false to release everything at once, for observing only; then no hit may redact or block
+   * @param allowed what is allowed in this text, or null
    */
-  constructor(scanners: readonly Scanner[], tape: Tape, naming: Naming, mayBlock: boolean, withhold: boolean) {
+  constructor(scanners: readonly Scanner[], tape: Tape, naming: Naming, mayBlock: boolean, withhold: boolean, allowed: Allowed | null) {
     this.#scanners = scanners;
     this.#tape = tape;
     this.#naming = naming;
     this.#mayBlock = mayBlock;
     this.#withhold = withhold;
+    this.#allowed = allowed;
   }
 
   push(delta: string): WindowStep {
@@ -84,6 +87,7 @@ export class ScanWindow implements TextWindow {
     this.#covered = 0;
     if (this.#hits.length > 0) this.#hits = [];
     this.#naming.begin(context.placeholders ?? null);
+    this.#allowed = context.allowed ?? null;
     this.#closed = null;
   }
 
@@ -98,6 +102,7 @@ export class ScanWindow implements TextWindow {
       from = to;
     }
     for (const scanner of this.#scanners) scanner.end(this.#hits);
+    this.#hits = this.#withoutAllowed(this.#hits);
     const block = this.#mayBlock ? firstBlock(this.#hits) : null;
     if (block === null) return this.#release(this.#length);
     const certain = this.#hits.filter((hit) => hit.at <= block.at).sort(byPlace);
@@ -125,9 +130,10 @@ export class ScanWindow implements TextWindow {
     this.#length += piece.length;
     this.#tape.append(piece);
     for (const scanner of this.#scanners) scanner.mark();
-    const hits = [...before];
-    this.#show(piece, hits);
-    if (last) for (const scanner of this.#scanners) scanner.end(hits);
+    const seen = [...before];
+    this.#show(piece, seen);
+    if (last) for (const scanner of this.#scanners) scanner.end(seen);
+    const hits = this.#withoutAllowed(seen);
     const block = this.#mayBlock ? firstBlock(hits) : null;
     if (block !== null) return this.#block(block, hits, before, piece.slice(0, block.at - 1 - origin));
     this.#hits = hits;
@@ -142,12 +148,22 @@ export class ScanWindow implements TextWindow {
     this.#length = block.at - 1;
     for (const scanner of this.#scanners) scanner.rewind();
     this.#show(harmless, this.#hits);
+    this.#hits = this.#withoutAllowed(this.#hits);
     const decided = this.#decided();
     const { released, edits, findings } = this.#release(decided);
     const rest = hits.filter((hit) => hit.at <= block.at && hit.start >= decided).sort(byPlace);
     this.#closed = 'block';
     this.#hits = [];
     return { released, edits, findings: [...findings, ...toFindings(rest)], effect: 'block' };
+  }
+
+  /** A hit is known whole when it is reported, so that what is allowed does not depend on the pieces. */
+  #withoutAllowed(hits: Hit[]): Hit[] {
+    const allowed = this.#allowed;
+    if (allowed === null || hits.length === 0) return hits;
+    const isAllowed = ({ action, detector, category, start, end }: Hit): boolean =>
+      action !== 'restore' && allowed.allows(detector, category, this.#tape.slice(start, end));
+    return hits.filter((hit) => !isAllowed(hit));
   }
 
   /** The offset before which no scanner can report anything, between code points. */
