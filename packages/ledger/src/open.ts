@@ -3,6 +3,7 @@ import { isSystemError, LedgerUnavailable, reasonOf } from './failure.ts';
 import { isCode, logDirectory, WRITER_NAME } from './files.ts';
 import type { Ledger, LedgerOptions } from './ledger.ts';
 import { LogLock } from './lock.ts';
+import { OpenSegment, roomOf } from './open-segment.ts';
 import { recoverLog } from './recovery.ts';
 import { diskStore } from './segment.ts';
 import { LogWriter } from './writer.ts';
@@ -20,7 +21,8 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
     try {
       const recovered = await recoverLog(log, options.writer, options.signer, options.previousKeys ?? [], options.clock.now());
       const store = options.store ?? diskStore(options.syncMode ?? 'fdatasync');
-      const ledger = new LogWriter(log, options, lock, store, await store.open(recovered.segment.path, true), recovered);
+      const segment = await OpenSegment.open(store, recovered.segment, true, roomOf(options));
+      const ledger = new LogWriter(log, options, lock, store, segment, recovered);
       await ledger.start(recovered);
       return ledger;
     } catch (error) {

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Checkpoint, openCheckpoint, parseVerifierKey, type SignedCheckpoint, type VerifierKey } from './checkpoint.ts';
 import { GENESIS } from './entry.ts';
@@ -8,7 +8,7 @@ import { type EntryLine, parseLine } from './line.ts';
 import { leafHash } from './merkle.ts';
 import { MalformedNote } from './note.ts';
 import { keptCheckpointPath } from './publisher.ts';
-import { listSegments, readSegment, type Segment, segmentPath } from './segment.ts';
+import { contentLength, listSegments, readSegment, type Segment, segmentPath } from './segment.ts';
 import { readTile, TILE_WIDTH, type Tile, TreeEdge } from './tiles.ts';
 
 /** The log on disk is not one that a crash can leave: somebody changed it. It is not written any further. */
@@ -233,7 +233,7 @@ async function replay(segments: readonly Segment[], edge: TreeEdge, published: C
     }
     if (!whole) {
       if (!last || compressed) throw new LogDamaged(`entry ${tip.seq + 1} is damaged`);
-      torn = (await readFile(path)).subarray(length);
+      torn = await readFrom(path, length);
       if (torn.length > MAX_WRITE_BYTES) throw new LogDamaged(`entry ${tip.seq + 1} is damaged, and not by an unfinished write`);
     }
     if (last && !compressed) segment = { first, path, length };
@@ -241,6 +241,13 @@ async function replay(segments: readonly Segment[], edge: TreeEdge, published: C
   if (published !== null && published.size > edge.size)
     throw new LogDamaged(`entries from ${edge.size} are missing: the checkpoint covers ${published.size}`);
   return { tip, tiles, segment, torn };
+}
+
+/** What a plain segment has from `start` on, the zeros at its end left out. */
+async function readFrom(path: string, start: number): Promise<Buffer> {
+  await using handle = await open(path, 'r');
+  const end = await contentLength(handle);
+  return (await handle.readFile()).subarray(start, end);
 }
 
 /** The line as the entry after `tip`, or null where it is not. */

@@ -1,5 +1,5 @@
 import { isAscii, isUtf8 } from 'node:buffer';
-import { createReadStream, createWriteStream, constants as fsConstants } from 'node:fs';
+import { createWriteStream, constants as fsConstants } from 'node:fs';
 import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -101,8 +101,33 @@ export async function* readLinesAt(segment: Segment, positions: readonly number[
 async function* readChunks(segment: Segment): AsyncGenerator<Buffer> {
   // Opened first: once open, a segment that is compressed meanwhile stays readable.
   const { handle, compressed } = await openSegment(segment);
-  const file = handle.createReadStream({ highWaterMark: 1 << 20 });
+  const end = compressed ? Number.POSITIVE_INFINITY : await contentLength(handle);
+  if (end === 0) return void (await handle.close());
+  const file = handle.createReadStream({ highWaterMark: 1 << 20, end: end - 1 });
   yield* compressed ? decompressed(file) : (file as AsyncIterable<Buffer>);
+}
+
+const ZEROS = Buffer.alloc(1 << 16);
+
+/**
+ * Length of a plain segment without the zeros at its end. Its writer puts some there ahead of its lines (`OpenSegment`), and a crash leaves
+ * them; no entry has a zero. Zeros that something follows are part of it.
+ */
+export async function contentLength(handle: FileHandle): Promise<number> {
+  let { size } = await handle.stat();
+  const buffer = Buffer.allocUnsafe(ZEROS.length);
+  while (size > 0) {
+    const start = Math.max(0, size - buffer.length);
+    const { bytesRead } = await handle.read(buffer, 0, size - start, start);
+    const bytes = buffer.subarray(0, bytesRead);
+    if (!bytes.equals(ZEROS.subarray(0, bytesRead))) {
+      let last = bytesRead - 1;
+      while (bytes[last] === 0) last--;
+      return start + last + 1;
+    }
+    size = start;
+  }
+  return 0;
 }
 
 async function openSegment({ path, compressed }: Segment): Promise<{ handle: FileHandle; compressed: boolean }> {
@@ -149,7 +174,9 @@ export async function compressSegment(segment: Segment): Promise<void> {
   const draft = `${target}.new`;
   const output = createWriteStream(draft, { mode: 0o600, flush: true });
   const compress = createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: 3, [constants.ZSTD_c_checksumFlag]: 1 } });
-  await pipeline(createReadStream(segment.path), compress, output);
+  await using input = await open(segment.path, 'r');
+  const end = await contentLength(input);
+  await pipeline(end === 0 ? [] : input.createReadStream({ end: end - 1 }), compress, output);
   await rename(draft, target);
   await syncDirectory(dirname(target));
   await rm(segment.path);

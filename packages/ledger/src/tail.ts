@@ -191,7 +191,8 @@ class OpenSegment implements LineSource {
     }
     this.#offset += start;
     if (lines.length > 0) return lines;
-    if (bytesRead < CHUNK) return null;
+    // Zeros are what the writer has put ahead of its lines: nothing yet.
+    if (bytesRead < CHUNK || bytes.includes(0)) return null;
     // No entry is that long. It is passed on as a line, which nothing takes for an entry.
     this.#offset += bytesRead;
     return [bytes.toString()];

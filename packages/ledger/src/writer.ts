@@ -7,10 +7,11 @@ import { type FailureReason, isSystemError, LedgerUnavailable, reasonOf } from '
 import { type Digester, type Ledger, type LedgerHealth, type LedgerOptions, type OpenExchange, UNRECORDED } from './ledger.ts';
 import type { LogLock } from './lock.ts';
 import { leafHash } from './merkle.ts';
+import { OpenSegment, roomOf, segmentBytesOf } from './open-segment.ts';
 import { Publisher } from './publisher.ts';
 import { MAX_WRITE_BYTES, type RecoveredLog, SEGMENT_UNIT, type Tip } from './recovery.ts';
 import { expiredSegments, type Retention } from './retention.ts';
-import { compressSegment, listSegments, type SegmentFile, type SegmentStore, segmentPath } from './segment.ts';
+import { compressSegment, listSegments, type SegmentStore, segmentPath } from './segment.ts';
 import { serialiseEntry } from './serialise.ts';
 
 interface Pending {
@@ -48,8 +49,7 @@ export class LogWriter implements Ledger {
   readonly #segmentBytes: number;
   readonly #maxPending: number;
   readonly #buffer: Buffer = Buffer.allocUnsafe(MAX_WRITE_BYTES);
-  #file: SegmentFile;
-  #segment: { first: number; path: string; length: number };
+  #segment: OpenSegment;
   /** The last entry accepted; what the next one follows. */
   #tip: Tip;
   /** The last entry that is durable. */
@@ -72,18 +72,17 @@ export class LogWriter implements Ledger {
   /** `time` of the last entry as text: most entries share their millisecond with one before. */
   #timeText = { at: -1, text: '' };
 
-  constructor(log: string, options: LedgerOptions, lock: LogLock, store: SegmentStore, file: SegmentFile, recovered: RecoveredLog) {
+  constructor(log: string, options: LedgerOptions, lock: LogLock, store: SegmentStore, segment: OpenSegment, recovered: RecoveredLog) {
     this.origin = recovered.description.origin;
     this.#log = log;
     this.#options = options;
     this.#clock = options.clock;
     this.#lock = lock;
     this.#store = store;
-    this.#file = file;
-    this.#segment = { ...recovered.segment };
+    this.#segment = segment;
     this.#tip = recovered.tip;
     this.#durable = recovered.tip;
-    this.#segmentBytes = options.segmentBytes ?? 16 << 20;
+    this.#segmentBytes = segmentBytesOf(options);
     this.#maxPending = options.maxPending ?? 100_000;
     this.#publisher = new Publisher(log, this.origin, options.signer, options.clock, recovered.edge, recovered.published);
     for (const tile of recovered.tiles) this.#publisher.fill(tile);
@@ -92,10 +91,9 @@ export class LogWriter implements Ledger {
   /** Cuts an unfinished write, makes the rest durable, and records the opening. */
   async start(recovered: RecoveredLog): Promise<void> {
     try {
-      await this.#file.truncate(this.#segment.length);
-      await this.#file.sync();
+      await this.#segment.cut();
     } catch (error) {
-      await this.#file.close();
+      await this.#segment.close();
       throw new LedgerUnavailable(reasonOf(error), { cause: error });
     }
     this.#lockTimer = setInterval(() => void this.#refreshLock(), 1000).unref();
@@ -226,7 +224,7 @@ export class LogWriter implements Ledger {
       await this.#publisher.seal(false);
       await this.#compressing;
     } finally {
-      await this.#file.close();
+      await this.#segment.close();
       await this.#lock.release();
     }
   }
@@ -281,11 +279,10 @@ export class LogWriter implements Ledger {
         const taken = this.#takeGroup();
         group = taken.group;
         this.#groupSize = group.length;
-        await this.#file.write(this.#buffer, taken.length, this.#segment.length);
-        await this.#file.sync();
-        this.#segment.length += taken.length;
+        await this.#segment.append(this.#buffer, taken.length);
         this.#acknowledge(group);
         group = [];
+        if (this.#segment.wantsRoom(taken.length)) await this.#segment.makeRoom();
       }
     } catch (error) {
       this.#fail(reasonOf(error), group);
@@ -346,11 +343,9 @@ export class LogWriter implements Ledger {
   /** Goes on in a new segment. The closed one gets a checkpoint of its own and is compressed. */
   async #rotate(): Promise<void> {
     const first = this.#durable.seq + 1;
-    const path = segmentPath(this.#log, first);
-    const next = await this.#store.open(path, true);
-    const closed = this.#file;
-    this.#file = next;
-    this.#segment = { first, path, length: 0 };
+    const closed = this.#segment;
+    const place = { first, path: segmentPath(this.#log, first), length: 0 };
+    this.#segment = await OpenSegment.open(this.#store, place, true, roomOf(this.#options));
     await closed.close();
     this.#compressing = Promise.all([this.#compressing, this.#publisher.seal(true)]).then(() => this.#compressClosed());
   }
@@ -413,18 +408,17 @@ export class LogWriter implements Ledger {
 
   /** After a failed sync nothing is known of the bytes past the last durable one: they are cut and written anew. */
   async #reopen(): Promise<void> {
-    const file = await this.#store.open(this.#segment.path, false);
+    const segment = await OpenSegment.open(this.#store, this.#segment, false, roomOf(this.#options));
     try {
-      const length = await file.length();
-      if (length === null || length < this.#segment.length) throw new LedgerUnavailable('log-removed');
-      await file.truncate(this.#segment.length);
-      await file.sync();
+      const length = await segment.fileLength();
+      if (length === null || length < segment.length) throw new LedgerUnavailable('log-removed');
+      await segment.cut();
     } catch (error) {
-      await file.close();
+      await segment.close();
       throw error;
     }
-    const old = this.#file;
-    this.#file = file;
+    const old = this.#segment;
+    this.#segment = segment;
     await old.close();
   }
 
@@ -433,7 +427,7 @@ export class LogWriter implements Ledger {
       const held = await this.#lock.refresh();
       if (this.#closed) return;
       if (!held) this.#fail('lock-lost', []);
-      else if (this.#accepting && (await this.#file.length()) === null && !this.#closed) this.#fail('log-removed', []);
+      else if (this.#accepting && (await this.#segment.fileLength()) === null && !this.#closed) this.#fail('log-removed', []);
     } catch (error) {
       if (!this.#closed && this.#accepting) this.#fail(reasonOf(error), []);
     }

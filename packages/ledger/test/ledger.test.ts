@@ -312,8 +312,8 @@ async function crashedLog(directory: string): Promise<string> {
 
 for (const [what, tail] of [
   ['half a line', Buffer.from('{"action":"model.inf')],
-  ['a page of zeros', Buffer.alloc(4096)],
-  ['many pages of zeros', Buffer.alloc(700_000)],
+  ['a page of zeros before the last', Buffer.concat([Buffer.alloc(4096), Buffer.from('x')])],
+  ['many pages of zeros before the last', Buffer.concat([Buffer.alloc(700_000), Buffer.from('x')])],
   ['garbage with line ends', Buffer.from('\n\nxx\n{}\n')],
   ['bytes that are not UTF-8', Buffer.from('ff80fe0aff', 'hex')],
 ] as const) {
