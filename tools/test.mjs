@@ -15,6 +15,14 @@ const PEERS = [
   { program: '/usr/sbin/rsyslogd', package: 'rsyslog' },
   { program: '/var/lib/dpkg/info/rsyslog-gnutls.list', package: 'rsyslog-gnutls' },
   { program: '/var/lib/dpkg/info/rsyslog-relp.list', package: 'rsyslog-relp' },
+  // Writers of the files that the scanner's fuzzer breaks.
+  { program: '/usr/lib/python3/dist-packages/h5py', package: 'python3-h5py-serial' },
+  { program: '/usr/lib/python3/dist-packages/joblib', package: 'python3-joblib' },
+  { program: '/usr/lib/python3/dist-packages/onnx', package: 'python3-onnx' },
+  { program: '/usr/bin/7zz', package: '7zip' },
+  { program: '/usr/bin/lz4', package: 'lz4' },
+  { program: '/usr/bin/zstd', package: 'zstd' },
+  { program: '/usr/bin/xz', package: 'xz-utils' },
 ];
 
 function installPeers() {

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { VERDICTS } from '../src/index.ts';
+import { mutate, mutation } from './mutations.ts';
 import * as w from './writers.ts';
 import { bytes, EVIL, PLAIN, pk, scanBytes } from './writers.ts';
 
@@ -133,34 +134,6 @@ const SEEDS: ReadonlyMap<string, Buffer> = new Map([
   ['text', bytes('model:\n  _target_: nemo.x.Y\n')],
   ['elf', bytes('\x7fELF\x02\x01\x01', Buffer.alloc(64), 'GGUF', w.u32(3))],
 ]);
-
-interface Mutation {
-  readonly kind: 'flip' | 'set' | 'cut' | 'insert' | 'copy' | 'number';
-  readonly at: number;
-  readonly value: number;
-}
-
-const mutation: fc.Arbitrary<Mutation> = fc.record({
-  kind: fc.constantFrom('flip', 'set', 'cut', 'insert', 'copy', 'number'),
-  at: fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true }),
-  value: fc.constantFrom(0, 1, 0x7f, 0x80, 0xff, 0x28, 0x2e, 0x52, 0x62, 0x81, 0x93, 0x95, 0x0a),
-});
-
-function mutate(seed: Buffer, mutations: readonly Mutation[]): Buffer {
-  let file: Buffer = Buffer.from(seed);
-  for (const { kind, at, value } of mutations) {
-    const place = Math.floor(at * file.length);
-    if (kind === 'cut') file = file.subarray(0, place);
-    else if (kind === 'insert') file = bytes(file.subarray(0, place), value, file.subarray(place));
-    else if (kind === 'copy') file = bytes(file.subarray(0, place), file.subarray(Math.floor(place / 2), place), file.subarray(place));
-    else if (place < file.length) {
-      if (kind === 'flip') file[place] = (file[place] ?? 0) ^ (1 << (value & 7));
-      else if (kind === 'set') file[place] = value;
-      else file.fill(value === 1 ? 0x7f : 0xff, place, Math.min(place + 8, file.length));
-    }
-  }
-  return file;
-}
 
 describe('no mutation of any file makes the scanner throw, run on, or forget its verdict', () => {
   for (const [name, seed] of SEEDS) {

@@ -1,7 +1,7 @@
 import { LimitReached } from '../limits.ts';
 import type { Piece } from '../piece.ts';
 import { quote } from '../report.ts';
-import type { ByteSource } from '../source.ts';
+import { type ByteSource, isZero } from '../source.ts';
 import { undoBranches } from './branch.ts';
 import { decodeBzip2 } from './bzip2.ts';
 import { decodeZlib } from './deflate.ts';
@@ -62,13 +62,20 @@ export async function scanSevenZip(piece: Piece): Promise<void> {
     if (start.length < 32) throw new Damaged('the archive is cut off');
     const offset = 32 + Number(start.readBigUInt64LE(12));
     const size = Number(start.readBigUInt64LE(20));
-    if (size === 0) return;
     if (size > HEADER_LIMIT || offset + size > piece.source.size) throw new Damaged('the header lies outside the archive');
-    await scanHeader(piece, piece.source.read(offset, size), 0);
+    if (size > 0) await scanHeader(piece, piece.source.read(offset, size), 0);
+    await scanTail(piece, offset + size);
   } catch (error) {
     if (!(error instanceof Damaged || error instanceof RangeError)) throw error;
     piece.report('archive-broken', error instanceof Damaged ? error.message : 'the 7z header is cut off');
   }
+}
+
+async function scanTail(piece: Piece, end: number): Promise<void> {
+  const { source } = piece;
+  if (end >= source.size || isZero(source, end, source.size)) return;
+  piece.report('zip-hidden', `${source.size - end} bytes behind the archive`, end);
+  await piece.inside(piece.part(end, source.size).source, `${piece.name}!tail`, end, 'hidden').scan();
 }
 
 async function scanHeader(piece: Piece, header: Buffer, depth: number): Promise<void> {

@@ -3,6 +3,8 @@ import type { Piece } from '../piece.ts';
 import { quote } from '../report.ts';
 import { type ByteSource, isZero } from '../source.ts';
 import { checkLink, checkName } from './paths.ts';
+import { scanZip } from './zip.ts';
+import { findDirectories } from './zip-directory.ts';
 
 const BLOCK = 512;
 const LONG_NAME = 'L';
@@ -22,9 +24,13 @@ export function isTarHeader(source: ByteSource, offset: number): boolean {
   return octal(block, 148, 8) === sum;
 }
 
-/** Every member of a tar archive (POSIX ustar and pax, GNU long names). A link or a name that leads outside is reported. */
+/**
+ * Every member of a tar archive (POSIX ustar and pax, GNU long names). A link or a name that leads outside is reported. What is a zip archive
+ * as well, by a directory that lies in none of the members, is scanned as that too.
+ */
 export async function scanTar(piece: Piece): Promise<void> {
   const { source } = piece;
+  const members: { readonly start: number; readonly end: number }[] = [];
   let longName = '';
   let longLink = '';
   let entries = 0;
@@ -39,6 +45,7 @@ export async function scanTar(piece: Piece): Promise<void> {
     const data = offset + BLOCK;
     const next = data + Math.ceil(size / BLOCK) * BLOCK;
     if (data + size > source.size) piece.report('archive-broken', 'a member of the tar archive is cut off', offset);
+    members.push({ start: data, end: data + size });
     entries += 1;
     if (entries > piece.limits.entries) throw new LimitReached('limit-entries', `more than ${piece.limits.entries} members`);
     if (type === LONG_NAME) longName = field(source.read(data, Math.min(size, PATH_LIMIT)));
@@ -65,6 +72,12 @@ export async function scanTar(piece: Piece): Promise<void> {
     piece.report('zip-hidden', `${source.size - offset} bytes behind the tar archive`, offset);
     await piece.inside(piece.part(offset, source.size).source, `${piece.name}!tail`, offset, 'hidden').scan();
   }
+  const outside = findDirectories(source, 1).some(
+    ({ entries, end }) => entries.length > 0 && !members.some((one) => one.start < end && end <= one.end),
+  );
+  if (!outside) return;
+  piece.report('zip-hidden', 'a tar archive that is a zip archive as well');
+  await scanZip(piece);
 }
 
 /** torch.save of releases before 0.2: `sys_info`, `pickle`, `storages`, `tensors`. */

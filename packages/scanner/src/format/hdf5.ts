@@ -6,6 +6,7 @@ import type { ByteSource } from '../source.ts';
 import { scanObjectHeaders } from './hdf5-objects.ts';
 import { JsonError, parseJson } from './json.ts';
 import { inspectKeras } from './keras.ts';
+import { searchOpaque } from './opaque.ts';
 
 const WINDOW = 2 ** 20;
 const OVERLAP = 256;
@@ -27,6 +28,20 @@ export async function scanHdf5(whole: Piece, userBlock: number = 0): Promise<voi
   scanObjectHeaders(piece, (what, target) => {
     if (what === 'storage' || leaves(target) || what === 'link') piece.report('hdf5-external', `an external ${what}: ${quote(target)}`);
   });
+  const end = endAddress(piece.source);
+  if (end < piece.source.size) await searchOpaque(piece.part(end, piece.source.size));
+}
+
+/** Where the superblock says that the file ends; behind it the library reads nothing (HDF5 File Format 3.0, II.A). */
+function endAddress(source: ByteSource): number {
+  const block = source.read(0, 64);
+  const version = block[8] ?? 0;
+  const at = version === 0 ? 40 : version === 1 ? 44 : 28;
+  const offsetSize = block[version < 2 ? 13 : 9];
+  if (block.length < at + 8 || version > 3 || offsetSize !== 8) return source.size;
+  // Counted from the front of the file, user block and all, which the base address is the size of.
+  const end = Number(block.readBigUInt64LE(at)) - Number(block.readBigUInt64LE(at - 16));
+  return end >= at ? Math.min(end, source.size) : source.size;
 }
 
 async function scanConfigs(piece: Piece): Promise<void> {

@@ -62,9 +62,10 @@ const FORMATS: readonly Format[] = [
   { name: 'hdf5', matches: starts('\x89HDF\r\n\x1a\n'), scan: (piece) => scanHdf5(piece) },
   { name: '7z', matches: starts("7z\xbc\xaf'\x1c"), scan: scanSevenZip },
   { name: 'native', matches: (piece, head) => isNative(piece, head) && !isZip(piece, head), scan: scanNative },
+  // Before zip: the last member of a tar archive may be one.
+  { name: 'tar', matches: (piece) => isTarHeader(piece.source, 0), scan: scanTar },
   { name: 'zip', matches: isZip, scan: scanZip },
   { name: 'safetensors', matches: isSafetensors, scan: scanSafetensors },
-  { name: 'tar', matches: (piece) => isTarHeader(piece.source, 0), scan: scanTar },
   { name: 'pickle', matches: (piece, head) => isMarked(head) || isPickle(piece, 0), scan: (piece) => scanPickle(piece) },
   compressed('zlib', (piece, head) => isZlib(head) && inflates(head, piece)),
   compressed('lzma', isLzma),

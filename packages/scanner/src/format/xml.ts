@@ -1,5 +1,7 @@
 import type { Piece } from '../piece.ts';
 import { quote } from '../report.ts';
+import { searchOpaque } from './opaque.ts';
+import { isText } from './text.ts';
 
 const DOCTYPE = /<!DOCTYPE\s/i;
 const WORD = 10;
@@ -24,7 +26,7 @@ const PASSES = 20;
  * PMML, OpenVINO and other XML: entities that leave the document or blow it up, libraries to be loaded. No entity is expanded. Declarations
  * stand at the front; the rest, a forest of gigabytes perhaps, is read in windows.
  */
-export function scanXml(piece: Piece): void {
+export async function scanXml(piece: Piece): Promise<void> {
   const { source } = piece;
   const encoding = encodingOf(source.read(0, 2));
   const head = decode(source.read(0, 2 * DECLARATIONS), encoding).slice(0, DECLARATIONS);
@@ -49,6 +51,8 @@ export function scanXml(piece: Piece): void {
         piece.report('xml-library', `names the library ${quote(match[1] ?? '')}`, base + match.index);
     if (openvino && EXTENSION.test(text)) piece.report('xml-library', 'a layer of an extension library');
   }
+  // A document that goes on as bytes is one for its front only.
+  if (encoding === 'utf8' && !isText(piece)) await searchOpaque(piece);
 }
 
 type Encoding = 'utf8' | 'utf16le' | 'utf16be';
