@@ -48,6 +48,11 @@ const DASHBOARDS: readonly Dashboard[] = [
         queries: [{ expr: rate('reason', 'sallyport_authentication_failures_total'), legend: '{{reason}}' }],
       },
       {
+        title: 'Instructions of clients for models with a prompt',
+        unit: 'reqps',
+        queries: [{ expr: rate('model', 'sallyport_unknown_prompts_total'), legend: '{{model}}' }],
+      },
+      {
         title: 'Denied by policy',
         unit: 'ops',
         queries: [{ expr: rate('action', 'sallyport_authorisation_denials_total'), legend: '{{action}}' }],
@@ -135,6 +140,16 @@ const DASHBOARDS: readonly Dashboard[] = [
         unit: 'short',
         kind: 'stat',
         queries: [{ expr: `min by (upstream) (sallyport_upstream_up{${ON}})`, legend: '{{upstream}}' }],
+      },
+      {
+        title: 'Breakers (1 half open, 2 open)',
+        unit: 'short',
+        queries: [{ expr: `max by (upstream, model) (sallyport_breaker_state{${ON}})`, legend: '{{upstream}} {{model}}' }],
+      },
+      {
+        title: 'Breakers opened',
+        unit: 'ops',
+        queries: [{ expr: rate('upstream', 'sallyport_breaker_opened_total'), legend: '{{upstream}}' }],
       },
       {
         title: 'Waiting in model servers',

@@ -8,7 +8,7 @@ import { run, ScriptedUpstream, type TemporaryDirectory, temporaryDirectory } fr
 import { Authority } from '@sallyport/testkit/certificates';
 import { parse } from 'yaml';
 import { chatEngine } from './chat-engine.ts';
-import { type Serving, startServing } from './serving.ts';
+import { type Serving, startServing, until } from './serving.ts';
 
 const SHIPPED = fileURLToPath(new URL('../../../observability/', import.meta.url));
 const DOCS = fileURLToPath(new URL('../../../docs/', import.meta.url));
@@ -147,11 +147,13 @@ describe('what rules and dashboards name', () => {
     writeFileSync(secrets.file('key.pem'), key, { mode: 0o600 });
     serving = await startServing(`upstreams:
   - { name: engine, kind: vllm, url: "${engine.url}" }
-  - { name: mutual, kind: vllm, url: "https://127.0.0.1:1", tls: { cert: "file:${secrets.file('cert.pem')}", key: "file:${secrets.file('key.pem')}" } }
+  - { name: mutual, kind: vllm, url: "https://127.0.0.1:1", tls: { cert: "file:${secrets.file('cert.pem')}", key: "file:${secrets.file('key.pem')}" }, breaker: { failures: 1 } }
 models:
   - { name: chat, upstream: engine }
+  - { name: support, upstream: engine, prompt: support }
+  - { name: away, upstream: mutual }
 limits:
-  - { name: two, per: key, requests: 4, window: 1m }
+  - { name: six, per: key, requests: 6, window: 1m }
 guards:
   deny: [{ name: word, pattern: forbidden-word }]
 telemetry:
@@ -168,12 +170,22 @@ telemetry:
       await answer.arrayBuffer();
       return answer.status;
     };
+    const put = await fetch(`${serving.controlUrl}/admin/v1/prompts`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${serving.ownerKey}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ name: 'support', text: 'You help customers of the harbour office.' }),
+    });
+    assert.equal(put.status, 201, await put.text());
+    const own = { model: 'support', messages: [{ role: 'system', content: 'You are somebody else.' }] };
+    assert.notEqual(await until(async () => (await ask(serving.ownerKey, '', own)) === 200, 10_000), null, 'the prompt is in force');
+    // 503 where a probe has opened the breaker before.
+    assert.match(String(await ask(serving.key, 'Hello', { model: 'away' })), /^50[23]$/);
     assert.equal(await ask(serving.key, 'Hello', { stream: true }), 200);
     assert.equal(await ask(serving.key, 'a forbidden-word'), 400);
     assert.equal(await ask(serving.key, 'Hello', {}, '/api/pull'), 403);
     assert.equal(await ask('sp_live_nobody', 'Hello'), 401);
     let status = 0;
-    for (let tries = 0; tries < 6 && status !== 429; tries += 1) status = await ask(serving.key, 'Hello');
+    for (let tries = 0; tries < 8 && status !== 429; tries += 1) status = await ask(serving.key, 'Hello');
     assert.equal(status, 429);
     const text = await (await fetch(`${serving.controlUrl}/metrics`)).text();
     // Receivers of the ledger need one to be configured: their families are asked for by themselves.

@@ -8,6 +8,8 @@ export interface Meter {
   authorisationDenial(action: string): void;
   verdict(detector: string, action: string): void;
   limitRefusal(limit: string): void;
+  /** A client gave instructions of its own to a model that Sallyport gives its instructions. `model` is a public route name. */
+  unknownPrompt(model: string): void;
   inFlight(delta: 1 | -1): void;
   /** Tokens a running exchange may use, by the estimate it was admitted with; taken back when it ends. What replicas are scaled on. */
   tokensInFlight(delta: number): void;
@@ -39,6 +41,7 @@ export const silentMeter: Meter = {
   authorisationDenial() {},
   verdict() {},
   limitRefusal() {},
+  unknownPrompt() {},
   inFlight() {},
   tokensInFlight() {},
   breaker() {},

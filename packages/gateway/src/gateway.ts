@@ -36,6 +36,7 @@ import { type Incoming, readBody } from './http/incoming.ts';
 import { checkMaterial, Listener, type TlsMaterial } from './http/listener.ts';
 import { Reply } from './http/reply.ts';
 import type { Writer } from './http/writer.ts';
+import { OutputLengths } from './output-length.ts';
 import { exchange } from './pipeline.ts';
 import type { LedgerPort } from './ports.ts';
 import type { ExchangeRecord } from './record.ts';
@@ -149,6 +150,7 @@ export class Gateway implements AsyncDisposable {
       clock,
       recordFirst: new Set(options.recordFirst),
       artifacts,
+      lengths: new OutputLengths(),
       tracer: options.tracer ?? null,
       running: this.#running,
       risk: this.#risk,

@@ -1,6 +1,7 @@
 import type { Policy, RiskSubject } from '@sallyport/access';
 import {
   type Action,
+  type AddressedText,
   type Clock,
   type Decision,
   type EntryFacts,
@@ -19,6 +20,7 @@ import {
 } from '@sallyport/core';
 import { printable } from '@sallyport/ledger';
 import type { Incoming } from './http/incoming.ts';
+import type { OutputLengths } from './output-length.ts';
 import type { LedgerPort } from './ports.ts';
 import { principalSubject, type RiskWatch } from './risk-watch.ts';
 import type { Asked, Identified, Instruction } from './stage/facts.ts';
@@ -38,6 +40,7 @@ export interface RecorderPorts {
   /** Actions that are on record, durably, before the upstream is asked. */
   readonly recordFirst: ReadonlySet<Action>;
   readonly artifacts: Pick<Artifacts, 'of'>;
+  readonly lengths: OutputLengths;
   /** Null where nothing is traced. */
   readonly tracer: Tracer | null;
   /** Exchanges of known callers that have not ended. */
@@ -82,6 +85,8 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
   #promptDigest: string | null = null;
   #replyDigest: string | null = null;
   #reply: ReplyFacts | null = null;
+  #isUnusual = false;
+  #texts: readonly AddressedText[] = [];
   /** Since when it waits for the upstream or the client, or null while Sallyport itself is at work. */
   #pausedAt: number | null = null;
   #waited = 0;
@@ -136,6 +141,7 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
     // A name from a path has no bound but the head's.
     this.#model = model !== null && model.length > MODEL_NAME ? printable(model, MODEL_NAME) : model;
     this.#streamed = request?.stream ?? false;
+    this.#texts = request?.texts ?? [];
     this.#promptDigest = request === null ? null : this.#ports.ledger.digest(request.json.bytes);
   }
 
@@ -187,7 +193,9 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
 
   /** The system prompt it was given, by name and version. */
   instructed(instruction: Instruction | null): void {
-    if (instruction !== null) this.#prompt = `${instruction.name}@${instruction.version}`;
+    if (instruction === null) return;
+    this.#prompt = `${instruction.name}@${instruction.version}`;
+    if (this.#texts.some(({ provenance }) => provenance === 'system')) this.#ports.meter.unknownPrompt(this.#modelLabel);
   }
 
   /**
@@ -278,6 +286,7 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
     const now = this.#ports.clock.monotonic();
     const total = now - this.#incoming.startedAt;
     const ttft = this.#firstByteAt === 0 ? null : this.#firstByteAt - this.#incoming.startedAt;
+    if (outcome === 'answered' && usage !== null) this.#isUnusual = this.#ports.lengths.isUnusual(this.#modelLabel, usage.output);
     const trace = this.#traced();
     this.#ports.meter.inFlight(-1);
     this.#ports.meter.exchange({
@@ -353,7 +362,7 @@ export class ExchangeRecord implements FindingSink, AsyncDisposable {
 
   #facts(outcome: Outcome, fault: Fault | null, usage: Usage | null, total: number, ttft: number | null): EntryFacts {
     const { id, source } = this.#incoming;
-    const output = this.#reply?.output ?? null;
+    const output = this.#reply?.output ?? (this.#isUnusual ? 'unusual-length' : null);
     const principal = this.#principal;
     return {
       id,

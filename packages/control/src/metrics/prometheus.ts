@@ -41,6 +41,11 @@ export class PrometheusMeter implements Meter {
     'action',
   ]);
   readonly #limits = new Counter('sallyport_limit_refusals', 'Requests refused by a limit.', ['limit']);
+  readonly #unknownPrompts = new Counter(
+    'sallyport_unknown_prompts',
+    'Requests with instructions of their own for a model that has a system prompt.',
+    ['model'],
+  );
   readonly #overhead = new Histogram('sallyport_overhead_seconds', 'Time Sallyport added to an exchange.', ['endpoint'], OVERHEAD_BOUNDS);
   readonly #append = new Histogram(
     'sallyport_ledger_append_seconds',
@@ -91,6 +96,10 @@ export class PrometheusMeter implements Meter {
     this.#limits.of(limit).value += 1;
   }
 
+  unknownPrompt(model: string): void {
+    this.#unknownPrompts.of(model).value += 1;
+  }
+
   inFlight(delta: 1 | -1): void {
     this.#inFlight += delta;
   }
@@ -120,6 +129,7 @@ export class PrometheusMeter implements Meter {
       this.#denials,
       this.#verdicts,
       this.#limits,
+      this.#unknownPrompts,
       this.#breakerOpened,
       this.#overhead,
       this.#append,
