@@ -78,10 +78,27 @@ describe('guard policies of the configuration', () => {
     assert.deepEqual(warned('{ thresholds: { injection: { block: 0.6 } } }'), []);
   });
 
+  test('a contract is checked, JSON is held, and links are those of the detector', () => {
+    const { guards } = read('{ contract: { schema: { type: object } } }').config;
+    assert.equal(guards.mode, 'hold');
+    assert.deepEqual(read('{ contract: { links: [docs.example.com] } }').config.guards.links, { hosts: ['docs.example.com'], only: true });
+    assert.deepEqual(refused('{ contract: { schema: { type: string, pattern: "(?=a)" }, languages: [xx], minLength: 9, maxLength: 3 } }'), [
+      'guards.contract.languages[0]',
+      'guards.contract.maxLength',
+      'guards.contract.languages',
+      'guards.contract.schema.pattern',
+    ]);
+    assert.deepEqual(refused('{ output: [normalise, secrets], links: { only: true }, contract: { links: [a.example] } }'), [
+      'guards.links (remove one of them)',
+      'guards.contract.links (add exfiltration to output)',
+    ]);
+  });
+
   test('the printed policies mean the same', () => {
     const { config } = read(`
   shadow: { pack: strict, thresholds: { injection: { flag: 0.2 } } }
-  overrides: [{ name: a, models: [chat], actions: { injection: flag }, shadow: { input: [entities] } }, { name: b, tenants: [t], pack: observe }]
+  overrides: [{ name: a, models: [chat], actions: { injection: flag }, shadow: { input: [entities] } }, { name: b, tenants: [t], pack: observe, contract: { maxLength: 9, links: [docs.example.com] } }]
+  contract: { schema: { type: object, properties: { a: { type: string, pattern: "^[a-z]+$" } } }, onBreach: flag }
 `);
     assert.deepEqual(parseConfig(printConfig(config)).config.guards, config.guards);
   });

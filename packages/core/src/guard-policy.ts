@@ -32,6 +32,19 @@ export interface GuardOverride {
   readonly settings: GuardSettings;
 }
 
+/** What the words of a reply have to be. Lengths are UTF-16 units of what the client gets. */
+export interface ReplyContract {
+  /** JSON Schema (2020-12), or null where the reply need not be JSON. */
+  readonly schema: Readonly<Record<string, unknown>> | null;
+  /** ISO 639-1; any where the list is empty. */
+  readonly languages: readonly string[];
+  readonly minLength: number;
+  readonly maxLength: number | null;
+  /** Whether what can be repaired safely is. */
+  readonly repair: boolean;
+  readonly onBreach: 'refuse' | 'flag';
+}
+
 /** A false positive that an operator allows: what one detector finds in one text, for one tenant. */
 export interface GuardAllowance {
   readonly id: string;

@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { type DenyPattern, type GuardSettings, PASS, type Verdict } from '@sallyport/core';
+import { compileContract } from './contract/contract.ts';
+import { ContractGuard } from './contract/contract-guard.ts';
 import type { Reader, Scanner } from './detect/detector.ts';
 import { PatternDetector, type PatternRule } from './detect/pattern-detector.ts';
 import { type ActionWord, type DetectorEntry, ENTRIES, GUARD_DETECTORS, type Side } from './detectors.ts';
@@ -48,11 +50,13 @@ export function compileGuard(settings: GuardSettings, options: GuardOptions = {}
   const packs = { input: compilePack('input', settings, maxHold, issues), output: compilePack('output', settings, maxHold, issues) };
   checkDeny(settings.deny, issues);
   checkPersonal(settings, issues);
+  const contract = settings.contract === undefined ? null : compileContract(settings.contract, issues);
   if (!Number.isSafeInteger(settings.maxTextLength) || settings.maxTextLength < 1) {
     issues.push({ path: 'guards.maxTextLength', expected: 'a whole number above 0', got: String(settings.maxTextLength) });
   }
   if (issues.length > 0) throw new GuardConfigError(issues);
-  return new PackGuard(packs, settings, options.hashKey ?? randomBytes(32));
+  const guard = new PackGuard(packs, settings, options.hashKey ?? randomBytes(32));
+  return contract === null ? guard : new ContractGuard(guard, contract, settings.mode);
 }
 
 function compilePack(side: Side, settings: GuardSettings, maxHold: number, issues: GuardConfigIssue[]): Pack {

@@ -197,7 +197,18 @@ export interface GuardPolicyDocument {
   maxTextLength?: number;
   links?: LinksDocument;
   actions?: Record<string, string>;
+  contract?: ContractDocument;
   thresholds?: { injection?: { flag?: number; block?: number } };
+}
+
+export interface ContractDocument {
+  schema?: Record<string, unknown>;
+  languages?: string[];
+  minLength?: number;
+  maxLength?: number;
+  links?: string[];
+  repair?: boolean;
+  onBreach?: 'refuse' | 'flag';
 }
 
 export interface GuardsDocument extends GuardPolicyDocument {

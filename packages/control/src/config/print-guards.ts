@@ -1,5 +1,5 @@
-import type { GuardOverride, GuardSettings, PersonalSettings } from '@sallyport/core';
-import type { GuardOverrideDocument, GuardPolicyDocument, GuardsDocument, PersonalDocument } from './document.ts';
+import type { GuardOverride, GuardSettings, PersonalSettings, ReplyContract } from '@sallyport/core';
+import type { ContractDocument, GuardOverrideDocument, GuardPolicyDocument, GuardsDocument, PersonalDocument } from './document.ts';
 
 /** The guard policies as a file that means the same: no packs, every override whole. */
 export function guardsDocument(guards: GuardSettings): GuardsDocument {
@@ -24,7 +24,19 @@ function policyDocument(guards: GuardSettings): GuardPolicyDocument {
     onUnavailable: guards.onUnavailable,
     maxTextLength: guards.maxTextLength,
     links: { hosts: [...guards.links.hosts], only: guards.links.only },
+    ...(guards.contract === undefined ? {} : { contract: contractDocument(guards.contract) }),
     ...(guards.thresholds === undefined ? {} : { thresholds: structuredClone(guards.thresholds) }),
+  };
+}
+
+function contractDocument({ schema, languages, minLength, maxLength, repair, onBreach }: ReplyContract): ContractDocument {
+  return {
+    ...(schema === null ? {} : { schema: structuredClone(schema) }),
+    ...(languages.length === 0 ? {} : { languages: [...languages] }),
+    minLength,
+    ...(maxLength === null ? {} : { maxLength }),
+    repair,
+    onBreach,
   };
 }
 

@@ -1,7 +1,7 @@
-import type { GuardOverride, GuardSettings, PersonalSettings } from '@sallyport/core';
+import type { GuardOverride, GuardSettings, PersonalSettings, ReplyContract } from '@sallyport/core';
 import { compileGuard, GuardConfigError, PACKS, weaknesses } from '@sallyport/guard';
 import { DEFAULT_GUARDS } from './defaults.ts';
-import type { GuardOverrideDocument, GuardPolicyDocument, PersonalDocument } from './document.ts';
+import type { ContractDocument, GuardOverrideDocument, GuardPolicyDocument, PersonalDocument } from './document.ts';
 import { type Path, quote } from './problem.ts';
 import { checkName } from './read-upstreams.ts';
 import { checkUnique, namesIn, type Reading, readSection } from './reading.ts';
@@ -89,19 +89,25 @@ function readPolicy(
 
 /** The default lists are the guard's own: compiling them again would only cost time at the start. */
 function report(document: GuardPolicyDocument, policy: GuardSettings, path: Path, check: CheckGuards, { findings }: Reading): void {
-  const written = document.input ?? document.output ?? document.deny ?? document.pii ?? document.actions ?? document.pack;
+  const written =
+    document.input ?? document.output ?? document.deny ?? document.pii ?? document.actions ?? document.pack ?? document.contract;
   if (written === undefined) return;
   for (const { path: within, expected, got } of check(policy)) findings.problem([...path, ...within], expected, got);
 }
 
 function applyPolicy(document: GuardPolicyDocument, base: GuardSettings, path: Path, reading: Reading): GuardSettings {
   const pack = document.pack === undefined ? base : { ...base, ...PACKS[document.pack] };
-  const { deny, pii, links, thresholds } = document;
+  const { deny, pii, thresholds, contract } = document;
+  const links = contract?.links === undefined ? document.links : { hosts: contract.links, only: true };
   const lists = withActions(document, { input: document.input ?? pack.input, output: document.output ?? pack.output }, path, reading);
+  if (contract?.links !== undefined) checkLinks(document, lists, path, reading);
+  const mode = document.mode ?? pack.mode;
+  const held = contract?.schema !== undefined && mode === 'transform';
   return {
     ...pack,
     ...lists,
-    mode: document.mode ?? pack.mode,
+    // JSON is known to fit when all of it is there: until then nothing leaves, so that a refusal is an ordinary answer.
+    mode: held ? 'hold' : mode,
     deny:
       deny?.map((pattern) => ({
         name: pattern.name,
@@ -116,7 +122,34 @@ function applyPolicy(document: GuardPolicyDocument, base: GuardSettings, path: P
     maxTextLength: document.maxTextLength ?? pack.maxTextLength,
     links: { hosts: links?.hosts ?? pack.links.hosts, only: links?.only ?? pack.links.only },
     ...(thresholds === undefined ? {} : { thresholds }),
+    ...(contract === undefined ? {} : { contract: readContract(contract) }),
   };
+}
+
+function readContract({ schema, languages, minLength, maxLength, repair, onBreach }: ContractDocument): ReplyContract {
+  return {
+    schema: schema ?? null,
+    languages: languages ?? [],
+    minLength: minLength ?? 0,
+    maxLength: maxLength ?? null,
+    repair: repair ?? true,
+    onBreach: onBreach ?? 'refuse',
+  };
+}
+
+/** Links are the business of a detector, which must be there. */
+function checkLinks(document: GuardPolicyDocument, { output }: Lists, path: Path, { findings }: Reading): void {
+  if (document.links !== undefined) {
+    findings.problem([...path, 'links'], 'no links beside contract.links, which say the same', 'both', 'remove one of them');
+  }
+  if (output.every((item) => nameOf(item) !== 'exfiltration')) {
+    findings.problem(
+      [...path, 'contract', 'links'],
+      'the detector exfiltration in output, which reads links',
+      'none',
+      'add exfiltration to output',
+    );
+  }
 }
 
 type Lists = Pick<GuardSettings, 'input' | 'output'>;

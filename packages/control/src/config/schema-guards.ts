@@ -9,21 +9,20 @@ const Detector = Type.String({
   title: 'a detector, with or without an action: pii:mask',
 });
 
+const HostName = Type.String({
+  pattern: '^(\\*\\.)?[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$',
+  title: 'a host name, or *. and a domain for all hosts below it',
+});
+
 const LinksItem = Type.Object(
   {
     hosts: Type.Optional(
-      Type.Array(
-        Type.String({
-          pattern: '^(\\*\\.)?[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$',
-          title: 'a host name, or *. and a domain for all hosts below it',
-        }),
-        {
-          maxItems: 1_000,
-          title: 'a list of host names',
-          default: [],
-          description: 'Where links and pictures of answers may lead, whatever they carry.',
-        },
-      ),
+      Type.Array(HostName, {
+        maxItems: 1_000,
+        title: 'a list of host names',
+        default: [],
+        description: 'Where links and pictures of answers may lead, whatever they carry.',
+      }),
     ),
     only: Type.Optional(Type.Boolean({ title: 'true or false', default: false, description: 'Refuse every other host.' })),
   },
@@ -76,6 +75,49 @@ const PersonalSection = Type.Object(
     ),
   },
   { ...CLOSED, title: 'a mapping with actions and recognisers' },
+);
+
+const ContractSection = Type.Object(
+  {
+    schema: Type.Optional(
+      Type.Record(Type.String(), Type.Unknown(), {
+        title: 'a JSON Schema (2020-12)',
+        description: 'The reply is JSON that fits it, and leaves when all of it was read.',
+      }),
+    ),
+    languages: Type.Optional(
+      Type.Array(Type.String({ pattern: '^[a-z]{2}$', title: 'an ISO 639-1 code such as en' }), {
+        minItems: 1,
+        maxItems: 60,
+        title: 'a list of languages',
+        description: 'The reply is in one of them.',
+      }),
+    ),
+    minLength: Type.Optional(Type.Integer({ ...Count(0, 1_000_000), default: 0, description: 'UTF-16 units.' })),
+    maxLength: Type.Optional(Type.Integer({ ...Count(1, 1_000_000_000), description: 'UTF-16 units; what follows is left out.' })),
+    links: Type.Optional(
+      Type.Array(HostName, {
+        maxItems: 1_000,
+        title: 'a list of host names',
+        description: 'The only hosts that links and pictures may lead to: guards.links with only: true.',
+      }),
+    ),
+    repair: Type.Optional(
+      Type.Boolean({
+        title: 'true or false',
+        default: true,
+        description: 'JSON is taken out of what stands around it, a reply that is too long is cut.',
+      }),
+    ),
+    onBreach: Type.Optional(
+      Type.Enum(['refuse', 'flag'], {
+        title: 'one of refuse, flag',
+        default: 'refuse',
+        description: 'What happens to a reply that breaks it and cannot be repaired.',
+      }),
+    ),
+  },
+  { ...CLOSED, title: 'a mapping of what a reply has to be', description: 'What replies are held to.' },
 );
 
 /** What may be said wherever a guard policy is written. */
@@ -144,6 +186,7 @@ const POLICY = {
       },
     ),
   ),
+  contract: Type.Optional(ContractSection),
   thresholds: Type.Optional(
     Type.Object(
       {

@@ -1,0 +1,129 @@
+import { createRequire } from 'node:module';
+import type { ValidateFunction } from 'ajv/dist/2020.js';
+import type { GuardConfigIssue } from '../error.ts';
+import { linearPattern } from './linear-pattern.ts';
+import { schemaProblems } from './schema-safety.ts';
+
+const require = createRequire(import.meta.url);
+
+/** Longest reply that is read as JSON, UTF-16 units. */
+const LONGEST = 1_048_576;
+const DEEPEST = 64;
+
+export interface JsonReading {
+  readonly breach: 'not-json' | 'schema' | 'duplicate-key' | null;
+  /** The JSON text alone, where the reply had more around it. */
+  readonly repaired: string | null;
+}
+
+/** A compiled JSON Schema (2020-12) that a reply has to fit. */
+export class JsonContract {
+  readonly #validate: ValidateFunction;
+
+  constructor(validate: ValidateFunction) {
+    this.#validate = validate;
+  }
+
+  /** The model's words enter here: nothing of them is evaluated, and the text is read in linear time. */
+  read(text: string, repair: boolean): JsonReading {
+    const span = spanOf(text);
+    const alone = span !== null && text.slice(0, span.start).trim() === '' && text.slice(span.end).trim() === '';
+    if (span === null || text.length > LONGEST || (!alone && !repair)) return { breach: 'not-json', repaired: null };
+    const json = text.slice(span.start, span.end);
+    let value: unknown;
+    try {
+      value = JSON.parse(json);
+    } catch {
+      return { breach: 'not-json', repaired: null };
+    }
+    // Readers differ in which of two equal keys they take: what was checked would not be what is used.
+    if (keysOf(value) !== span.keys) return { breach: 'duplicate-key', repaired: null };
+    if (!this.#validate(value)) return { breach: 'schema', repaired: null };
+    return { breach: null, repaired: alone ? null : json };
+  }
+}
+
+/** Compiles a schema, or adds what is wrong with it to `issues`. */
+export function compileJson(schema: Readonly<Record<string, unknown>>, issues: GuardConfigIssue[]): JsonContract | null {
+  const problems = schemaProblems(schema);
+  issues.push(...problems);
+  if (problems.length > 0) return null;
+  const { Ajv2020 } = require('ajv/dist/2020.js') as typeof import('ajv/dist/2020.js');
+  const engine = Object.assign((pattern: string) => linearPattern(pattern), { code: 'linearPattern' });
+  // `format` is an annotation, as the specification has it.
+  const ajv = new Ajv2020({ strict: true, strictTypes: false, strictRequired: false, validateFormats: false, code: { regExp: engine } });
+  try {
+    return new JsonContract(ajv.compile(schema));
+  } catch (error) {
+    const got = error instanceof Error ? error.message.slice(0, 200) : 'another';
+    issues.push({ path: 'guards.contract.schema', expected: 'a JSON Schema (2020-12)', got });
+    return null;
+  }
+}
+
+interface Span {
+  readonly start: number;
+  readonly end: number;
+  /** Member names in it. */
+  readonly keys: number;
+}
+
+/**
+ * The JSON value of a reply: all of it, what stands in its only code fence, or what begins with the first bracket. Null where none is whole,
+ * or where another bracket follows it: which of two was meant nobody knows.
+ */
+function spanOf(text: string): Span | null {
+  const trimmed = text.search(/\S/);
+  if (trimmed === -1) return null;
+  const first = text.slice(trimmed, trimmed + 1);
+  if (first !== '{' && first !== '[' && isScalar(text)) return { start: trimmed, end: text.trimEnd().length, keys: 0 };
+  const start = text.search(/[{[]/);
+  const span = start === -1 ? null : valueFrom(text, start);
+  return span === null || /[{[]/.test(text.slice(span.end)) ? null : span;
+}
+
+function isScalar(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The object or list that begins at `start`, by its brackets. Whether it is JSON, JSON's own reader says. */
+function valueFrom(text: string, start: number): Span | null {
+  let depth = 0;
+  let keys = 0;
+  for (let at = start; at < text.length; at += 1) {
+    const unit = text[at];
+    if (unit === '"') {
+      at = endOfString(text, at);
+      if (at === -1) return null;
+    } else if (unit === ':') keys += 1;
+    else if (unit === '{' || unit === '[') {
+      depth += 1;
+      if (depth > DEEPEST) return null;
+    } else if (unit === '}' || unit === ']') {
+      depth -= 1;
+      if (depth === 0) return { start, end: at + 1, keys };
+    }
+  }
+  return null;
+}
+
+/** Where the string that begins at `start` has its closing quote, or -1. */
+function endOfString(text: string, start: number): number {
+  for (let at = start + 1; at < text.length; at += 1) {
+    if (text[at] === '\\') at += 1;
+    else if (text[at] === '"') return at;
+  }
+  return -1;
+}
+
+function keysOf(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  const inner: readonly unknown[] = Object.values(value);
+  const own = Array.isArray(value) ? 0 : inner.length;
+  return inner.reduce((sum: number, member) => sum + keysOf(member), own);
+}

@@ -1,0 +1,22 @@
+import { createRequire } from 'node:module';
+
+// Loaded when a contract has a schema: most installations have none, and every start would pay for it.
+const require = createRequire(import.meta.url);
+let library: typeof import('re2js') | null = null;
+
+/** What ajv wants of an engine of patterns; `toString` tells two patterns apart. */
+export interface LinearPattern {
+  test(text: string): boolean;
+  toString(): string;
+}
+
+/**
+ * A pattern of a JSON Schema (ECMA-262 syntax as far as RE2 knows it), matched in time linear in the text.
+ * @throws Error for look-around, back-references and what is no pattern
+ */
+export function linearPattern(source: string): LinearPattern {
+  library ??= require('re2js') as typeof import('re2js');
+  const { RE2JS } = library;
+  const compiled = RE2JS.compile(RE2JS.translateRegExp(source));
+  return { test: (text) => compiled.matcher(text).find(), toString: () => source };
+}

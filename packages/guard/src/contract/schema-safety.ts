@@ -1,0 +1,72 @@
+import type { GuardConfigIssue } from '../error.ts';
+import { linearPattern } from './linear-pattern.ts';
+
+/** Objects and lists of a schema, references followed: validation costs that much a value at most. */
+const MOST_NODES = 10_000;
+/** Every item is compared with every other. */
+const MOST_UNIQUE = 1_000;
+/** Keywords whose values are data, not schemas. */
+const DATA: ReadonlySet<string> = new Set(['const', 'enum', 'default', 'examples']);
+const FORBIDDEN = ['$dynamicRef', '$recursiveRef', '$anchor', '$dynamicAnchor'] as const;
+
+/**
+ * What in a JSON Schema could make validation dear or reach beyond it: patterns that need backtracking, references to elsewhere or to itself,
+ * comparisons of every item with every other. What passes costs at most the size of the schema times that of the reply.
+ */
+export function schemaProblems(schema: Readonly<Record<string, unknown>>): readonly GuardConfigIssue[] {
+  const issues: GuardConfigIssue[] = [];
+  const report = (path: string, expected: string, got: string): void => void issues.push({ path, expected, got });
+  let nodes = 0;
+  const walk = (node: unknown, path: string, following: readonly string[]): void => {
+    if (typeof node !== 'object' || node === null || issues.length > 20) return;
+    nodes += 1;
+    if (nodes > MOST_NODES) {
+      if (nodes === MOST_NODES + 1) report('guards.contract.schema', `at most ${MOST_NODES} schemas, references followed`, 'more');
+      return;
+    }
+    for (const [key, value] of Object.entries(node)) {
+      if (DATA.has(key)) continue;
+      const at = Array.isArray(node) ? `${path}[${key}]` : `${path}.${key}`;
+      if (key === 'pattern' && typeof value === 'string') checkPattern(value, at, report);
+      if (key === 'patternProperties' && typeof value === 'object' && value !== null) {
+        for (const pattern of Object.keys(value)) checkPattern(pattern, at, report);
+      }
+      if (key === 'uniqueItems' && value === true) {
+        const most: unknown = Reflect.get(node, 'maxItems');
+        if (typeof most !== 'number' || most > MOST_UNIQUE)
+          report(at, `maxItems of at most ${MOST_UNIQUE} beside it`, String(most ?? 'none'));
+      }
+      if (FORBIDDEN.some((name) => name === key) && typeof value === 'string') report(at, 'references by #/… only', key);
+      if (key === '$ref' && typeof value === 'string') follow(value, at, following);
+      else walk(value, at, following);
+    }
+  };
+  const follow = (reference: string, at: string, following: readonly string[]): void => {
+    if (reference !== '#' && !reference.startsWith('#/'))
+      report(at, 'a reference within the schema: #/$defs/…', JSON.stringify(reference.slice(0, 60)));
+    else if (following.includes(reference) || reference === '#')
+      report(at, 'a schema that does not refer to itself', JSON.stringify(reference.slice(0, 60)));
+    else walk(resolve(schema, reference), at, [...following, reference]);
+  };
+  walk(schema, 'guards.contract.schema', []);
+  return issues;
+}
+
+function checkPattern(pattern: string, at: string, report: (path: string, expected: string, got: string) => void): void {
+  try {
+    linearPattern(pattern);
+  } catch (error) {
+    report(at, 'a pattern that can be matched in linear time (RE2)', error instanceof Error ? error.message.slice(0, 120) : 'another');
+  }
+}
+
+/** RFC 6901. */
+function resolve(root: unknown, reference: string): unknown {
+  let node = root;
+  for (const part of reference.split('/').slice(1)) {
+    const key = decodeURIComponent(part).replaceAll('~1', '/').replaceAll('~0', '~');
+    if (typeof node !== 'object' || node === null || !Object.hasOwn(node, key)) return undefined;
+    node = Reflect.get(node, key);
+  }
+  return node;
+}

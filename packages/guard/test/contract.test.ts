@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { GuardSettings, ReplyContract } from '@sallyport/core';
+import { compileGuard, GuardConfigError, type TextContext } from '../src/index.ts';
+import { SETTINGS, seeded } from './streams.ts';
+
+const REPLY: TextContext = { stage: 'output', provenance: 'assistant', kind: 'text' };
+const NONE: ReplyContract = { schema: null, languages: [], minLength: 0, maxLength: null, repair: true, onBreach: 'refuse' };
+const guardOf = (contract: Partial<ReplyContract>, settings: Partial<GuardSettings> = {}): ReturnType<typeof compileGuard> =>
+  compileGuard({ ...SETTINGS, input: [], output: ['pii'], ...settings, contract: { ...NONE, ...contract } });
+const SCHEMA = {
+  type: 'object',
+  properties: { city: { type: 'string', pattern: '^[A-Z][a-z]+$' }, tags: { type: 'array', items: { type: 'string' } } },
+  required: ['city'],
+  additionalProperties: false,
+};
+
+interface Outcome {
+  readonly shown: string;
+  readonly effects: readonly string[];
+  readonly findings: readonly string[];
+}
+
+/** What a client sees of a text in these pieces. */
+function read(guard: ReturnType<typeof compileGuard>, pieces: readonly string[]): Outcome {
+  const window = guard.open(REPLY);
+  const text = pieces.join('');
+  const steps = [...pieces.map((piece) => window.push(piece)), window.end()];
+  const edits = steps.flatMap((step) => step.edits);
+  let shown = '';
+  let from = 0;
+  const released = Math.max(...steps.map((step) => step.released));
+  for (const { start, end, text: replacement } of edits) {
+    assert.ok(start >= from && start < end && end <= released, 'edits are in order, within what is released');
+    shown += text.slice(from, start) + replacement;
+    from = end;
+  }
+  const effects = steps.some(({ effect }) => effect === 'block') ? ['block'] : [];
+  return {
+    shown: shown + text.slice(from, released),
+    effects,
+    findings: steps.flatMap((step) => step.findings.map(({ category }) => category)),
+  };
+}
+
+/** The outcome of the whole text, which is that of every way of cutting it. */
+function outcome(guard: ReturnType<typeof compileGuard>, text: string): Outcome {
+  const whole = read(guard, [text]);
+  assert.deepEqual(read(guard, text.split('')), whole);
+  const random = seeded(text.length);
+  for (let round = 0; round < 20; round += 1) {
+    const cuts = [0, ...Array.from({ length: 3 }, () => Math.floor(random() * text.length)), text.length].toSorted((a, b) => a - b);
+    assert.deepEqual(
+      read(
+        guard,
+        cuts.slice(1).map((cut, index) => text.slice(cuts[index], cut)),
+      ),
+      whole,
+    );
+  }
+  const verdict = guard.inspect(text, REPLY);
+  assert.equal(verdict.effect === 'block', whole.effects.includes('block'));
+  return whole;
+}
+
+describe('a reply that has to be JSON', () => {
+  const guard = guardOf({ schema: SCHEMA });
+  test('is shown as it is where it fits, taken out of what stands around it, and refused otherwise', () => {
+    const json = '{ "city": "Oslo", "tags": ["a {b} \\"c\\" :", "d"] }';
+    assert.equal(outcome(guard, ` ${json}\n`).shown, ` ${json}\n`);
+    for (const wrapped of [`\`\`\`json\n${json}\n\`\`\``, `Here you are:\n${json}`, `${json}\nAnything else?`]) {
+      assert.deepEqual(outcome(guard, wrapped), { shown: json, effects: [], findings: ['not-json'] });
+    }
+    for (const [bad, category] of [
+      ['{"city":"Oslo"', 'not-json'],
+      ['No idea.', 'not-json'],
+      ['', 'not-json'],
+      ['{"city":"Oslo"} {"city":"Rome"}', 'not-json'],
+      ['{"city":"oslo"}', 'schema'],
+      ['{"city":"Oslo","x":1}', 'schema'],
+      ['"Oslo"', 'schema'],
+      ['{"city":"Oslo","city":"Rome"}', 'duplicate-key'],
+      [`{"city":"Oslo","tags":${'['.repeat(90)}${']'.repeat(90)}}`, 'not-json'],
+    ] as const) {
+      assert.deepEqual(outcome(guard, bad), { shown: '', effects: ['block'], findings: [category] }, bad);
+    }
+  });
+
+  test('is judged after the detectors have changed it, is only reported where that is wanted, and is no matter of other kinds', () => {
+    const mail = '{"city":"Oslo","tags":["jane.doe@corp.co.uk"]}';
+    assert.match(outcome(guard, `Look: ${mail}`).shown, /^\{"city":"Oslo","tags":\["\[EMAIL_1\]"\]\}$/);
+    assert.deepEqual(outcome(guardOf({ schema: SCHEMA, onBreach: 'flag' }), 'No.'), { shown: 'No.', effects: [], findings: ['not-json'] });
+    assert.deepEqual(outcome(guardOf({ schema: SCHEMA }, { mode: 'observe' }), 'No.'), {
+      shown: 'No.',
+      effects: [],
+      findings: ['not-json'],
+    });
+    assert.deepEqual(outcome(guardOf({ schema: SCHEMA, repair: false }), '```\n{"city":"Oslo"}\n```').effects, ['block']);
+    for (const kind of ['reasoning', 'tool-arguments', 'refusal']) assert.equal(guard.inspect('No.', { ...REPLY, kind }).effect, 'pass');
+    assert.equal(guard.inspect('No.', { stage: 'input', provenance: 'user', kind: null }).effect, 'pass');
+  });
+
+  test('schemas that could be dear, or reach elsewhere, are refused with their place', () => {
+    const paths = (schema: Record<string, unknown>): string[] => {
+      try {
+        guardOf({ schema });
+        return [];
+      } catch (error) {
+        assert.ok(error instanceof GuardConfigError);
+        return error.issues.map(({ path }) => path.replace('guards.contract.schema', ''));
+      }
+    };
+    assert.deepEqual(paths({ properties: { a: { type: 'string', pattern: '(?=a)b' } } }), ['.properties.a.pattern']);
+    assert.deepEqual(paths({ type: 'object', patternProperties: { '(a)\\1': {} } }), ['.patternProperties']);
+    assert.deepEqual(paths({ $ref: 'https://example.com/s.json' }), ['.$ref']);
+    assert.deepEqual(paths({ properties: { next: { $ref: '#' } } }), ['.properties.next.$ref']);
+    assert.deepEqual(paths({ $defs: { a: { items: { $ref: '#/$defs/a' } } }, $ref: '#/$defs/a' }).length > 0, true);
+    assert.deepEqual(paths({ type: 'array', uniqueItems: true }), ['.uniqueItems']);
+    assert.deepEqual(paths({ type: 'nothing' }), ['']);
+    assert.deepEqual(paths({ type: 'object', properties: { pattern: { const: '(?=a)' } }, enum: [{ pattern: '(?=' }] }), []);
+  });
+
+  test('a pattern that backtracking takes for ever is matched at once', () => {
+    const slow = guardOf({ schema: { type: 'string', pattern: '^(a+)+$' } });
+    assert.deepEqual(outcome(slow, JSON.stringify(`${'a'.repeat(5_000)}!`)).findings, ['schema']);
+  });
+});
+
+describe('the length of a reply', () => {
+  test('what is too long is cut, between code points, and what is left out is not inspected for nothing', () => {
+    const guard = guardOf({ maxLength: 10 });
+    assert.deepEqual(outcome(guard, '0123456789'), { shown: '0123456789', effects: [], findings: [] });
+    assert.deepEqual(outcome(guard, '0123456789abc'), { shown: '0123456789', effects: [], findings: ['too-long'] });
+    assert.deepEqual(outcome(guard, '012345678😀abc').shown, '012345678😀');
+    assert.deepEqual(outcome(guardOf({ maxLength: 30 }), 'Write to jane.doe@corp.co.uk or to others').shown, 'Write to [EMAIL_1] o');
+    assert.deepEqual(outcome(guardOf({ maxLength: 10, repair: false }), '0123456789abc').effects, ['block']);
+    assert.deepEqual(outcome(guardOf({ maxLength: 10, repair: false, onBreach: 'flag' }), '0123456789abc').findings, ['too-long']);
+    assert.deepEqual(outcome(guardOf({ minLength: 5 }), 'Hi.').effects, ['block']);
+    assert.deepEqual(outcome(guardOf({ minLength: 5, onBreach: 'flag' }), 'Hi.'), { shown: 'Hi.', effects: [], findings: ['too-short'] });
+  });
+});
+
+describe('the language of a reply', () => {
+  const guard = guardOf({ languages: ['en', 'de'] });
+  test('is one of those, code and addresses aside; what is too short to tell passes', () => {
+    for (const text of [
+      'The harbour opens at six in the morning and closes late in the evening.',
+      'Der Hafen öffnet um sechs Uhr morgens und schließt spät am Abend.',
+      'OK.',
+      '42',
+      'Run this:\n```\nfor f in *.txt; do echo "$f"; done\n```\nIt prints the name of every file in the folder.',
+    ]) {
+      assert.deepEqual(outcome(guard, text).effects, [], text);
+    }
+    for (const text of [
+      'Le port ouvre à six heures du matin et ferme tard dans la soirée.',
+      'El puerto abre a las seis de la mañana y cierra tarde por la noche.',
+      'Порт открывается в шесть утра и закрывается поздно вечером.',
+      '港口早上六点开放,晚上很晚才关闭,欢迎您在任何时候来参观我们的港口和博物馆。',
+    ]) {
+      assert.deepEqual(outcome(guard, text), { shown: '', effects: ['block'], findings: ['language'] }, text);
+    }
+    assert.throws(() => guardOf({ languages: ['xx'] }), GuardConfigError);
+    assert.throws(() => guardOf({ languages: ['en'], schema: SCHEMA }), GuardConfigError);
+  });
+});
