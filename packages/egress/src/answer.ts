@@ -8,9 +8,11 @@ export interface EgressRequest {
   /** Largest body that is taken, bytes. Default 1 MiB. */
   readonly maxBytes?: number;
   readonly signal?: AbortSignal;
+  /** `return` hands a redirection to the caller, whose next request is checked as any other. Default: it is refused. */
+  readonly redirect?: 'refuse' | 'return';
 }
 
-/** A whole answer, of any status but a redirection. */
+/** A whole answer, of any status but a redirection that was not asked for. */
 export interface EgressAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;

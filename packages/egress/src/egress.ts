@@ -155,7 +155,8 @@ export class Egress implements AsyncDisposable {
     });
     answer.body.on('error', () => undefined); // of a body that is left unread; a reader is told by its iterator
     try {
-      if (isRedirect(answer.statusCode)) throw new EgressRefused('redirect', `${new URL(url).host} redirects (${answer.statusCode})`);
+      if (isRedirect(answer.statusCode) && options.redirect !== 'return')
+        throw new EgressRefused('redirect', `${new URL(url).host} redirects (${answer.statusCode})`);
       const chunks: Buffer[] = [];
       let size = 0;
       // A stranger's bytes: bounded before anybody parses them.

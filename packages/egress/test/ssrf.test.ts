@@ -218,6 +218,7 @@ describe('names and hosts', () => {
       answer = (_request, response) => void response.writeHead(status, { location: `http://127.0.0.9:${port}/` }).end();
       await assert.rejects(out.request(url), { code: 'ERR_EGRESS_REDIRECT' });
       await assert.rejects(out.fetch(url));
+      assert.equal((await out.request(url, { redirect: 'return' })).headers['location'], `http://127.0.0.9:${port}/`);
     }
     answer = (_request, response) => void response.end(Buffer.alloc(100_000));
     await assert.rejects(out.request(url, { maxBytes: 99_999 }), { code: 'ERR_EGRESS_SIZE' });

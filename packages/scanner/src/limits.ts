@@ -39,7 +39,7 @@ export const DEFAULT_LIMITS: Limits = {
 /** Stops a scan at a limit; `rule` becomes the finding. Thrown inside the scanner only. */
 export class LimitReached extends Error {
   override readonly name: string = 'LimitReached';
-  readonly rule: 'limit-ratio' | 'limit-expanded' | 'limit-time' | 'limit-entries' | 'limit-document' | 'limit-values';
+  readonly rule: 'limit-ratio' | 'limit-expanded' | 'limit-time' | 'limit-entries' | 'limit-document' | 'limit-values' | 'source-partial';
   constructor(rule: LimitReached['rule'], message: string) {
     super(message);
     this.rule = rule;

@@ -1,7 +1,7 @@
 import type { FileVerdict, ScanSeverity } from './report.ts';
 
 /** Changes whenever a rule or one of its lists does, so that a verdict says by which rules it was reached. */
-export const RULES_VERSION = '2026.11.2';
+export const RULES_VERSION = '2026.11.3';
 
 /** What a finding of this rule means. `verdict` is the least the file gets; `clean` is for what is worth knowing and no more. */
 export interface Rule {
@@ -157,6 +157,11 @@ export const RULES = {
   'limit-values': { severity: 'medium', verdict: 'inconclusive', explanation: 'A pickle holds more values at once than are followed.' },
   'scan-lost': { severity: 'medium', verdict: 'inconclusive', explanation: 'The scan of this file broke off: out of memory, or a defect.' },
   'source-unreadable': { severity: 'medium', verdict: 'inconclusive', explanation: 'The file could not be read.' },
+  'source-partial': {
+    severity: 'medium',
+    verdict: 'inconclusive',
+    explanation: 'Only parts of a remote file were fetched: what is in them was judged, the rest may hold anything.',
+  },
   'format-unsupported': { severity: 'low', verdict: 'not-scanned', explanation: 'A known format that this scanner does not read.' },
   'format-opaque': {
     severity: 'info',

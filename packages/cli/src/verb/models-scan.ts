@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import {
   DEFAULT_LIMITS,
   type FileReport,
@@ -17,6 +17,7 @@ import {
 import { Command } from 'commander';
 import { EXIT, plain, print, table, UsageError } from '../terminal.ts';
 import { VERSION } from '../version.ts';
+import { collect } from './collect.ts';
 import { expand } from './models-files.ts';
 import { Progress } from './models-progress.ts';
 
@@ -30,6 +31,9 @@ interface ScanOptions {
   readonly record: boolean;
   readonly attest?: string;
   readonly attestKey?: string;
+  readonly allowHost?: readonly string[];
+  readonly hub: string;
+  readonly maxFetch: string;
 }
 
 const OUTPUT_CHUNK = 65_536;
@@ -38,7 +42,7 @@ const STDIN_MEMORY = DEFAULT_LIMITS.memory;
 export function scanCommand(): Command {
   return new Command('scan')
     .description('judge model files without loading them. Exits with 1 where a verdict is at or above --fail-on')
-    .argument('<path...>', 'files, directories or glob patterns; - for stdin')
+    .argument('<path...>', 'files, directories or glob patterns; - for stdin; with --allow-host: URLs, hf://organisation/name@revision')
     .option('--json', 'print one JSON object a file')
     .option('--sarif', 'print one SARIF 2.1.0 log')
     .option('--junit', 'print one JUnit XML document')
@@ -47,10 +51,13 @@ export function scanCommand(): Command {
     .option('--threads <number>', 'threads to scan on; default: one a core')
     .option('--attest <file>', 'write a signed in-toto attestation of each verdict, one bundle a line; needs --attest-key')
     .option('--attest-key <file>', 'private key (PEM) that signs the attestations')
+    .option('--allow-host <host>', 'fetch from this host: host, host:port or *.domain (again for more)', collect)
+    .option('--hub <url>', 'the Hub of hf:// names', 'https://huggingface.co')
+    .option('--max-fetch <MiB>', 'most that is fetched of one file; what is not fetched whole is inconclusive at best', '64')
     .option('--no-record', 'do not write findings to the ledger of the installation')
     .addHelpText(
       'after',
-      '\nExample:\n  $ sallyport models scan ./models --fail-on suspicious\n  $ cat model.pt | sallyport models scan - --json',
+      '\nExample:\n  $ sallyport models scan ./models --fail-on suspicious\n  $ cat model.pt | sallyport models scan - --json\n  $ sallyport models scan hf://acme/llama@main --allow-host huggingface.co --allow-host "*.hf.co" --fail-on malformed',
     )
     .action(scan);
 }
@@ -64,10 +71,11 @@ async function scan(paths: string[], options: ScanOptions, command: Command): Pr
   const suppressions = readSuppressions(options.suppressions);
   const attestor = options.attestKey === undefined ? null : (await import('./models-attest.ts')).openAttestor(options.attestKey);
   const reports: FileReport[] = [];
-  const files = expand(paths);
+  const remote = paths.filter((path) => isRemote(path));
+  const files = expand(paths.filter((path) => !isRemote(path)));
   const progress = new Progress(files);
   const lines = new Lines();
-  for await (const scanned of scanAll(files, parseThreads(options.threads), progress)) {
+  for await (const scanned of scanAll(files, remote, options, progress, command)) {
     const report = suppressions.length === 0 ? scanned : suppress(scanned, suppressions, DEFAULT_LIMITS.findings);
     progress.done();
     reports.push(report);
@@ -89,13 +97,26 @@ async function scan(paths: string[], options: ScanOptions, command: Command): Pr
   process.exitCode = reports.some(({ verdict }) => VERDICTS.indexOf(verdict) >= threshold) ? EXIT.refused : EXIT.done;
 }
 
-async function* scanAll(files: readonly string[], threads: number | null, progress: Progress): AsyncGenerator<FileReport> {
+async function* scanAll(
+  files: readonly string[],
+  remote: readonly string[],
+  options: ScanOptions,
+  progress: Progress,
+  command: Command,
+): AsyncGenerator<FileReport> {
+  const threads = parseThreads(options.threads);
   const onProgress = (bytes: number): void => progress.add(bytes);
   yield* scanPaths(
     files.filter((file) => file !== '-'),
     { onProgress, ...(threads === null ? {} : { threads }) },
   );
   if (files.includes('-')) yield await scanStdin();
+  if (remote.length > 0) yield* (await import('./models-remote.ts')).scanRemotes(remote, options, command);
+}
+
+/** What the file system has under that name is that. */
+function isRemote(path: string): boolean {
+  return /^(?:https?|hf):\/\//i.test(path) && !existsSync(path);
 }
 
 function readSuppressions(path: string | undefined): Suppression[] {

@@ -74,10 +74,7 @@ export function parseDuration(text: string, option: string): number {
   return Number(match[1]) * unit;
 }
 
-/** For options that may be given several times. */
-export function collect(value: string, earlier: readonly string[] | undefined): string[] {
-  return [...(earlier ?? []), value];
-}
+export { collect } from './collect.ts';
 
 /** `2027-01-31 12:00` in UTC, or a dash. */
 export function formatTime(time: number | null): string {
