@@ -24,6 +24,10 @@ export { LimitSimulation, type Peak, type TracedRequest } from './limits/simulat
 export type { CounterStore, Hold, Shortage, Standing } from './limits/store.ts';
 export * from './policy.ts';
 export * from './policy-glob.ts';
+export type { ReplicaChannel, ReplicaChannelOptions } from './replicas/channel.ts';
+export type { BreakerMessage, ReplicaMessage, ReplicaRelay } from './replicas/message.ts';
+export { openReplicaChannel } from './replicas/open-channel.ts';
+export { ReplicaOutbox } from './replicas/outbox.ts';
 export * from './risk/book.ts';
 export * from './role.ts';
 export { openPrompt, sealPrompt } from './sealed-prompt.ts';

@@ -9,8 +9,8 @@ import {
   type JwksSource,
   Limiter,
   MemoryStore,
-  type RiskMessage,
-  type RiskRelay,
+  type ReplicaMessage,
+  type ReplicaRelay,
 } from '@sallyport/access';
 import {
   type Action,
@@ -75,8 +75,8 @@ export interface GatewayOptions {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: Random;
-  /** Tells other replicas of callers' conduct; what they tell comes back through `applyRisk`. */
-  readonly riskRelay?: RiskRelay;
+  /** Tells other replicas of callers' conduct and of servers that fail; what they tell comes back through `hear`. */
+  readonly relay?: ReplicaRelay;
   /** Where limits are counted. Default: in this process. */
   readonly counters?: CounterStore;
   /** Told of every API key that was taken; must be cheap. */
@@ -105,6 +105,8 @@ export class Gateway implements AsyncDisposable {
   readonly #ids: RequestIds;
   readonly #running = new Set<ExchangeRecord>();
   readonly #risk: RiskWatch;
+  /** What a breaker does because of another replica's word is not told to others. */
+  #hearing = false;
   #listener: Listener | null = null;
   #compiled: Compiled | null = null;
   #unsubscribe: () => void = () => undefined;
@@ -121,9 +123,13 @@ export class Gateway implements AsyncDisposable {
       },
       resolveSecret: options.resolveSecret,
       egress: options.egress,
-      onBreaker: (upstream, model, state, reason) => {
+      onBreaker: (upstream, model, state, reason, scope) => {
         meter.breaker(upstream, model, state);
         logger[state === 'open' ? 'warn' : 'info']('upstream.breaker', { upstream, model, state, reason });
+        if (this.#hearing || state === 'half-open' || scope === 'one caller') return;
+        const news = state === 'closed' ? 'closed' : scope === 'busy' ? 'busy' : 'open';
+        const milliseconds = news === 'busy' ? (this.#upstreams.get(upstream)?.rests(model) ?? 0) : 0;
+        options.relay?.send({ kind: 'breaker', upstream, model, news, milliseconds, reason: reason ?? '' });
       },
       clock,
       logger,
@@ -138,7 +144,7 @@ export class Gateway implements AsyncDisposable {
       logger,
       clock,
       random,
-      relay: options.riskRelay ?? null,
+      relay: options.relay ?? null,
       onBlocked: (subject) => {
         for (const record of this.#running) record.keepOut(subject);
       },
@@ -182,9 +188,14 @@ export class Gateway implements AsyncDisposable {
     return this.#risk;
   }
 
-  /** What another replica has told of a caller's conduct. */
-  applyRisk(message: RiskMessage): void {
-    this.#risk.apply(message);
+  /** What another replica has told, `age` milliseconds ago. */
+  hear(message: ReplicaMessage, age: number = 0): void {
+    if (message.kind !== 'breaker') this.#risk.apply(message, age);
+    else if (age < NEWS) {
+      this.#hearing = true;
+      this.#upstreams.get(message.upstream)?.told(message);
+      this.#hearing = false;
+    }
   }
 
   health(): GatewayHealth {
@@ -336,6 +347,9 @@ export class Gateway implements AsyncDisposable {
     if (!reply.finished) reply.cut();
   }
 }
+
+/** Milliseconds for which what another replica found of a server is news. */
+const NEWS = 10_000;
 
 /** Milliseconds between two active probes of an upstream. */
 const PROBE_INTERVAL = 10_000;

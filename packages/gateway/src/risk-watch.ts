@@ -47,6 +47,8 @@ export interface RiskWatchOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly relay: RiskRelay | null;
+  /** False where it only knows what gateways in other processes do: each step is theirs to record. Default: true. */
+  readonly enforces?: boolean;
   /** Ends what runs for a subject that was just kept out. */
   readonly onBlocked: (subject: RiskSubject) => void;
 }
@@ -117,9 +119,9 @@ export class RiskWatch implements RiskBoard, Disposable {
     if (session !== null) this.#book.endedWell(`session:${session}`);
   }
 
-  /** What another replica has told. */
-  apply(message: RiskMessage): void {
-    this.#book.apply(message);
+  /** What another replica has told, `age` milliseconds ago. */
+  apply(message: RiskMessage, age: number = 0): void {
+    this.#book.apply(message, age);
   }
 
   list(): RiskView[] {
@@ -147,6 +149,7 @@ export class RiskWatch implements RiskBoard, Disposable {
   }
 
   #changed(view: RiskView, before: RiskLevel, reason: RiskSignal | 'decay'): void {
+    if (this.#options.enforces === false) return;
     const action = reason === 'decay' ? 'risk.eased' : `risk.${view.level}`;
     this.#options.logger[reason === 'decay' ? 'info' : 'warn'](action, { subject: view.subject, score: view.score, reason });
     this.#options.ledger.append(this.#entry(action, view, { before, reason })).catch((error: unknown) => {

@@ -221,9 +221,9 @@ describe('a caller that keeps attacking', () => {
     await using setup = await start({ throttleAt: 40, challengeAt: 60, blockAt: 100 });
     const { harness } = setup;
     const [id] = harness.keys.keys();
-    harness.gateway.applyRisk({ kind: 'signal', subject: `principal:acme/app:${id}`, signal: 'blocked', times: 5 });
+    harness.gateway.hear({ kind: 'signal', subject: `principal:acme/app:${id}`, signal: 'blocked', times: 5 });
     assert.equal((await post(harness, CHAT, chatBody())).status, 403);
-    harness.gateway.applyRisk({ kind: 'reset', subject: `principal:acme/app:${id}` });
+    harness.gateway.hear({ kind: 'reset', subject: `principal:acme/app:${id}` });
     assert.equal((await post(harness, CHAT, chatBody())).status, 200);
   });
 });

@@ -147,13 +147,13 @@ export class RiskBook {
     if (this.#settings.enabled) this.#goodOf(subject).own += 1;
   }
 
-  /** What another replica has told. */
-  apply(message: RiskMessage): void {
+  /** What another replica has told, `age` milliseconds ago. */
+  apply(message: RiskMessage, age: number = 0): void {
     if (message.kind === 'reset') this.#forget(message.subject);
     else if (!this.#settings.enabled) return;
-    else if (message.kind === 'well') this.#goodOf(message.subject).others += message.times;
+    else if (message.kind === 'well') this.#goodOf(message.subject).others += message.times * 2 ** (-age / this.#settings.halfLife);
     else {
-      this.#count(message.subject, message.signal, message.times);
+      this.#count(message.subject, message.signal, message.times, age);
       this.#tellGood(message.subject);
     }
   }
@@ -188,9 +188,9 @@ export class RiskBook {
     }
   }
 
-  #count(subject: RiskSubject, signal: RiskSignal, times: number): void {
-    const now = this.#clock.now();
-    if (now - this.#sweptAt >= SWEEP_EVERY) this.sweep();
+  #count(subject: RiskSubject, signal: RiskSignal, times: number, age: number = 0): void {
+    if (this.#clock.now() - this.#sweptAt >= SWEEP_EVERY) this.sweep();
+    const now = this.#clock.now() - age;
     let account = this.#accounts.get(subject);
     if (account === undefined) {
       const isFull = this.#accounts.size >= MAX_SUBJECTS || (isAddress(subject) && this.#addresses >= MAX_ADDRESSES);
@@ -199,8 +199,10 @@ export class RiskBook {
       account = { points: 0, at: now, signals: new Map(), level: 'none', blockedUntil: 0, nextAt: 0 };
       this.#accounts.set(subject, account);
     }
-    account.points = this.#pointsOf(account, now) + this.#settings.points[signal] * times;
-    account.at = now;
+    // What happened before that is told late counts as of then.
+    const late = Math.max(0, account.at - now);
+    account.points = this.#pointsOf(account, now) + this.#settings.points[signal] * times * 2 ** (-late / this.#settings.halfLife);
+    account.at = Math.max(account.at, now);
     const known = account.signals.get(signal);
     if (known === undefined) account.signals.set(signal, { count: times, lastAt: now });
     else {

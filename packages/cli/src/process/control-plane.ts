@@ -6,6 +6,7 @@ import {
   type ControlService,
   createAdminServer,
   keyAuthenticator,
+  type RiskBoard,
   resolveSecret,
 } from '@sallyport/control';
 import type { Store } from '@sallyport/store';
@@ -22,13 +23,12 @@ export interface ControlPlane extends AsyncDisposable {
   prepareReload(config: Config): () => void;
 }
 
-/** Starts the admin API. `data` is the data plane of the same process, whose snapshot it shows, or null. */
+/** Starts the admin API. `data` is the data plane of the same process, whose snapshot it shows, or null; `risk` what gateways hold against callers. */
 export async function startControlPlane(
   installation: Installation,
   service: ControlService,
   store: Store,
-  data: DataPlane | null,
-  telemetry: Telemetry,
+  { data, risk, telemetry }: { readonly data: DataPlane | null; readonly risk: RiskBoard | null; readonly telemetry: Telemetry },
 ): Promise<ControlPlane> {
   const { config, home, clock, random, logger } = installation;
   const server = createAdminServer({
@@ -41,7 +41,7 @@ export async function startControlPlane(
       const { sourceVersion, staleSince } = data.feed.status;
       return { version: snapshot.version, builtAt: snapshot.builtAt, sourceVersion, staleSince };
     },
-    ...(data === null ? {} : { risk: data.gateway.risk }),
+    ...(risk === null ? {} : { risk }),
     metrics: (accept) => telemetry.render(accept),
     metricsPublic: true,
     record: (facts) => installation.record(facts),

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { CounterStore } from '@sallyport/access';
+import type { CounterStore, ReplicaRelay } from '@sallyport/access';
 import { type Config, resolveSecret, SNAPSHOT_FILE, SnapshotCache, SnapshotFeed, storeSource, WrongPepper } from '@sallyport/control';
 import type { Snapshot } from '@sallyport/core';
 import { Egress } from '@sallyport/egress';
@@ -8,6 +8,7 @@ import { Gateway, HttpJwksSource, type TlsMaterial } from '@sallyport/gateway';
 import type { Store } from '@sallyport/store';
 import type { Installation } from '../installation.ts';
 import { openCounters } from './counters.ts';
+import { joinReplicas } from './replicas.ts';
 import { LateStoreSource } from './store-source.ts';
 import type { Telemetry } from './telemetry.ts';
 
@@ -27,12 +28,18 @@ export interface DataPlane extends AsyncDisposable {
   prepareReload(config: Config): () => Promise<void>;
 }
 
-/** `inMemory` counts where the configuration names no server; default: this process. Starts feed and gateway. `store` is null where the gateway runs apart and opens the database itself, when it is there. */
+/** What a worker has in common with the others where the configuration names no server for it. */
+export interface Among {
+  readonly counters: CounterStore;
+  readonly relay: ReplicaRelay;
+}
+
+/** `among` counts, and tells the others, where the configuration names no server; default: this process is alone. Starts feed and gateway. `store` is null where the gateway runs apart and opens the database itself, when it is there. */
 export async function startDataPlane(
   installation: Installation,
   store: Store | null,
   telemetry: Telemetry,
-  inMemory?: CounterStore,
+  among?: Among,
 ): Promise<DataPlane> {
   const { home, clock, random, logger } = installation;
   const { config } = installation;
@@ -48,7 +55,10 @@ export async function startDataPlane(
   });
   const egress = new Egress({ settings: config.egress, resolveSecret: (reference) => resolveSecret(reference).value, logger });
   const jwks = new HttpJwksSource(egress);
-  const counters = await openCounters(installation, inMemory);
+  const counters = await openCounters(installation, among?.counters);
+  let hear: Gateway['hear'] = () => undefined;
+  const replicas = await joinReplicas(installation, (message, age) => hear(message, age));
+  const relay = replicas?.relay ?? among?.relay;
   const uses = new Map<string, number>();
   const gateway = new Gateway({
     listen: config.listen.gateway,
@@ -70,6 +80,7 @@ export async function startDataPlane(
     clock,
     random,
     counters: counters.store,
+    ...(relay === undefined ? {} : { relay }),
     keyUsed: (id) => uses.set(id, clock.now()),
   });
   telemetry.attach({
@@ -78,6 +89,7 @@ export async function startDataPlane(
     upstreams: () => gateway.health().upstreams,
   });
   const { address, port } = await gateway.start();
+  hear = (message, age) => gateway.hear(message, age);
   const flush = async (): Promise<void> => {
     if (uses.size === 0) return;
     const batch = new Map(uses);
@@ -107,6 +119,7 @@ export async function startDataPlane(
     [Symbol.asyncDispose]: async () => {
       clearInterval(timer);
       await gateway[Symbol.asyncDispose]();
+      await replicas?.[Symbol.asyncDispose]();
       await counters[Symbol.asyncDispose]();
       await flush();
       await feed.close();

@@ -20,6 +20,7 @@ import { openCounters } from './counters.ts';
 import { startDataPlane } from './data-plane.ts';
 import { ExporterThread } from './exporters.ts';
 import { reloadable } from './reload.ts';
+import { RiskElsewhere } from './replicas.ts';
 import { systemEntry } from './system-entry.ts';
 import { startTelemetry } from './telemetry.ts';
 import { firstCall, issued, summary, weaknesses } from './welcome.ts';
@@ -69,18 +70,29 @@ export async function serve(options: ServeOptions): Promise<void> {
   if (made !== null) tell(issued(made, process.stderr.isTTY));
   await using exporters = ExporterThread.start(config, logger, options.logLevel);
   const many = half !== 'control' && options.workers > 1;
+  let elsewhere: RiskElsewhere | null = null;
   await using pool = many
-    ? await WorkerPool.start({ count: options.workers, clock: installation.clock, logger, config: () => current })
+    ? await WorkerPool.start({
+        count: options.workers,
+        clock: installation.clock,
+        logger,
+        config: () => current,
+        onNews: (message) => message.kind !== 'breaker' && elsewhere?.board.apply(message),
+      })
     : null;
   await using telemetry = startTelemetry(installation, exporters, 'process', pool === null ? undefined : () => pool.metrics());
   await using data = half === 'control' || many ? null : await startDataPlane(installation, store?.store ?? null, telemetry);
   // Where a server counts and no gateway runs in this process, its counts are read from here.
   await using reading = data === null && config.counters.url !== 'memory:' ? await openCounters(installation) : null;
+  await using joined = data === null ? await RiskElsewhere.join(installation, telemetry, pool?.relay ?? null) : null;
+  elsewhere = joined;
   counters = data?.counters ?? reading?.store ?? pool?.counters ?? null;
   if (pool !== null) refresh = () => pool.refresh();
   else if (data !== null) refresh = async () => void (await data.feed.refresh());
   await using admin =
-    service === null || store === null ? null : await startControlPlane(installation, service, store.store, data, telemetry);
+    service === null || store === null
+      ? null
+      : await startControlPlane(installation, service, store.store, { data, risk: data?.gateway.risk ?? joined?.board ?? null, telemetry });
   await installation.record(systemEntry(installation, 'process.start', { version: VERSION, half, workers: options.workers }));
   await recordWeakGuards(installation, warnings);
 
@@ -100,6 +112,7 @@ export async function serve(options: ServeOptions): Promise<void> {
         await recordWeakGuards(installation, read.warnings);
         current = next;
         telemetry.adopt(next);
+        joined?.adopt(next);
         adoptAdmin?.();
         await adoptData?.();
         await pool?.reload();

@@ -1,16 +1,19 @@
-import type { CounterAnswer, CounterQuestion } from '@sallyport/access';
+import type { CounterAnswer, CounterQuestion, ReplicaMessage } from '@sallyport/access';
 import type { Family } from '@sallyport/control';
 
 /** What a worker tells the process that started it. */
 export type FromWorker =
   | { readonly kind: 'ready'; readonly host: string; readonly port: number }
   | { readonly kind: 'counters'; readonly questions: readonly CounterQuestion[] }
+  /** For all other workers. */
+  | { readonly kind: 'replicas'; readonly messages: readonly ReplicaMessage[] }
   /** What was asked for is done; `families` where metrics were. */
   | { readonly kind: 'done'; readonly id: number; readonly families: readonly Family[] };
 
 /** What it is told. Each `id` is answered by `done`. */
 export type ToWorker =
   | { readonly kind: 'counters'; readonly answers: readonly CounterAnswer[] }
+  | { readonly kind: 'replicas'; readonly messages: readonly ReplicaMessage[] }
   | { readonly kind: 'refresh' | 'metrics' | 'reload'; readonly id: number }
   /** Ends once everything it runs has, or after `patience` milliseconds. */
   | { readonly kind: 'drain'; readonly patience: number };

@@ -1,5 +1,5 @@
 import cluster, { type Worker } from 'node:cluster';
-import { CounterDesk, type CounterStore, MemoryStore } from '@sallyport/access';
+import { CounterDesk, type CounterStore, MemoryStore, type ReplicaMessage, type ReplicaRelay } from '@sallyport/access';
 import { type Config, type Family, mergeFamilies } from '@sallyport/control';
 import type { Clock, Logger } from '@sallyport/core';
 import { type FromWorker, type ToWorker, WORKER_VARIABLE } from './worker-messages.ts';
@@ -31,6 +31,8 @@ export interface WorkerPoolOptions {
   readonly logger: Logger;
   /** The configuration in force: a replaced worker may run as long as its slowest upstream. */
   readonly config: () => Config;
+  /** Told what a worker tells the others. */
+  readonly onNews: (message: ReplicaMessage) => void;
 }
 
 /**
@@ -41,6 +43,8 @@ export class WorkerPool implements AsyncDisposable {
   readonly #options: WorkerPoolOptions;
   /** What all workers have used, where no server counts it. */
   readonly counters: CounterStore;
+  /** Tells all workers. */
+  readonly relay: ReplicaRelay;
   readonly #desk: CounterDesk;
   readonly #members = new Set<Member>();
   readonly #asked = new Map<number, (families: readonly Family[]) => void>();
@@ -56,6 +60,7 @@ export class WorkerPool implements AsyncDisposable {
     const counters = new MemoryStore(options.clock);
     this.counters = counters;
     this.#desk = new CounterDesk(counters);
+    this.relay = { send: (message) => this.#spread([message], null) };
   }
 
   /** Rejects where a worker cannot start; none is left then. */
@@ -148,6 +153,9 @@ export class WorkerPool implements AsyncDisposable {
       if (message.kind === 'counters') {
         const answers = this.#desk.serve(worker.id, message.questions);
         if (answers.length > 0) this.#tell(worker, { kind: 'counters', answers });
+      } else if (message.kind === 'replicas') {
+        for (const one of message.messages) this.#options.onNews(one);
+        this.#spread(message.messages, member);
       } else if (message.kind === 'done') this.#asked.get(message.id)?.(message.families);
       else {
         clearTimeout(timer);
@@ -175,6 +183,10 @@ export class WorkerPool implements AsyncDisposable {
   #leave(member: Member, patience: number): void {
     member.leaving = true;
     this.#tell(member.worker, { kind: 'drain', patience });
+  }
+
+  #spread(messages: readonly ReplicaMessage[], from: Member | null): void {
+    for (const member of this.#members) if (member !== from) this.#tell(member.worker, { kind: 'replicas', messages });
   }
 
   #tell(worker: Worker, message: ToWorker): void {

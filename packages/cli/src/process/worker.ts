@@ -1,4 +1,4 @@
-import { RelayStore } from '@sallyport/access';
+import { RelayStore, ReplicaOutbox } from '@sallyport/access';
 import type { Config } from '@sallyport/control';
 import { describeError } from '../failure.ts';
 import { openInstallation, readConfig } from '../installation.ts';
@@ -34,8 +34,11 @@ async function run(options: ServeOptions): Promise<void> {
   const { config } = await readConfig(place, discover);
   const writer = workerWriter(options.writer, process.env[WORKER_VARIABLE] ?? '0');
   await using installation = await openInstallation({ place, config, writer, logger, patience: 10_000 });
-  const tell = (message: FromWorker): void => void process.send?.(message);
-  const relay = new RelayStore((questions) => tell({ kind: 'counters', questions }));
+  const tell = (message: FromWorker): void => {
+    if (process.connected) process.send?.(message);
+  };
+  const counters = new RelayStore((questions) => tell({ kind: 'counters', questions }));
+  using relay = new ReplicaOutbox((messages) => tell({ kind: 'replicas', messages }));
   await using telemetry = startTelemetry(installation, null, 'worker');
   const ended = Promise.withResolvers<number>();
   let current: Config = config;
@@ -53,7 +56,8 @@ async function run(options: ServeOptions): Promise<void> {
     }
   };
   process.on('message', (message: ToWorker) => {
-    if (message.kind === 'counters') relay.receive(message.answers);
+    if (message.kind === 'counters') counters.receive(message.answers);
+    else if (message.kind === 'replicas') for (const one of message.messages) data?.gateway.hear(one);
     else if (message.kind === 'drain') ended.resolve(message.patience);
     else {
       const { id } = message;
@@ -72,7 +76,7 @@ async function run(options: ServeOptions): Promise<void> {
   });
   // Without the process that counts for it a worker could hold nobody to a limit.
   process.on('disconnect', () => ended.resolve(0));
-  await using running = await startDataPlane(installation, null, telemetry, relay);
+  await using running = await startDataPlane(installation, null, telemetry, { counters, relay });
   data = running;
   begun.resolve();
   tell({ kind: 'ready', host: running.address.host, port: running.address.port });

@@ -5,8 +5,11 @@ export type BreakerState = 'closed' | 'open' | 'half-open';
 /** What `admit` gives. */
 export type Leave = 'free' | 'trial' | 'refused';
 
-/** Told of every change of state. `reason` is a stable code of ours (`ECONNREFUSED`, `status 503`), null where it closes. */
-export type OnBreaker = (state: BreakerState, reason: string | null) => void;
+/**
+ * Told of every change of state. `reason` is a stable code of ours (`ECONNREFUSED`, `status 503`), null where it closes. `scope` says
+ * whom it is about: what one caller's failures did is no news for other replicas; `busy` is the server's own word.
+ */
+export type OnBreaker = (state: BreakerState, reason: string | null, scope: 'everybody' | 'one caller' | 'busy') => void;
 
 /** Outcomes that are remembered: the failures among them count, not only those in a row. */
 const REMEMBERED = 20;
@@ -130,7 +133,7 @@ export class Breaker {
     this.#trying = false;
     this.#suspect = null;
     this.#openUntil = Math.max(this.#state === 'open' ? this.#openUntil : 0, now + Math.min(milliseconds, this.#settings.maxOpen));
-    if (this.#state !== 'open') this.#become('open', reason);
+    if (this.#state !== 'open') this.#become('open', reason, 'busy');
   }
 
   /** A trial ended without saying anything about the server: its client left. */
@@ -143,6 +146,11 @@ export class Breaker {
     if (this.#state === 'open') this.#openUntil = Math.min(this.#openUntil, now);
   }
 
+  /** Another replica has found it failing: a single failure here confirms that. It is not believed outright, for its network is not ours. */
+  warn(): void {
+    if (this.#state === 'closed') this.#row = new Array<null>(Math.max(0, this.#settings.failures - 1)).fill(null);
+  }
+
   #trip(now: number, reason: string, suspect: string | null): void {
     this.#trying = false;
     this.#suspect = suspect;
@@ -150,7 +158,7 @@ export class Breaker {
     this.#openUntil = now + Math.min(maxOpen, open * 2 ** Math.min(this.#openedTimes, 20));
     this.#openedTimes += 1;
     this.#forget();
-    this.#become('open', reason);
+    this.#become('open', reason, suspect === null ? 'everybody' : 'one caller');
   }
 
   #remember(outcome: 0 | 1): void {
@@ -165,10 +173,10 @@ export class Breaker {
     this.#known = 0;
   }
 
-  #become(state: BreakerState, reason: string | null): void {
+  #become(state: BreakerState, reason: string | null, scope: 'everybody' | 'one caller' | 'busy' = 'everybody'): void {
     this.#state = state;
     if (state === 'closed') this.#suspect = null;
-    this.#onChange(state, reason);
+    this.#onChange(state, reason, scope);
   }
 }
 

@@ -48,6 +48,16 @@ export class Breakers {
     this.#all.hint(now);
   }
 
+  /** Another replica has found it failing. */
+  warn(): void {
+    this.#all.warn();
+  }
+
+  /** Another replica was told by the server that it takes nothing for so many milliseconds. */
+  rest(now: number, milliseconds: number, reason: string): void {
+    this.#all.busy(now, milliseconds, reason);
+  }
+
   succeeded(pass: Pass, now: number): void {
     const { caller, leave, ownLeave } = pass;
     this.#all.succeeded(leave, now, caller);

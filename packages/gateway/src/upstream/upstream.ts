@@ -1,3 +1,4 @@
+import type { BreakerMessage } from '@sallyport/access';
 import { type Clock, Fault, type Upstream } from '@sallyport/core';
 import type { Egress } from '@sallyport/egress';
 import { buildConnector, Pool } from 'undici';
@@ -50,7 +51,7 @@ export interface UpstreamPorts {
   readonly clock: Clock;
   readonly drain: DrainBudget;
   /** `model` is the server's own name, null where it is about the server as a whole. */
-  readonly onBreaker: (upstream: string, model: string | null, state: BreakerState, reason: string | null) => void;
+  readonly onBreaker: (upstream: string, model: string | null, ...change: Parameters<OnBreaker>) => void;
 }
 
 /** A connected inference server: a pool of connections, its slots, its health. Redirects are never followed (undici follows none by itself). */
@@ -91,7 +92,7 @@ export class ConnectedUpstream implements AsyncDisposable {
     this.health = same?.health ?? new UpstreamHealth();
     this.budget = same?.budget ?? new RetryBudget();
     this.#slots = same === null ? new Slots(slotsOf(settings)) : same.#slots;
-    this.#onBreaker = (model) => (state, reason) => ports.onBreaker(settings.name, model, state, reason);
+    this.#onBreaker = (model) => (state, reason, scope) => ports.onBreaker(settings.name, model, state, reason, scope);
     this.#reach = new Breakers(settings.breaker, this.#onBreaker(null));
     this.#breakers = new Map();
     if (same !== null && sameBreaker(settings, same.settings)) {
@@ -168,6 +169,20 @@ export class ConnectedUpstream implements AsyncDisposable {
     for (const breaker of this.#breakers.values()) breaker.hint(now);
   }
 
+  /** Milliseconds for which its breaker, or that of a model, keeps everybody from it. */
+  rests(model: string | null): number {
+    return (model === null ? this.#reach : this.#breakers.get(model))?.wait(this.#clock.monotonic(), '') ?? 0;
+  }
+
+  /** What another replica has found of it, or of its `model`. */
+  told({ model, news, milliseconds, reason }: Pick<BreakerMessage, 'model' | 'news' | 'milliseconds' | 'reason'>): void {
+    const breaker = model === null ? this.#reach : this.#breakerOf(model);
+    const now = this.#clock.monotonic();
+    if (news === 'open') breaker.warn();
+    else if (news === 'busy') breaker.rest(now, milliseconds, reason);
+    else breaker.hint(now);
+  }
+
   /** Frees the slot when the server has sent everything, and cuts a client that keeps it waiting for long while others wait. */
   watch(call: HttpCall, slot: Slot): void {
     if (this.settings.maxConcurrency === null) return;
@@ -228,12 +243,7 @@ export class ConnectedUpstream implements AsyncDisposable {
 
   #admit(ask: Ask, waited: Waited | null): Slot {
     const since = this.#clock.monotonic();
-    let breaker = this.#breakers.get(ask.target);
-    if (breaker === undefined) {
-      breaker = new Breakers(this.settings.breaker, this.#onBreaker(ask.target));
-      // Names come from the configuration, but for those of model management, which anybody who may manage can make up.
-      if (this.#breakers.size < MAX_BREAKERS) this.#breakers.set(ask.target, breaker);
-    }
+    const breaker = this.#breakerOf(ask.target);
     const release = (): void => {
       const held = this.#clock.monotonic() - since;
       const pace = held / ask.cost;
@@ -251,6 +261,16 @@ export class ConnectedUpstream implements AsyncDisposable {
     if (reach !== null) this.#reach.abandon(reach);
     release();
     throw this.#cutOff(Math.max(1, this.wait(ask.target, ask.caller)), ask.target);
+  }
+
+  #breakerOf(target: string): Breakers {
+    let breaker = this.#breakers.get(target);
+    if (breaker === undefined) {
+      breaker = new Breakers(this.settings.breaker, this.#onBreaker(target));
+      // Names come from the configuration, but for those of model management, which anybody who may manage can make up.
+      if (this.#breakers.size < MAX_BREAKERS) this.#breakers.set(target, breaker);
+    }
+    return breaker;
   }
 
   #cutOff(wait: number, target: string): Fault {
