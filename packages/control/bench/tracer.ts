@@ -1,26 +1,11 @@
 /** `node packages/control/bench/tracer.ts`: processor time that tracing adds to an exchange. */
 
 import { SamplingTracer } from '@sallyport/control';
-import { type EntryFacts, systemClock } from '@sallyport/core';
+import { systemClock } from '@sallyport/core';
+import { exchangeFacts } from '@sallyport/testkit/entry';
 
 const EXCHANGES = 200_000;
-const facts: EntryFacts = {
-  id: '4tlxHtm2aj_H3dSp',
-  kind: 'request',
-  principal: { id: 'app:billing', kind: 'application', tenant: 'acme', credential: 'api-key:k_1' },
-  source: { ip: '192.0.2.7', port: 51234, tls: 'TLSv1.3' },
-  action: 'model.infer',
-  resource: 'chat',
-  decision: { effect: 'permit', rule: 'role:user' },
-  model: { name: 'chat', upstream: 'engine', artifact: null },
-  usage: { input: 12, output: 100, cached: 0, exact: true },
-  latency: { overhead: 1.5, ttft: 120.5, total: 822.125 },
-  verdicts: [],
-  outcome: 'answered',
-  fault: null,
-  digest: { prompt: null, reply: null },
-  detail: { endpoint: 'openai.chat', attempts: 1, reason: null },
-};
+const facts = exchangeFacts({ verdicts: [] });
 
 function measure(name: string, sample: number, traceparent?: string): void {
   const tracer = new SamplingTracer({ sample, followClient: false, identity: false, clock: systemClock, keep: () => true });

@@ -3,9 +3,10 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { type EntryFacts, silentLogger, type TracedExchange } from '@sallyport/core';
+import { silentLogger, type TracedExchange } from '@sallyport/core';
 import { Egress, NO_EGRESS_SETTINGS } from '@sallyport/egress';
 import { FakeClock } from '@sallyport/testkit';
+import { exchangeFacts } from '@sallyport/testkit/entry';
 import { decodePublished } from '@sallyport/testkit/otlp';
 import fc from 'fast-check';
 import { Counter, Histogram } from '../src/metrics/instrument.ts';
@@ -20,23 +21,14 @@ const PARENT = '00f067aa0ba902b7';
 const CLIENT = `00-${TRACE}-${PARENT}-01`;
 const SECRET = 'alice@example.com';
 
-const FACTS: EntryFacts = {
+const FACTS = exchangeFacts({
   id: '4tlxHtm2aj_H3dSp',
-  kind: 'request',
   principal: { id: SECRET, kind: 'person', tenant: 'secret-tenant', credential: 'api-key:k_1' },
-  source: { ip: '192.0.2.7', port: 51234, tls: 'TLSv1.3' },
-  action: 'model.infer',
-  resource: 'chat',
-  decision: { effect: 'permit', rule: 'role:user' },
   model: { name: 'chat', upstream: 'engine', artifact: null },
   usage: { input: 12, output: 100, cached: 4, exact: true },
   latency: { overhead: 1.5, ttft: 120.5, total: 822.125 },
-  verdicts: [{ detector: 'pii', action: 'redact', category: 'email', count: 2 }],
-  outcome: 'answered',
-  fault: null,
   digest: { prompt: 'a'.repeat(64), reply: 'b'.repeat(64) },
-  detail: { endpoint: 'openai.chat', attempts: 1, reason: null },
-};
+});
 const EXCHANGE: TracedExchange = { facts: FACTS, status: 200, provider: 'vllm', streamed: true, askedAfter: 1.25 };
 
 function tracer(change: Partial<TracerOptions> = {}): { tracer: SamplingTracer; spans: OtlpSpan[] } {

@@ -7,29 +7,11 @@ import { Egress, NO_EGRESS_SETTINGS } from '@sallyport/egress';
 import { Exporters, receivers } from '@sallyport/export';
 import { type Ledger, loadLedgerKeys, openLedger, readEntries } from '@sallyport/ledger';
 import { type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
+import { exchangeFacts as facts } from '@sallyport/testkit/entry';
+
+export { facts };
 
 export const random = { bytes: (length: number): Uint8Array => randomBytes(length) };
-
-export function facts(change: Partial<EntryFacts> = {}): EntryFacts {
-  return {
-    id: 'req_01JD3Q9V5T',
-    kind: 'request',
-    principal: { id: 'alice', kind: 'person', tenant: 'acme', credential: 'api-key:k_1' },
-    source: { ip: '192.0.2.7', port: 51234, tls: 'TLSv1.3' },
-    action: 'model.infer',
-    resource: 'chat',
-    decision: { effect: 'permit', rule: 'role:user' },
-    model: { name: 'chat', upstream: 'ollama', artifact: null },
-    usage: { input: 12, output: 100, cached: 0, exact: true },
-    latency: { overhead: 1.234, ttft: 120.5, total: 822.125 },
-    verdicts: [],
-    outcome: 'answered',
-    fault: null,
-    digest: { prompt: 'a'.repeat(64), reply: null },
-    detail: { endpoint: 'openai.chat', attempts: 1, reason: null },
-    ...change,
-  };
-}
 
 /** A ledger of its own, with a log that tests append to. */
 export class Bench implements AsyncDisposable {

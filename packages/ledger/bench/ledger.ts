@@ -3,7 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type EntryFacts, systemClock } from '@sallyport/core';
+import { systemClock } from '@sallyport/core';
+import { exchangeFacts } from '@sallyport/testkit/entry';
 import { type Ledger, loadLedgerKeys, openLedger, readEntries, verifyLedger } from '../src/index.ts';
 import { serialiseEntry } from '../src/serialise.ts';
 
@@ -20,23 +21,13 @@ const entries = Number(values.entries);
 const random = { bytes: (length: number): Uint8Array => randomBytes(length) };
 const directory = await mkdtemp(join(values.directory, 'sallyport-bench-'));
 
-const facts: EntryFacts = {
+/** 890 bytes in the ledger. */
+const facts = exchangeFacts({
   id: 'req_01JD3Q9V5TA0000000000000',
-  kind: 'request',
   principal: { id: 'alice@acme.example', kind: 'person', tenant: 'acme', credential: 'api-key:k_7f3a2b1c' },
-  source: { ip: '192.0.2.7', port: 51234, tls: 'TLSv1.3' },
-  action: 'model.infer',
-  resource: 'chat',
-  decision: { effect: 'permit', rule: 'role:user' },
-  model: { name: 'chat', upstream: 'ollama', artifact: null },
   usage: { input: 312, output: 128, cached: 0, exact: true },
-  latency: { overhead: 1.234, ttft: 120.512, total: 822.125 },
-  verdicts: [{ detector: 'pii', action: 'redact', category: 'email', count: 2 }],
-  outcome: 'answered',
-  fault: null,
   digest: { prompt: 'a'.repeat(64), reply: 'b'.repeat(64) },
-  detail: { endpoint: 'openai.chat', attempts: 1, reason: null },
-};
+});
 
 function report(what: string, figures: Record<string, number>): void {
   const rounded = Object.entries(figures).map(([name, value]) => [name, Number(value.toPrecision(4))]);

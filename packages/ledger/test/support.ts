@@ -2,8 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Clock, type EntryFacts, systemClock } from '@sallyport/core';
+import { type Clock, systemClock } from '@sallyport/core';
 import { type Ledger, type LedgerKeys, type LedgerOptions, loadLedgerKeys, openLedger } from '../src/index.ts';
+
+export { exchangeFacts as facts } from '@sallyport/testkit/entry';
 
 export const random = { bytes: (length: number): Uint8Array => randomBytes(length) };
 
@@ -51,25 +53,4 @@ async function createKeys(): Promise<LedgerKeys> {
 
 export async function openTestLedger(directory: string, options: Partial<LedgerOptions> = {}): Promise<Ledger> {
   return openLedger({ directory, writer: 'w1', clock: systemClock, random, ...(await testKeys()), syncMode: 'unsafe-none', ...options });
-}
-
-export function facts(change: Partial<EntryFacts> = {}): EntryFacts {
-  return {
-    id: 'req_01JD3Q9V5T',
-    kind: 'request',
-    principal: { id: 'alice', kind: 'person', tenant: 'acme', credential: 'api-key:k_1' },
-    source: { ip: '192.0.2.7', port: 51234, tls: 'TLSv1.3' },
-    action: 'model.infer',
-    resource: 'chat',
-    decision: { effect: 'permit', rule: 'role:user' },
-    model: { name: 'chat', upstream: 'ollama', artifact: null },
-    usage: { input: 12, output: 100, cached: 0, exact: true },
-    latency: { overhead: 1.234, ttft: 120.5, total: 822.125 },
-    verdicts: [{ detector: 'pii', action: 'redact', category: 'email', count: 2 }],
-    outcome: 'answered',
-    fault: null,
-    digest: { prompt: 'a'.repeat(64), reply: null },
-    detail: { endpoint: 'openai.chat', attempts: 1, reason: null },
-    ...change,
-  };
 }
