@@ -45,6 +45,27 @@ export interface ReplyContract {
   readonly onBreach: 'refuse' | 'flag';
 }
 
+/** A model served over HTTP that is asked about what the guard finds suspicious. Times are milliseconds. */
+export interface ClassifierSettings {
+  /** `chat` asks a guard model over the OpenAI chat API, `score` a service that answers `{ "score": 0.93 }`. */
+  readonly kind: 'chat' | 'score';
+  /** The whole URL of the endpoint. */
+  readonly url: string;
+  readonly model: string | null;
+  /** System message of `chat`, where the model wants one (the name of a risk, for Granite Guardian). */
+  readonly instructions: string | null;
+  /** By reference (`env:`, `file:`). */
+  readonly credential: string | null;
+  readonly timeout: number;
+  /** Score from which on a text is unsafe. */
+  readonly threshold: number;
+  readonly maxConcurrency: number;
+  /** How long an opinion is remembered. */
+  readonly remember: number;
+  /** Without an opinion the text is blocked, or the guard's own verdict stands. */
+  readonly onUnavailable: 'block' | 'local';
+}
+
 /** A false positive that an operator allows: what one detector finds in one text, for one tenant. */
 export interface GuardAllowance {
   readonly id: string;

@@ -1,5 +1,5 @@
 import type { Action } from './decision.ts';
-import type { GuardAllowance, GuardOverride, ReplyContract, ScoreThresholds } from './guard-policy.ts';
+import type { ClassifierSettings, GuardAllowance, GuardOverride, ReplyContract, ScoreThresholds } from './guard-policy.ts';
 import type { PrincipalKind } from './principal.ts';
 
 /**
@@ -241,6 +241,8 @@ export interface GuardSettings {
   readonly thresholds?: { readonly injection?: ScoreThresholds };
   /** Absent where replies may be anything. */
   readonly contract?: ReplyContract;
+  /** Asked about what is suspicious and not certain; absent where nobody is. */
+  readonly classifier?: ClassifierSettings;
   /** A candidate that runs beside this policy: what it would have done is recorded, and nothing else. */
   readonly shadow?: GuardSettings;
   /** Other policies for some calls; only of the installation's settings as a whole. */

@@ -13,6 +13,7 @@ import {
 } from '@sallyport/access';
 import type { Clock, Meter, Snapshot } from '@sallyport/core';
 import { Allowances } from './allowances.ts';
+import type { Classifier } from './classifier/classifier.ts';
 import { GuardBook } from './guard-book.ts';
 import type { RiskWatch } from './risk-watch.ts';
 
@@ -23,6 +24,7 @@ export interface Compiled {
   readonly policy: Policy;
   readonly guards: GuardBook;
   readonly allowances: Allowances;
+  readonly classifier: Classifier | null;
   /** The system prompts that routes name, opened. */
   readonly prompts: ReadonlyMap<string, OpenPrompt>;
   readonly limiter: Limiter;
@@ -41,6 +43,8 @@ export interface OpenPrompt {
 }
 
 export interface CompileOptions {
+  /** Shared by snapshots that name the same: what it knows and whether it is well outlives them. */
+  readonly classifier: Classifier | null;
   readonly pepper: KeyObject;
   readonly jwks: JwksCache;
   /** Shared by all snapshots of a process: a change of configuration forgets nothing that was used. */
@@ -59,6 +63,7 @@ export function compile(snapshot: Snapshot, options: CompileOptions): Compiled {
     policy: compilePolicy(snapshot),
     guards: new GuardBook(snapshot.guard, hashKey(options.pepper)),
     allowances: new Allowances(snapshot.allowances, allowanceKey(options.pepper)),
+    classifier: options.classifier,
     prompts: openPrompts(snapshot, options.pepper),
     limiter: options.limiter,
     calibration: options.calibration,

@@ -26,6 +26,7 @@ import {
 } from '@sallyport/core';
 import type { Egress } from '@sallyport/egress';
 import { renderFault } from '@sallyport/wire';
+import { Classifier } from './classifier/classifier.ts';
 import { type Compiled, type CompileOptions, compile } from './compiled.ts';
 import type { Door } from './door.ts';
 import { GuardBook } from './guard-book.ts';
@@ -107,6 +108,7 @@ export class Gateway implements AsyncDisposable {
   readonly #risk: RiskWatch;
   /** What a breaker does because of another replica's word is not told to others. */
   #hearing = false;
+  #classifier: Classifier | null = null;
   #listener: Listener | null = null;
   #compiled: Compiled | null = null;
   #unsubscribe: () => void = () => undefined;
@@ -249,8 +251,10 @@ export class Gateway implements AsyncDisposable {
   #take(snapshot: Snapshot): void {
     try {
       const { pepper, meter, clock, logger } = this.#options;
+      const classifier = this.#classifierOf(snapshot);
       const compiled = compile(snapshot, {
         pepper,
+        classifier,
         jwks: this.#jwks,
         limiter: this.#limiter,
         risk: this.#risk,
@@ -261,6 +265,7 @@ export class Gateway implements AsyncDisposable {
       this.#openEgress(snapshot);
       this.#risk.configure(snapshot.risk);
       this.#compiled = compiled;
+      this.#classifier = classifier;
       this.#upstreams.update(snapshot);
       for (const record of this.#running) record.review(this.#compiled.policy);
       logger.info('snapshot.taken', { version: snapshot.version });
@@ -272,13 +277,23 @@ export class Gateway implements AsyncDisposable {
     }
   }
 
-  #openEgress({ egress: settings, upstreams, issuers }: Snapshot): void {
+  /** The one in use where the configuration says the same of it. Throws where its credential cannot be read. */
+  #classifierOf({ guard: { classifier: settings } }: Snapshot): Classifier | null {
+    if (settings === undefined) return null;
+    if (JSON.stringify(this.#classifier?.settings) === JSON.stringify(settings)) return this.#classifier;
+    const { egress, clock, logger, resolveSecret } = this.#options;
+    const credential = settings.credential === null ? null : resolveSecret(settings.credential);
+    return new Classifier(settings, { egress, clock, logger, credential });
+  }
+
+  #openEgress({ egress: settings, upstreams, issuers, guard }: Snapshot): void {
     const { egress } = this.#options;
     egress.configure(settings);
     egress.name(
       'upstreams',
       [...upstreams.values()].map(({ url }) => ({ url, private: true })),
     );
+    egress.name('classifier', guard.classifier === undefined ? [] : [{ url: guard.classifier.url, private: true }]);
     egress.name(
       'issuers',
       issuers.map(({ jwksUri }) => ({ url: jwksUri, private: false })),

@@ -92,7 +92,7 @@ describe('the kind of a text of a request', () => {
         request: { texts },
         guarding: { guard, shadow: null },
         principal: { tenant: 'acme' },
-        compiled: { allowances: { of: () => null } },
+        compiled: { allowances: { of: () => null }, classifier: null },
       } as unknown as Admitted,
       {
         found: () => assert.fail('nothing to find'),

@@ -211,7 +211,21 @@ export interface ContractDocument {
   onBreach?: 'refuse' | 'flag';
 }
 
+export interface ClassifierDocument {
+  kind: 'chat' | 'score';
+  url: string;
+  model?: string;
+  instructions?: string;
+  credential?: string;
+  timeout?: string;
+  threshold?: number;
+  maxConcurrency?: number;
+  remember?: string;
+  onUnavailable?: 'block' | 'local';
+}
+
 export interface GuardsDocument extends GuardPolicyDocument {
+  classifier?: ClassifierDocument;
   shadow?: GuardPolicyDocument;
   overrides?: GuardOverrideDocument[];
 }

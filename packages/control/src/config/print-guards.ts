@@ -1,11 +1,34 @@
-import type { GuardOverride, GuardSettings, PersonalSettings, ReplyContract } from '@sallyport/core';
-import type { ContractDocument, GuardOverrideDocument, GuardPolicyDocument, GuardsDocument, PersonalDocument } from './document.ts';
+import type { ClassifierSettings, GuardOverride, GuardSettings, PersonalSettings, ReplyContract } from '@sallyport/core';
+import type {
+  ClassifierDocument,
+  ContractDocument,
+  GuardOverrideDocument,
+  GuardPolicyDocument,
+  GuardsDocument,
+  PersonalDocument,
+} from './document.ts';
+import { formatDuration } from './units.ts';
 
 /** The guard policies as a file that means the same: no packs, every override whole. */
 export function guardsDocument(guards: GuardSettings): GuardsDocument {
   return {
     ...withShadow(guards),
+    ...(guards.classifier === undefined ? {} : { classifier: classifierDocument(guards.classifier) }),
     ...(guards.overrides === undefined ? {} : { overrides: guards.overrides.map(overrideDocument) }),
+  };
+}
+
+function classifierDocument(classifier: ClassifierSettings): ClassifierDocument {
+  const { model, instructions, credential, timeout, remember, threshold, kind, ...rest } = classifier;
+  return {
+    ...rest,
+    kind,
+    ...(model === null ? {} : { model }),
+    ...(instructions === null ? {} : { instructions }),
+    ...(credential === null ? {} : { credential }),
+    ...(kind === 'score' ? { threshold } : {}),
+    timeout: formatDuration(timeout),
+    remember: formatDuration(remember),
   };
 }
 

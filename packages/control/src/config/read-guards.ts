@@ -3,8 +3,9 @@ import { compileGuard, GuardConfigError, PACKS, weaknesses } from '@sallyport/gu
 import { DEFAULT_GUARDS } from './defaults.ts';
 import type { ContractDocument, GuardOverrideDocument, GuardPolicyDocument, PersonalDocument } from './document.ts';
 import { type Path, quote } from './problem.ts';
+import { readClassifier } from './read-classifier.ts';
 import { checkName } from './read-upstreams.ts';
-import { checkUnique, namesIn, type Reading, readSection } from './reading.ts';
+import { checkUnique, namesIn, type Reading, readSection, refuseInlineSecrets } from './reading.ts';
 import { GUARDS } from './schema-guards.ts';
 
 /** Says what is wrong with detectors and patterns, whose vocabulary and syntax are the guard's. Paths are within the settings. */
@@ -29,12 +30,19 @@ export function readGuards(
   reading: Reading,
 ): GuardSettings {
   const knownRoles = new Set([...known.builtInRoles, ...namesIn(known.roles)]);
-  const section = readSection(GUARDS, value, AT, reading) ?? {};
-  const base = readPolicy(section, DEFAULT_GUARDS, AT, check, reading);
+  const section = readSection(GUARDS, withoutInlineSecret(value, reading), AT, reading) ?? {};
+  const { classifier } = section;
+  const policy = readPolicy(section, DEFAULT_GUARDS, AT, check, reading);
+  const base = classifier === undefined ? policy : { ...policy, classifier: readClassifier(classifier, [...AT, 'classifier'], reading) };
   const items = (section.overrides ?? []).map((override, index) => ({ value: override, path: [...AT, 'overrides', index] }));
   checkUnique(items, reading.findings);
   const overrides = items.map((item) => readOverride(item.value, base, item.path, { check, knownRoles, reading }));
   return overrides.length === 0 ? base : { ...base, overrides };
+}
+
+function withoutInlineSecret(value: unknown, reading: Reading): unknown {
+  if (typeof value !== 'object' || value === null || !('classifier' in value)) return value;
+  return { ...value, classifier: refuseInlineSecrets(value.classifier, ['credential'], [...AT, 'classifier'], reading) };
 }
 
 interface OverrideReading {

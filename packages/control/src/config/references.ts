@@ -20,6 +20,7 @@ export function references(config: Config): ConfigReference[] {
     add(['upstreams', index, 'credential'], upstream.credential);
     for (const key of ['ca', 'cert', 'key'] as const) add(['upstreams', index, 'tls', key], upstream.tls?.[key]);
   }
+  add(['guards', 'classifier', 'credential'], config.guards.classifier?.credential);
   add(['egress', 'proxy', 'credential'], config.egress.proxy?.credential);
   add(['storage', 'url'], config.storage.url);
   add(['storage', 'password'], config.storage.password);

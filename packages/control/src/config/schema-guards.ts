@@ -1,7 +1,7 @@
 import { GUARD_PACKS, INSPECTED_ENDPOINTS } from '@sallyport/core';
 import Type from 'typebox';
 import type { GuardsDocument } from './document.ts';
-import { CLOSED, Count, List, ModelGlobs, Name } from './schema-terms.ts';
+import { CLOSED, Count, Duration, List, ModelGlobs, Name, Reference, Text, Url } from './schema-terms.ts';
 import { type Shape, shape } from './shape.ts';
 
 const Detector = Type.String({
@@ -232,9 +232,29 @@ const OverrideItem = Type.Object(
   { ...CLOSED, title: 'an override: a mapping with name, whom it is for and what is other for them' },
 );
 
+const ClassifierSection = Type.Object(
+  {
+    kind: Type.Enum(['chat', 'score'], {
+      title: 'one of chat, score',
+      description: 'chat: a guard model behind the OpenAI chat API; score: a service that answers with a number.',
+    }),
+    url: Type.String({ ...Url, description: 'The whole URL of the endpoint: http://guard:8000/v1/chat/completions.' }),
+    model: Type.Optional(Text("the classifier's own name of the model", 256)),
+    instructions: Type.Optional(Text('a system message', 4_000)),
+    credential: Type.Optional(Type.String({ ...Reference, description: 'Bearer token for it.' })),
+    timeout: Type.Optional(Type.String({ ...Duration, default: '2s' })),
+    threshold: Type.Optional(Type.Number({ ...Probability, default: 0.5 })),
+    maxConcurrency: Type.Optional(Type.Integer({ ...Count(1, 1_000), default: 8 })),
+    remember: Type.Optional(Type.String({ ...Duration, default: '10m' })),
+    onUnavailable: Type.Optional(Type.Enum(['block', 'local'], { title: 'one of block, local', default: 'block' })),
+  },
+  { ...CLOSED, title: 'a classifier: a mapping with kind and url', description: 'Asked about what is suspicious and not certain.' },
+);
+
 const GuardsSection = Type.Object(
   {
     ...POLICY,
+    classifier: Type.Optional(ClassifierSection),
     shadow: Type.Optional(ShadowSection),
     overrides: Type.Optional(
       Type.Array(OverrideItem, {

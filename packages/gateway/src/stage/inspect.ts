@@ -1,6 +1,7 @@
 import { Fault, type Finding, PASS, type Provenance, type TextEdit, type Verdict } from '@sallyport/core';
 import { type Guard, Placeholders, type TextContext, type WindowStep } from '@sallyport/guard';
 import type { AllowedSink } from '../allowances.ts';
+import { GreyBand } from '../classifier/grey-band.ts';
 import type { Shadow, ShadowSink } from '../shadow.ts';
 import type { Admitted, Cleared } from './facts.ts';
 
@@ -21,6 +22,8 @@ const TEXT_COST = 512;
 export async function inspect(admitted: Admitted, sink: FindingSink): Promise<Cleared> {
   const { request, guarding, compiled } = admitted;
   const { guard, shadow } = guarding;
+  const grey =
+    compiled.classifier === null || guarding.settings.mode === 'observe' ? null : new GreyBand(compiled.classifier, admitted.principal);
   const allowances = compiled.allowances.of(admitted.principal.tenant);
   const edits: { path: readonly (string | number)[]; value: string }[] = [];
   const placeholders = new Placeholders();
@@ -47,14 +50,20 @@ export async function inspect(admitted: Admitted, sink: FindingSink): Promise<Cl
     sink.found(verdict.findings, verdict.effect, text.provenance);
     // A text that was decoded or put together from several places has no place where its edit could be made.
     if (blocks(verdict, admitted) || (verdict.effect === 'redact' && text.fixed === true)) {
-      throw new Fault('content_blocked', 'The request was blocked by a content policy.', {
-        param: text.address,
-        detail: detectors(verdict.findings),
-      });
+      throw blocked(text.address, verdict.findings);
+    }
+    const second = grey === null ? null : await grey.judge(text.text, text.provenance, verdict);
+    if (second !== null) {
+      sink.found(second.findings, second.effect, text.provenance);
+      if (second.blocks) throw blocked(text.address, second.findings);
     }
     if (verdict.effect === 'redact') edits.push({ path: text.path, value: applyEdits(text.text, verdict.edits) });
   }
   return { ...admitted, edits, placeholders };
+}
+
+function blocked(param: string, findings: readonly Finding[]): Fault {
+  return new Fault('content_blocked', 'The request was blocked by a content policy.', { param, detail: detectors(findings) });
 }
 
 /** A long text in pieces, which by the guard's promise gives the same verdict as the whole. */
