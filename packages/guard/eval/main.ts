@@ -13,6 +13,7 @@ import { outputFigures } from './output.ts';
 import { personalFigures } from './personal.ts';
 import { secretFigures } from './secrets.ts';
 import { readRows } from './sets.ts';
+import { atStrictRates, paperTable } from './strict.ts';
 
 const { values } = parseArgs({
   allowPositionals: true,
@@ -45,6 +46,8 @@ const rows = [...readRows(values.data), ...readOtherRows(values.data)];
 const figures = [
   falsePositives(guard, rows),
   recall(guard, rows),
+  atStrictRates(guard, rows),
+  paperTable(guard, rows),
   underDisguise(guard, rows),
   secretFigures(guard, values.data, values.verbose),
   personalFigures(personal, values.data),

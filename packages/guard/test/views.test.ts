@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { compileGuard, DEFAULT_INPUT } from '../src/index.ts';
-import { joined, leet, unscrambled, upsideDown } from '../src/views/disguises.ts';
+import { corrected, joined, leet, upsideDown } from '../src/views/disguises.ts';
 import { decodeEscapes, decodeRuns } from '../src/views/encodings.ts';
 import { Gate, MAY_REVERSE, MAY_ROT13 } from '../src/views/gate.ts';
 import { pieceOf } from '../src/window/piece.ts';
@@ -164,8 +164,12 @@ describe('views keep the place of every unit', () => {
   });
 
   test('scrambled and turned words', () => {
-    assert.equal(unscrambled('pveorius itnsrcuitons').text, 'previous instructions');
-    assert.equal(unscrambled('the weather outside').text, 'the weather outside');
+    assert.equal(corrected('pveorius itnsrcuitons').text, 'previous instructions');
+    assert.equal(corrected('the weather outside').text, 'the weather outside');
+    // A letter left out, doubled or hit beside; the places are those of the word as it is written.
+    const { text, starts, ends } = corrected('say instrctions, prevvious, sywtem');
+    assert.equal(text, 'say instructions, previous, system');
+    assert.deepEqual([starts[4], ends[4], starts[16], ends.at(-1)], [4, 15, 15, 34]);
     assert.deepEqual(
       upsideDown('ʇɐɔ').map(({ text }) => text),
       ['tac', 'cat'],

@@ -1,7 +1,7 @@
 import { Folder } from '../src/normalise/folder.ts';
 import { pieceOf } from '../src/window/piece.ts';
 import { garble, mistype } from './garble.ts';
-import { writeAttack, writeBenign } from './phrases.ts';
+import { writeAttack, writeBenign, writeGoal } from './phrases.ts';
 import type { Random } from './random.ts';
 import type { Sources } from './sources.ts';
 
@@ -14,6 +14,8 @@ export interface Example {
 
 const LENGTHS = [256, 512, 1024] as const;
 const LONGEST = 1024;
+/** The share of composed attacks with typing errors. */
+const MISTYPED = 0.08;
 
 /** A text as the classifier sees it. */
 export function fold(text: string): string {
@@ -23,20 +25,23 @@ export function fold(text: string): string {
 /** What a user says: attacks against requests of all kinds, and documents that are pasted. */
 export function userExamples(sources: Sources, random: Random): Example[] {
   const examples: Example[] = [];
-  add(examples, unique(sources.requests), false, 1, 2, random);
+  const ordinary = unique(sources.requests);
+  add(examples, ordinary, false, 1, 2, random);
+  add(examples, ordinary.filter(talksOfModels), false, 1, 1, random);
   add(examples, sample(unique(sources.documents), 8000, random), false, 0.5, 1, random);
   add(examples, written(writeBenign, 9000, random), false, 0.5, 1, random);
   const direct = unique(sources.direct);
   add(examples, direct, true, 4, 3, random);
   add(examples, unique(sources.hidden), true, 3, 1, random);
-  add(examples, written(writeAttack, 7000, random), true, 1, 1, random);
+  add(examples, written(writeAttack, 10000, random), true, 1, 1, random);
+  add(examples, salads(sources, direct, random), true, 0.7, 1, random);
   addGarbled(examples, sources.requests, direct, random);
   // Behind or before an ordinary request.
   const requests = sources.requests.filter(({ length }) => length < 400);
   const short = direct.filter(({ length }) => length < 400);
   for (let count = 0; count < 4000; count++) {
     const attack = random.next() < 0.6 ? random.pick(short) : writeAttack(random);
-    const parts = [fold(random.pick(requests)), fold(attack)];
+    const parts = [fold(random.pick(requests)), fold(random.next() < MISTYPED ? mistype(attack, random) : attack)];
     if (random.next() < 0.4) parts.reverse();
     examples.push({ text: parts.join(random.pick([' ', '\n', '\n\n', '. '])).slice(0, LONGEST), attack: true, weight: 1 });
   }
@@ -49,6 +54,7 @@ export function untrustedExamples(sources: Sources, random: Random): Example[] {
   const examples: Example[] = [];
   const documents = unique(sources.documents);
   add(examples, documents, false, 1, 3, random);
+  add(examples, documents.filter(talksOfModels), false, 1, 3, random);
   // Tool results and fields of records are short: what a document says in one sentence is no attack either.
   for (const document of documents) {
     for (const sentence of sample(sentences(document), 4, random)) examples.push({ text: fold(sentence), attack: false, weight: 0.5 });
@@ -75,11 +81,14 @@ export function untrustedExamples(sources: Sources, random: Random): Example[] {
     random,
   );
   add(examples, written(writeAttack, 3000, random), true, 0.5, 1, random);
+  add(examples, written(writeGoal, 3000, random), true, 0.5, 1, random);
   addGarbled(examples, documents, payloads, random);
   const hosts = documents.filter(({ length }) => length > 200);
   for (let count = 0; count < 16000; count++) {
-    const payload = fold(random.next() < 0.65 ? random.pick(payloads) : writeAttack(random)).slice(0, 800);
-    examples.push({ text: embed(payload, fold(random.pick(hosts)), random), attack: true, weight: 1 });
+    const kind = random.next();
+    const payload = fold(kind < 0.65 ? random.pick(payloads) : kind < 0.93 ? writeAttack(random) : writeGoal(random)).slice(0, 800);
+    const text = embed(payload, fold(random.pick(hosts)), random);
+    examples.push({ text: random.next() < MISTYPED ? mistype(text, random).slice(0, LONGEST) : text, attack: true, weight: 1 });
   }
   random.shuffle(examples);
   return examples;
@@ -106,8 +115,37 @@ function addGarbled(examples: Example[], ordinary: readonly string[], attacks: r
     const text = random.pick(ordinary);
     const from = random.below(Math.max(1, text.length - 500));
     add(examples, [garble(text.slice(from, from + 500), random)], false, 0.5, 1, random);
-    if (count % 2 === 0) add(examples, [mistype(random.pick(attacks), random)], true, 0.7, 1, random);
+    add(examples, [mistype(random.pick(attacks), random)], true, 0.7, 1, random);
   }
+}
+
+/** Ordinary texts in the words of attacks are the hardest to tell: they are learned from twice. */
+function talksOfModels(text: string): boolean {
+  return /\b(?:prompts?|instructions?|ignore|bypass|override|jailbreak|chatbot|assistant|LLM|system message|pretend|act as|role-?play)\b/i.test(
+    text,
+  );
+}
+
+const SCRAPS = '! | ! ! | { | } | ]( | ** | -- | =\\"/ | $( | \\n | || | */ | <!-- | }); | [/ | ... | #!/ | +#+ | >>> | ?? | ;; | ::'.split(
+  ' | ',
+);
+
+/** What a search for the tokens that work leaves behind: an order, and scraps of words, languages and code around it. */
+function salads(sources: Sources, direct: readonly string[], random: Random): string[] {
+  const short = direct.filter(({ length }) => length < 100);
+  return Array.from({ length: 1500 }, () => {
+    const scraps = Array.from({ length: 6 + random.below(18) }, () => {
+      if (random.next() < 0.3) return random.pick(SCRAPS);
+      const words = random.pick(random.next() < 0.5 ? sources.requests : sources.documents).match(/[\p{L}\p{M}]{2,12}/gu) ?? ['word'];
+      return random.pick(words) + (random.next() < 0.15 ? random.pick(words) : '');
+    });
+    const parts = [scraps.join(random.next() < 0.2 ? '' : ' ')];
+    const order = random.next() < 0.5 ? random.pick(short) : writeAttack(random).slice(0, 100);
+    const kind = random.next();
+    if (kind < 0.6) parts.unshift(order);
+    else if (kind < 0.8) parts.push(order);
+    return parts.join(' ');
+  });
 }
 
 function add(examples: Example[], texts: readonly string[], attack: boolean, weight: number, windows: number, random: Random): void {

@@ -50,7 +50,7 @@ export function learn(examples: readonly Example[], epochs: number): Learned {
 export function quantise({ weights }: Learned): { readonly bytes: Int8Array; readonly scale: number } {
   const sizes = Float32Array.from(weights, Math.abs).sort();
   // The largest few are cut: a scale made for them would leave little precision to all the others.
-  const most = sizes[Math.floor(sizes.length * 0.9995)] ?? 1;
+  const most = sizes[Math.floor(sizes.length * 0.9995)] || sizes.at(-1) || 1;
   const scale = most / 127;
   return { bytes: Int8Array.from(weights, (weight) => Math.max(-127, Math.min(127, Math.round(weight / scale)))), scale };
 }

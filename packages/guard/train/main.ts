@@ -43,13 +43,13 @@ const plans: Readonly<Record<HeadName, Plan>> = {
   user: {
     examples: (random) => userExamples(sources, random),
     epochs: 8,
-    flag: { all: 0.008, set: 0.01, hard: 0.06, floors: [0, 0, 0, 2.5, 2.5] },
-    block: { all: 0.002, set: 0.005, hard: 0.01, floors: [2.2, 2.2, 2.2, 2.5, 2.5] },
+    flag: { all: 0.005, set: 0.01, hard: 0.05, floors: [0, 0.8, 0.5, 2, 2] },
+    block: { all: 0.002, set: 0.005, hard: 0.01, floors: [1.5, 1.5, 2, 2.5, 2.5] },
   },
   untrusted: {
     examples: (random) => untrustedExamples(sources, random),
     epochs: 8,
-    flag: { all: 0.012, set: 0.02, hard: 0.02, floors: [0, 0, 0, 0, 0] },
+    flag: { all: 0.012, set: 0.015, hard: 0.015, floors: [-0.5, -0.5, 0, 0, 8] },
     block: { all: 0.004, set: 0.01, hard: 0.01, floors: [3.5, 3.5, 3.5, 3.5, 3.5] },
   },
 };

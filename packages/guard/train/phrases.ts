@@ -1,3 +1,5 @@
+import { writeForeign } from './foreign-phrases.ts';
+import { GOALS, HARMLESS, PERSUASION } from './goal-phrases.ts';
 import type { Random } from './random.ts';
 import { EXTRACTION, HIJACK, ORDINARY } from './takeover-phrases.ts';
 
@@ -459,9 +461,17 @@ export function writeAttack(random: Random): string {
   const [english, others] = ATTACKS;
   if (english === undefined || others === undefined) throw new RangeError('no grammar');
   const which = random.next();
-  return write(which < 0.35 ? english : which < 0.6 ? others : which < 0.8 ? EXTRACTION : HIJACK, random);
+  if (which < 0.2) return writeForeign(random);
+  if (which < 0.4) return write(PERSUASION, random);
+  return write(which < 0.58 ? english : which < 0.68 ? others : which < 0.84 ? EXTRACTION : HIJACK, random);
+}
+
+/** What a document should not tell an agent to do. */
+export function writeGoal(random: Random): string {
+  return write(GOALS, random);
 }
 
 export function writeBenign(random: Random): string {
-  return write(random.next() < 0.5 ? random.pick(BENIGN) : ORDINARY, random);
+  const which = random.next();
+  return write(which < 0.35 ? random.pick(BENIGN) : which < 0.7 ? ORDINARY : HARMLESS, random);
 }

@@ -17,7 +17,7 @@ export interface Limits {
 const HARD_SETS: readonly string[] = ['cyberseceval refusals', 'xstest safe'];
 
 /** Sets smaller than this say too little by themselves. */
-const SMALLEST_SET = 100;
+const SMALLEST_SET = 80;
 
 interface Scored {
   readonly set: string;

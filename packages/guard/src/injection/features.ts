@@ -1,5 +1,5 @@
-/** Weights of a head: 2^17 buckets. */
-export const BUCKET_BITS = 17;
+/** Weights of a head: 2^19 buckets. */
+export const BUCKET_BITS = 19;
 export const BUCKETS: number = 1 << BUCKET_BITS;
 
 /** Most features one unit of text can yield: one of characters, two times four of words. */

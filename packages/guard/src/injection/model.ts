@@ -31,9 +31,9 @@ export interface HeadData extends Omit<Head, 'weights'> {
 
 /** @throws RangeError where the weights are not of this build's size */
 export function decodeHead({ weights, ...head }: HeadData): Head {
-  const bytes = Uint8Array.from(atob(weights), (character) => character.charCodeAt(0));
+  const bytes = Buffer.from(weights, 'base64');
   if (bytes.length !== BUCKETS) throw new RangeError('the weights are of another size');
-  return { ...head, weights: new Int8Array(bytes.buffer) };
+  return { ...head, weights: Int8Array.from(new Int8Array(bytes.buffer, bytes.byteOffset, bytes.length)) };
 }
 
 /** Log odds that a window is an attack; `sum` is the sum of the weights of its `count` features. */

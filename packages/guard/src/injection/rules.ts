@@ -79,7 +79,8 @@ export const INJECTION_RULES: readonly InjectionRule[] = [
     category: 'role-token',
     certain: false,
     patterns: [
-      '<\\|(?:im_start|im_end|im_sep|eot_id|endoftext|start_header_id|end_header_id|begin_of_text)\\|>',
+      // A token in quotes by itself, as in lists of stop words, begins and ends nobody's turn.
+      '<\\|(?:im_start|im_end|im_sep|eot_id|endoftext|start_header_id|end_header_id|begin_of_text)\\|>(?:[^"\'`]|$)',
       '\\[/?INST\\]',
       '<</?SYS>>',
       '<(?:start|end)_of_turn>',

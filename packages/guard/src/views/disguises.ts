@@ -1,6 +1,6 @@
 import { trailingFrom } from '../detect/trailing.ts';
 import { reversed, sameLength, type View, ViewBuilder } from './view.ts';
-import { isKnownWord, unscramble } from './words.ts';
+import { correct, isKnownWord } from './words.ts';
 
 /** Letters in other places or other shapes: views of a whole stretch of text. */
 
@@ -156,10 +156,19 @@ function wordsIn(run: string): { readonly start: number; readonly end: number }[
   return known < KNOWN * run.length ? whole : words;
 }
 
-/** Words whose inner letters changed places, put right. */
-export function unscrambled(text: string): View {
-  return sameLength(
-    'scrambled',
-    text.replace(/[A-Za-z]{4,}/g, (word) => unscramble(word) ?? word),
-  );
+/** Words whose inner letters changed places, and words with one wrong, put right. */
+export function corrected(text: string): View {
+  const builder = new ViewBuilder();
+  let from = 0;
+  for (const { 0: word, index } of text.matchAll(/[A-Za-z]{4,16}/g)) {
+    const plain = correct(word);
+    if (plain === null) continue;
+    builder.copy(text.slice(from, index), from);
+    // Letter by letter where there are as many, else all of one for all of the other.
+    if (plain.length === word.length) builder.copy(plain, index);
+    else builder.add(plain, index, index + word.length);
+    from = index + word.length;
+  }
+  builder.copy(text.slice(from), from);
+  return builder.build('scrambled');
 }

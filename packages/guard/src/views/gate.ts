@@ -19,7 +19,8 @@ const RUN_WITH_DIGITS = 16;
 const ESCAPES = 3;
 const ROT13_WORDS = 2;
 const REVERSED_WORDS = 3;
-const SCRAMBLED = 3;
+/** Words in which one that is misspelt or scrambled counts: in a long text there is always one. */
+const SCRAMBLED = 30;
 const TURNED_LETTERS = 4;
 const MIXED_TOKENS = 3;
 const SINGLES = 4;
@@ -80,6 +81,7 @@ export class Gate {
   #rot13 = 0;
   #backwards = 0;
   #scrambled = 0;
+  #words = 0;
   #mixedTokens = 0;
   #spelled = 0;
   #escapes = 0;
@@ -160,6 +162,7 @@ export class Gate {
     this.#digits = 0;
     if (letters < 2) return;
     if (letters <= LONGEST_WORD && digits === 0) this.#weigh(strange);
+    this.#words++;
     const signs = signsOf(hash, sum);
     if (signs === 0) return;
     if ((signs & SIGN_ROT13) !== 0) this.#rot13++;
@@ -196,7 +199,7 @@ export class Gate {
     if (this.#escapes >= ESCAPES) hits |= MAY_ESCAPE;
     if (this.#rot13 >= ROT13_WORDS) hits |= MAY_ROT13;
     if (this.#backwards >= REVERSED_WORDS) hits |= MAY_REVERSE;
-    if (this.#scrambled >= SCRAMBLED) hits |= MAY_SCRAMBLE;
+    if (this.#scrambled > 0 && this.#scrambled * SCRAMBLED >= this.#words) hits |= MAY_SCRAMBLE;
     if (this.#turned >= TURNED_LETTERS) hits |= MAY_TURN;
     if (this.#mixedTokens >= MIXED_TOKENS) hits |= MAY_LEET;
     if (this.#spelled >= SPELLED) hits |= MAY_SPELL;
@@ -204,6 +207,7 @@ export class Gate {
     this.#rot13 = 0;
     this.#backwards = 0;
     this.#scrambled = 0;
+    this.#words = 0;
     this.#mixedTokens = 0;
     this.#spelled = 0;
     this.#escapes = 0;
@@ -236,6 +240,7 @@ export class Gate {
     this.#rot13 = other.#rot13;
     this.#backwards = other.#backwards;
     this.#scrambled = other.#scrambled;
+    this.#words = other.#words;
     this.#mixedTokens = other.#mixedTokens;
     this.#spelled = other.#spelled;
     this.#escapes = other.#escapes;

@@ -4,7 +4,7 @@ import type { TextContext } from '../guard.ts';
 import { Folder } from '../normalise/folder.ts';
 import { pieceOf } from '../window/piece.ts';
 import { Tape } from '../window/tape.ts';
-import { backwards, joined, leet, rot13, unscrambled, upsideDown } from './disguises.ts';
+import { backwards, corrected, joined, leet, rot13, upsideDown } from './disguises.ts';
 import { decodeEscapes, decodeRuns } from './encodings.ts';
 import { Gate, MAY_ENCODE, MAY_ESCAPE, MAY_LEET, MAY_REVERSE, MAY_ROT13, MAY_SCRAMBLE, MAY_SPELL, MAY_TURN } from './gate.ts';
 import { type View, ViewBuilder } from './view.ts';
@@ -210,7 +210,7 @@ const VIEWS: readonly (readonly [sign: number, views: (text: string) => readonly
   [MAY_TURN, upsideDown],
   [MAY_LEET, (text) => [leet(text)].filter((view) => view !== null)],
   [MAY_SPELL, (text) => [joined(text)]],
-  [MAY_SCRAMBLE, (text) => [unscrambled(text)]],
+  [MAY_SCRAMBLE, (text) => [corrected(text)]],
 ];
 
 /** A view of a view, with the places of the first text. */

@@ -54,6 +54,44 @@ export function unscramble(word: string): string | null {
   return other?.length === word.length ? other : null;
 }
 
+/** Fewest letters of a word that is still known when a letter is missing, is another one or stands twice. */
+const SHORTEST_MISSPELT = 5;
+
+/** A word with one inner letter left out or doubled: what typing in a hurry makes of it, and no inflection does. */
+function misspellings(word: string): string[] {
+  const others: string[] = [];
+  for (let at = 1; at < word.length - 1; at++) {
+    others.push(word.slice(0, at) + word.slice(at + 1), word.slice(0, at) + word.charAt(at) + word.slice(at));
+  }
+  return others.filter((other) => !known.has(other));
+}
+
+/** The word with one inner letter hidden, for each of them. */
+function gaps(word: string): string[] {
+  return Array.from({ length: word.length - 2 }, (_, at) => `${word.slice(0, at + 1)}?${word.slice(at + 2)}`);
+}
+
+/** Known words by their misspellings and gaps; made when the first view needs it. */
+let corrections: Map<string, string> | null = null;
+
+/** The known word that this is but for one inner letter, or whose inner letters these are in another order; null where there is none. */
+export function correct(word: string): string | null {
+  const lower = word.toLowerCase();
+  const ordered = unscramble(lower);
+  if (ordered !== null) return ordered;
+  if (lower.length < SHORTEST_MISSPELT - 1 || known.has(lower)) return null;
+  corrections ??= new Map(
+    WORDS.filter(({ length }) => length >= SHORTEST_MISSPELT)
+      .flatMap((other) => [...misspellings(other), ...gaps(other)].map((form): [string, string] => [form, other]))
+      .reverse(),
+  );
+  for (const form of [lower, ...gaps(lower)]) {
+    const other = corrections.get(form);
+    if (other !== undefined) return other;
+  }
+  return null;
+}
+
 function rot13Word(word: string): string {
   return Array.from(word, (letter) => String.fromCharCode(((letter.charCodeAt(0) - 97 + 13) % 26) + 97)).join('');
 }
@@ -61,6 +99,7 @@ function rot13Word(word: string): string {
 /** What a word of a text is a sign of. */
 export const SIGN_ROT13 = 1;
 export const SIGN_REVERSED = 2;
+/** Its inner letters are in another order, or one of them is missing or stands twice. */
 export const SIGN_SCRAMBLED = 4;
 
 /** By hash of the word, and by signature. */
@@ -79,11 +118,22 @@ for (const [key, word] of bySignature) signatures.set(key, hashOf(word));
 /** First look-ups: most words of a text are in neither table, and one byte says so. */
 const maybeSign = new Uint8Array(1 << 14);
 const maybeScrambled = new Uint8Array(1 << 14);
+/** Misspelt words: many more, one bit each. */
+const misspelt: ReadonlySet<number> = new Set(
+  WORDS.filter(({ length }) => length >= SHORTEST_MISSPELT).flatMap((word) => misspellings(word).map(hashOf)),
+);
+const maybeMisspelt = new Uint32Array(1 << 13);
+for (const key of misspelt)
+  maybeMisspelt[spreadWide(key) >>> 5] = (maybeMisspelt[spreadWide(key) >>> 5] ?? 0) | (1 << (spreadWide(key) & 31));
 for (const key of signs.keys()) maybeSign[spread(key)] = 1;
 for (const key of signatures.keys()) maybeScrambled[spread(key)] = 1;
 
 function spread(hash: number): number {
   return Math.imul(hash, 0x9e3779b1) >>> 18;
+}
+
+function spreadWide(hash: number): number {
+  return Math.imul(hash, 0x9e3779b1) >>> 14;
 }
 
 const knownHashes: ReadonlySet<number> = new Set([...known].map(hashOf));
@@ -96,5 +146,7 @@ export function signsOf(hash: number, signature: number): number {
     const ordered = signatures.get(signature);
     if (ordered !== undefined && ordered !== hash && !knownHashes.has(hash)) found |= SIGN_SCRAMBLED;
   }
+  const bit = spreadWide(hash);
+  if (((maybeMisspelt[bit >>> 5] ?? 0) & (1 << (bit & 31))) !== 0 && misspelt.has(hash)) found |= SIGN_SCRAMBLED;
   return found;
 }
