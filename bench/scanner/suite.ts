@@ -157,6 +157,7 @@ const SILENT: Listener = {
   imported: () => undefined,
   called: () => undefined,
   built: () => undefined,
+  filled: () => undefined,
   literal: () => undefined,
   anomaly: () => undefined,
   skip: (_, offset) => offset,

@@ -56,6 +56,14 @@ export const RULES = {
     verdict: 'suspicious',
     explanation: 'Calls a name that is neither known to be harmless nor known to be dangerous. Review it, or load in a sandbox.',
   },
+  'pickle-filled-tensor': {
+    severity: 'high',
+    verdict: 'suspicious',
+    explanation:
+      'Items are put into a tensor as if it were a list or a dict, which no pickler writes; loaders have had memory faults here.',
+    cve: 'CVE-2026-24747',
+    loader: 'torch 2.10.0',
+  },
   'pickle-computed-call': {
     severity: 'high',
     verdict: 'suspicious',
@@ -289,6 +297,37 @@ export const RULES = {
     verdict: 'suspicious',
     explanation: 'The graph holds an operation that touches the host or is not part of TensorFlow.',
   },
+  'paddle-operation': {
+    severity: 'critical',
+    verdict: 'malicious',
+    explanation: 'An operator of a PaddlePaddle program reads or writes a file outside the model.',
+  },
+  'paddle-suspicious': {
+    severity: 'medium',
+    verdict: 'suspicious',
+    explanation: 'An operator of a PaddlePaddle program uses files, Python or the network.',
+  },
+  'mxnet-custom-operator': {
+    severity: 'medium',
+    verdict: 'suspicious',
+    explanation: 'An operator of an MXNet graph is a Python function of the program that loads it.',
+  },
+  'rds-promise': {
+    severity: 'critical',
+    verdict: 'malicious',
+    explanation: 'A value of an R file is a promise: its code runs as soon as the value is looked at.',
+    cve: 'CVE-2024-27322',
+    loader: 'R 4.4.0',
+  },
+  'rds-inner-promise': {
+    severity: 'medium',
+    verdict: 'suspicious',
+    explanation: 'An object of an R file holds a promise where R itself keeps none: its code runs when that part is looked at.',
+    cve: 'CVE-2024-27322',
+    loader: 'R 4.4.0',
+  },
+  'rds-broken': { severity: 'medium', verdict: 'malformed', explanation: 'The R serialisation is invalid.' },
+  'catboost-broken': { severity: 'medium', verdict: 'malformed', explanation: 'The CatBoost model is cut off.' },
   'onnx-external-data': {
     severity: 'critical',
     verdict: 'malicious',

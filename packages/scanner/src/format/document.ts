@@ -10,6 +10,8 @@ import { inspectSkops, isSkopsSchema } from './skops.ts';
 import { scanText } from './text.ts';
 
 /** Shards that hold nothing but tensors. */
+/** Operators of MXNet that are written in Python. */
+const CALLBACKS: ReadonlySet<string> = new Set(['Custom', '_Native', '_NDArray']);
 const SAFE_SHARD = /\.(safetensors|gguf)$/i;
 
 const LARGE = 2 ** 20;
@@ -134,6 +136,7 @@ async function inspectDocument(piece: Piece, document: Json): Promise<void> {
   if (isKerasConfig(document) || piece.surrounding === 'keras') await inspectKeras(piece, document);
   if (!(document instanceof Map)) return;
   if (Array.isArray(document.get('cells')) && document.has('nbformat')) inspectNotebook(piece, document);
+  if (Array.isArray(document.get('nodes')) && document.has('arg_nodes')) inspectMxnet(piece, document);
   const weights = document.get('weight_map');
   if (weights instanceof Map) inspectIndex(piece, weights);
   for (const node of objects(document)) await inspectObject(piece, node);
@@ -172,6 +175,16 @@ function inspectTemplates(piece: Piece, templates: Json[] | JsonMap): void {
     : [...templates].map(([name, template]) => [name, template] as const);
   for (const [name, template] of named)
     if (typeof template === 'string') inspectTemplate(piece, template, `the chat template ${quote(String(name))}`);
+}
+
+/** A symbol of MXNet: operators that call back into Python are named, by the program or by the library itself. */
+function inspectMxnet(piece: Piece, symbol: JsonMap): void {
+  const nodes = symbol.get('nodes');
+  for (const node of Array.isArray(nodes) ? nodes : []) {
+    const operator = at(node, 'op');
+    if (typeof operator === 'string' && CALLBACKS.has(operator))
+      piece.report('mxnet-custom-operator', `the operator ${operator}: ${quote(String(at(node, 'attrs', 'op_type') ?? ''))}`);
+  }
 }
 
 function inspectIndex(piece: Piece, weights: JsonMap): void {

@@ -6,6 +6,7 @@ import { scanZip } from '../archive/zip.ts';
 import { findDirectories } from '../archive/zip-directory.ts';
 import { isPickle, scanPickle } from '../pickle/streams.ts';
 import type { Piece } from '../piece.ts';
+import { scanCatBoost } from './catboost.ts';
 import { isCoreMl, scanCoreMl } from './coreml.ts';
 import { scanJson } from './document.ts';
 import { scanGguf } from './gguf.ts';
@@ -14,7 +15,9 @@ import { isNative, scanEngine, scanNative } from './native.ts';
 import { scanNumpy } from './numpy.ts';
 import { isOnnx, scanOnnx } from './onnx.ts';
 import { scanOpaque } from './opaque.ts';
+import { isPaddle, scanPaddle } from './paddle.ts';
 import { isOverlong, scanBroken } from './protobuf-broken.ts';
+import { isAsciiRds, isRds, scanRds } from './rds.ts';
 import { scanSafetensors } from './safetensors.ts';
 import { isGraphDef, isSavedModel, scanGraphDef, scanSavedModel } from './tensorflow.ts';
 import { isText, scanText } from './text.ts';
@@ -59,6 +62,9 @@ const FORMATS: readonly Format[] = [
     matches: (_, head) => /^(lmgg|fmgg|tjgg|algg|JGGU)/.test(head.toString('latin1', 0, 4)),
     scan: (piece) => unsupported(piece, 'a GGML file of before GGUF'),
   },
+  { name: 'rds', matches: (_, head) => isRds(head), scan: scanRds },
+  { name: 'rds', matches: (_, head) => isAsciiRds(head), scan: (piece) => unsupported(piece, 'an R file written as text') },
+  { name: 'catboost', matches: starts('CBM1'), scan: scanCatBoost },
   { name: 'hdf5', matches: starts('\x89HDF\r\n\x1a\n'), scan: (piece) => scanHdf5(piece) },
   { name: '7z', matches: starts("7z\xbc\xaf'\x1c"), scan: scanSevenZip },
   { name: 'native', matches: (piece, head) => isNative(piece, head) && !isZip(piece, head), scan: scanNative },
@@ -76,6 +82,7 @@ const FORMATS: readonly Format[] = [
   { name: 'text', matches: isText, scan: scanText },
   // After everything that a user block could be by itself.
   { name: 'hdf5', matches: (piece) => userBlock(piece) > 0, scan: (piece) => scanHdf5(piece, userBlock(piece)) },
+  { name: 'paddle', matches: isPaddle, scan: scanPaddle },
   { name: 'onnx', matches: isOnnx, scan: scanOnnx },
   { name: 'saved-model', matches: isSavedModel, scan: scanSavedModel },
   { name: 'tensorflow-graph', matches: isGraphDef, scan: scanGraphDef },

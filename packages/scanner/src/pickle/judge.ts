@@ -21,6 +21,7 @@ export interface WalkOptions {
 
 const NESTED_DEPTH = 6;
 const TORCHSCRIPT = /^__torch__(\.|$)/;
+const TENSOR = /^torch(?:\.\w+)* (?:_rebuild\w*|\w*(?:Tensor|Storage|Parameter))$/;
 const FRAME_READINGS = 16;
 const MAX_CROSSINGS = 4;
 /** What an array's bytes can look like by chance. */
@@ -176,6 +177,12 @@ class Judge implements Listener {
     }
     if (target.kind === 'call' && isWrapper(target.callee) && typeof state !== 'number' && state.kind === 'container')
       this.#checkFile(state, offset);
+  }
+
+  /** Tensors and storages are made whole; one that is filled afterwards is written to through a Python object that is not there yet. */
+  filled({ callee }: Call, offset: number): void {
+    if (typeof callee !== 'number' && callee.kind === 'global' && TENSOR.test(`${callee.module} ${callee.name}`))
+      this.#sink('pickle-filled-tensor', `puts items into the result of ${describe(this.#source, callee)}`, offset);
   }
 
   #checkFile(state: Container, offset: number): void {

@@ -20,6 +20,8 @@ export interface Listener {
   called(call: Call): void;
   /** BUILD on a value: `target` is what gets the state. */
   built(target: Value, state: Value, offset: number): void;
+  /** Items were put into the result of a call. */
+  filled(target: Call, offset: number): void;
   /** A string or bytes literal that could itself hold a pickle. */
   literal(start: number, length: number): void;
   anomaly(kind: Anomaly, message: string, offset: number): void;
@@ -468,7 +470,7 @@ export class Machine {
       const stack = this.#stack;
       target.absorb(stack, height);
       this.#checkShape(target, position);
-    }
+    } else if (typeof target === 'object' && target.kind === 'call') this.#listener.filled(target, position);
     cut(this.#stack, height);
   }
 
