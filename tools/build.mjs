@@ -29,6 +29,8 @@ if (!isBuilt()) {
     sourcemap: true,
     sourcesContent: false,
     external: ['pg-native'],
+    // Its other entry reads WebAssembly from beside its source, where the bundle is not.
+    alias: { '@platformatic/wasm-utils': '@platformatic/wasm-utils/bundled' },
     // Some dependencies are CommonJS and look for `require` at run time.
     banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
     logLevel: 'warning',

@@ -3,7 +3,9 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { test } from 'node:test';
-import { freePort } from '@sallyport/testkit';
+import { freePort, temporaryDirectory } from '@sallyport/testkit';
+import { KafkaStandIn, TOPIC } from '@sallyport/testkit/kafka';
+import { Sallyport } from './command.ts';
 import { startServing, until } from './serving.ts';
 
 const SECRET = randomBytes(32);
@@ -97,6 +99,19 @@ audit:
   await hook.open();
   assert.equal((await serving.sallyport.run(['audit', 'exporters', 'test', 'nobody'])).code, 2);
   assert.match((await serving.sallyport.run(['audit', 'exporters', 'replay', 'hook'])).stdout, /no dead letters/);
+});
+
+test('the command that users run, one bundle, reaches a Kafka topic', async () => {
+  await using cluster = await KafkaStandIn.start({ partitions: 3 });
+  await using home = await temporaryDirectory();
+  const sallyport = new Sallyport(home.path);
+  writeFileSync(
+    sallyport.path('sallyport.yaml'),
+    `audit: { exporters: [{ name: kafka, kind: kafka, url: "tcp://127.0.0.1:${cluster.ports[0]}", target: ${TOPIC} }] }\n`,
+  );
+  const tried = await sallyport.run(['audit', 'exporters', 'test', 'kafka', '--json']);
+  assert.equal(tried.code, 0, tried.stderr);
+  assert.deepEqual(cluster.received, [JSON.parse(tried.stdout).id]);
 });
 
 function ask(url: string, key: string): Promise<Response> {

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import type { ExporterSettings } from '@sallyport/core';
 import { ExporterFiles } from '@sallyport/export';
 import { Authority } from '@sallyport/testkit/certificates';
-import { type KafkaOptions, KafkaStandIn, TOPIC } from './kafka.ts';
+import { type KafkaOptions, KafkaStandIn, TOPIC } from '@sallyport/testkit/kafka';
 import { assertDelivered, Bench, listen, SECRETS, until } from './support.ts';
 
 function settings(cluster: KafkaStandIn, change: Partial<ExporterSettings> = {}): Partial<ExporterSettings> {
