@@ -1,4 +1,4 @@
-import { type MutablePiece, NO_UNITS, type Piece } from '../window/piece.ts';
+import { type MutablePiece, NO_UNITS, type Piece, textOf } from '../window/piece.ts';
 import { codePointAt } from '../window/tape.ts';
 import { DROPPED, foldPair, LONG_FOLDS, LOOK_UP, UNIT_FOLD } from './fold-table.ts';
 
@@ -198,10 +198,4 @@ function unchanged(units: Uint16Array, from: number, length: number): number {
     if (UNIT_FOLD[unit] !== unit || unit === DROPPED || unit === LOOK_UP) break;
   }
   return index;
-}
-
-function textOf(units: Uint16Array, count: number): string {
-  let text = '';
-  for (let from = 0; from < count; from += 4096) text += String.fromCharCode(...units.subarray(from, Math.min(count, from + 4096)));
-  return text;
 }

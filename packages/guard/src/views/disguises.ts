@@ -33,25 +33,14 @@ export function upsideDown(text: string): View[] {
   return view.text.length === text.length ? [view, reversed(view)] : [];
 }
 
-const LEET: Readonly<Record<string, string>> = {
-  '0': 'o',
-  '1': 'i',
-  '2': 'z',
-  '3': 'e',
-  '4': 'a',
-  '5': 's',
-  '6': 'g',
-  '7': 't',
-  '8': 'b',
-  '9': 'g',
-  '@': 'a',
-  $: 's',
-  '!': 'i',
-  '|': 'i',
-  '+': 't',
-  '(': 'c',
-  '€': 'e',
-};
+/** What each sign of leet stands for, by code unit; 0 for what is none. */
+const LEET = new Uint16Array(0x10000);
+for (const [sign, letter] of ['0o', '1i', '2z', '3e', '4a', '5s', '6g', '7t', '8b', '9g', '@a', '$s', '!i', '|i', '+t', '(c', '€e']) {
+  if (sign !== undefined && letter !== undefined) LEET[sign.charCodeAt(0)] = letter.charCodeAt(0);
+}
+const ONE = '1'.charCodeAt(0);
+const BAR = '|'.charCodeAt(0);
+const SMALL_L = 'l'.charCodeAt(0);
 
 /** Known words that must come out of digits and signs: keys and hashes are full of digits and say nothing. */
 const LEET_WORDS = 2;
@@ -59,18 +48,38 @@ const LEET_WORDS = 2;
 /** Digits and signs in words read as the letters they resemble; null where hardly a word comes of it. */
 export function leet(text: string): View | null {
   let known = 0;
-  const plainText = text.replace(/[\p{L}0-9@$!|+(€]+/gu, (word) => {
-    if (!/[0-9@$!|+(€]/.test(word) || /^[0-9]{3,}$/.test(word)) return word;
+  let plainText = '';
+  let from = 0;
+  for (const { 0: word, index } of text.matchAll(/[\p{L}0-9@$!|+(€]+/gu)) {
     // A sign at the end is punctuation more often than a letter.
     const end = trailingFrom(word, '!(|+');
-    const plain = word.slice(0, end).replace(/[0-9@$!|+(€]/g, (sign) => LEET[sign] ?? sign);
+    const plain = unleet(word, end, false);
+    if (plain === null) continue;
     // 1 is an i or an l: whichever makes a word.
-    const other = word.slice(0, end).replace(/[0-9@$!|+(€]/g, (sign) => (sign === '1' || sign === '|' ? 'l' : (LEET[sign] ?? sign)));
-    const best = !isKnownWord(plain) && isKnownWord(other) ? other : plain;
-    if (isKnownWord(best) && end > 2) known++;
-    return best + word.slice(end);
-  });
-  return known < LEET_WORDS ? null : sameLength('leet', plainText);
+    const other = isKnownWord(plain) ? plain : (unleet(word, end, true) ?? plain);
+    const isKnown = isKnownWord(other);
+    const best = isKnown ? other : plain;
+    if (isKnown) known++;
+    plainText += text.slice(from, index) + best;
+    from = index + end;
+  }
+  return known < LEET_WORDS ? null : sameLength('leet', plainText + text.slice(from));
+}
+
+/** The first `end` units of a word with its signs as letters; null where it has none, or is a number. */
+function unleet(word: string, end: number, one: boolean): string | null {
+  let plain = '';
+  let from = 0;
+  let digits = 0;
+  for (let at = 0; at < end; at++) {
+    const unit = word.charCodeAt(at);
+    const letter = LEET[unit] ?? 0;
+    if (letter === 0) continue;
+    if (unit >= 0x30 && unit <= 0x39) digits++;
+    plain += word.slice(from, at) + String.fromCharCode(one && (unit === ONE || unit === BAR) ? SMALL_L : letter);
+    from = at + 1;
+  }
+  return from === 0 || (digits >= 3 && digits === word.length) ? null : plain + word.slice(from, end);
 }
 
 /** Every second unit a space, white space that is meant among the others. */

@@ -2,7 +2,7 @@ import type { Severity } from '@sallyport/core';
 import type { Action, Detector, Hit, Scanner } from '../detect/detector.ts';
 import type { TextContext } from '../guard.ts';
 import { Folder } from '../normalise/folder.ts';
-import { pieceOf } from '../window/piece.ts';
+import { pieceOf, textOf } from '../window/piece.ts';
 import { Tape } from '../window/tape.ts';
 import { backwards, corrected, joined, leet, rot13, upsideDown } from './disguises.ts';
 import { decodeEscapes, decodeRuns } from './encodings.ts';
@@ -125,7 +125,7 @@ class ViewScanner implements Scanner {
 
   #judge(signs: number, end: number, at: number, hits: Hit[]): void {
     if (signs === 0) return;
-    const text = String.fromCharCode(...this.#units.subarray(0, end - this.#start));
+    const text = textOf(this.#units, end - this.#start);
     this.#decode(text, signs, null, at, hits);
   }
 

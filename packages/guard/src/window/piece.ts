@@ -88,3 +88,8 @@ export function giveUnits(buffer: UnitBuffer): void {
 }
 
 if (endianness() !== 'LE') throw new Error('the guard needs a little-endian processor');
+
+/** The first `length` units as a string; a call with every unit as an argument takes several times as long. */
+export function textOf(units: Uint16Array, length: number): string {
+  return Buffer.from(units.buffer, units.byteOffset, 2 * length).toString('utf16le');
+}
