@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import type { GuardSettings, ReplyContract } from '@sallyport/core';
 import { compileGuard, DEFAULT_INPUT, DEFAULT_OUTPUT, type Guard, type TextContext } from '@sallyport/guard';
 import { writeBenign } from '../../packages/guard/train/phrases.ts';
 import { Random } from '../../packages/guard/train/random.ts';
@@ -54,7 +55,7 @@ export async function run(args: string[]): Promise<void> {
     process.exitCode = 2;
     return;
   }
-  const guard = compileGuard({
+  const settings: GuardSettings = {
     input: options.input.split(','),
     output: DEFAULT_OUTPUT,
     mode: 'transform',
@@ -63,7 +64,8 @@ export async function run(args: string[]): Promise<void> {
     onUnavailable: 'block',
     maxTextLength: 10_000_000,
     links: { hosts: [], only: false },
-  });
+  };
+  const guard = compileGuard(settings);
   const report: Report = {
     command: `npm run bench guard${args.length === 0 ? '' : ` -- ${args.join(' ')}`}`,
     date: new Date().toISOString().slice(0, 10),
@@ -80,6 +82,7 @@ export async function run(args: string[]): Promise<void> {
     return { ...row, ratio: row.microseconds / base.microseconds };
   });
   report.tables.push(tableOf('Hostile texts of 1 MiB', [base, ...hostile.sort((a, b) => b.ratio - a.ratio)]));
+  report.tables.push(tableOf('Replies of 2,048 units under a contract', contracts(settings, options.rounds)));
   report.tables.push(memoryTable(guard));
   process.stdout.write(options.json ? json(report) : markdown(report));
 }
@@ -101,15 +104,33 @@ function textsOf(units: number): string[] {
   });
 }
 
+/** What it costs to hold replies to a contract, beside what the detectors of replies cost. */
+function contracts(settings: GuardSettings, rounds: number): SpeedRow[] {
+  const none = { schema: null, languages: [], minLength: 0, maxLength: null, repair: true, onBreach: 'refuse' } as const;
+  const schema = { type: 'object', properties: { notes: { type: 'array', items: { type: 'string', pattern: '^[A-Z]' } } } };
+  const prose = textsOf(2_048);
+  const notes = prose.map((text) => JSON.stringify({ notes: text.match(/.{1,64}/gs)?.map((note) => `N ${note}`) }));
+  const reply: TextContext = { stage: 'output', provenance: 'assistant', kind: 'text' };
+  const of = (peer: string, texts: readonly string[], contract: Partial<ReplyContract> | null): SpeedRow =>
+    speed(compileGuard(contract === null ? settings : { ...settings, contract: { ...none, ...contract } }), peer, texts, rounds, reply);
+  return [
+    of('prose, no contract', prose, null),
+    of('prose, maxLength', prose, { maxLength: 100_000 }),
+    of('prose, languages', prose, { languages: ['en'] }),
+    of('JSON, no contract', notes, null),
+    of('JSON, schema', notes, { schema }),
+  ];
+}
+
 /** The fastest reading of each text, averaged over the texts. */
-function speed(guard: Guard, peer: string, texts: readonly string[], rounds: number): SpeedRow {
+function speed(guard: Guard, peer: string, texts: readonly string[], rounds: number, context: TextContext = CONTEXT): SpeedRow {
   const fastest = texts.map(() => Number.POSITIVE_INFINITY);
   let units = 0;
   for (const text of texts) units += text.length;
   for (let round = 0; round < rounds; round++) {
     texts.forEach((text, index) => {
       const start = performance.now();
-      guard.inspect(text, CONTEXT);
+      guard.inspect(text, context);
       fastest[index] = Math.min(fastest[index] ?? 0, 1000 * (performance.now() - start));
     });
   }

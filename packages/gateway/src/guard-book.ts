@@ -14,7 +14,7 @@ export interface GuardPolicy {
   readonly shadow: Shadow | null;
 }
 
-/** Chosen policies that are remembered; every key is made of names of the configuration. */
+/** Choices that are remembered. A model's name may be of a client's making where models are managed, so there is a bound. */
 const MAX_CHOICES = 4_096;
 
 /** Every guard policy of a snapshot, compiled once. */

@@ -76,7 +76,7 @@ function readOverride(
 
 /** `document` over `base`, checked, with its shadow. */
 function readPolicy(
-  document: GuardPolicyDocument & { shadow?: GuardPolicyDocument },
+  document: GuardPolicyDocument & { name?: string; shadow?: GuardPolicyDocument },
   base: GuardSettings,
   path: Path,
   check: CheckGuards,
@@ -87,7 +87,8 @@ function readPolicy(
   // What it took over was said where it stands.
   const told = new Set(weaknesses(base).map(({ message }) => message));
   for (const { path: within, message, fix } of weaknesses(policy)) {
-    if (!told.has(message)) reading.findings.warn([...path, ...within], message, fix);
+    const where = document.name === undefined ? message : `guard policy ${document.name}: ${message}`;
+    if (!told.has(message)) reading.findings.warn([...path, ...within], where, fix);
   }
   if (document.shadow === undefined) return policy;
   const shadow = applyPolicy(document.shadow, EMPTY, [...path, 'shadow'], reading);

@@ -37,13 +37,13 @@ export async function inspect(admitted: Admitted, sink: FindingSink): Promise<Cl
     left -= Math.max(text.text.length, TEXT_COST);
     // Names are often the client's: one of a reply's kinds would be treated as such, and any would stay in memory as a key.
     const last = text.path[text.path.length - 1];
-    const context: TextContext = {
+    const plain: TextContext = {
       stage: 'input',
       provenance: text.provenance,
       kind: last === 'arguments' ? last : null,
       placeholders,
-      ...(allowances === null ? {} : { allowed: allowances.in(text.text, compiled.clock.now(), sink) }),
     };
+    const context = allowances === null ? plain : { ...plain, allowed: allowances.in(text.text, compiled.clock.now(), sink) };
     if (shadow !== null) await inspectBeside(shadow, text.text, context, sink);
     const verdict = text.text.length <= TURN ? guard.inspect(text.text, context) : await inspectLong(guard, text.text, context);
     if (verdict.effect === 'pass') continue;
