@@ -162,6 +162,12 @@ describe('the risk book', () => {
     for (const message of two.sent.splice(0)) one.book.apply(message);
     assert.deepEqual(one.book.show(subject), two.book.show(subject));
     assert.equal(one.book.show(subject)?.level, 'none');
+    // Of two that are told together what is well comes first, so that nobody is kept out for what it outweighs.
+    const three = make();
+    for (let i = 0; i < 30; i += 1) three.book.endedWell('principal:acme/other');
+    three.book.report('principal:acme/other', 'blocked', 10);
+    for (const message of three.sent.splice(0)) one.book.apply(message);
+    assert.deepEqual([one.book.show('principal:acme/other')?.level, one.sent], ['none', []]);
     // Each tells only what is new.
     for (let i = 0; i < 5; i += 1) two.book.endedWell(subject);
     two.book.sweep();

@@ -138,8 +138,9 @@ export class RiskBook {
     if (!this.#settings.enabled || this.#settings.points[signal] === 0) return;
     this.#count(subject, signal, times);
     if (this.#relay === null) return;
-    this.#relay.send({ kind: 'signal', subject, signal, times });
+    // What is to be weighed against it comes first.
     this.#tellGood(subject);
+    this.#relay.send({ kind: 'signal', subject, signal, times });
   }
 
   /** A request of the subject ended well. Ends no block before its time. */
