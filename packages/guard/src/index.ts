@@ -7,4 +7,5 @@ export { PACKS, type PackSettings } from './packs.ts';
 export { PatternError } from './pattern/parse.ts';
 export { type Pattern, type PatternMatch, PatternSet, type PatternSetOptions } from './pattern/pattern-set.ts';
 export { type GuardWeakness, weaknesses } from './weakness.ts';
+export { applyEdits } from './window/edits.ts';
 export { Placeholders } from './window/placeholders.ts';

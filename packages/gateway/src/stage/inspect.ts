@@ -1,5 +1,5 @@
 import { Fault, type Finding, PASS, type Provenance, type TextEdit, type Verdict } from '@sallyport/core';
-import { type Guard, Placeholders, type TextContext, type WindowStep } from '@sallyport/guard';
+import { applyEdits, type Guard, Placeholders, type TextContext, type WindowStep } from '@sallyport/guard';
 import type { AllowedSink } from '../allowances.ts';
 import { GreyBand } from '../classifier/grey-band.ts';
 import type { Shadow, ShadowSink } from '../shadow.ts';
@@ -108,17 +108,6 @@ function turn(): Promise<void> {
 
 function blocks(verdict: Verdict, admitted: Admitted): boolean {
   return verdict.effect === 'block' || (verdict.effect === 'unavailable' && admitted.guarding.settings.onUnavailable === 'block');
-}
-
-/** `text` with its edits (in order, not overlapping) made. */
-export function applyEdits(text: string, edits: readonly TextEdit[]): string {
-  let result = '';
-  let from = 0;
-  for (const edit of edits) {
-    result += text.slice(from, edit.start) + edit.text;
-    from = edit.end;
-  }
-  return result + text.slice(from);
 }
 
 /** Names of the detectors, for the operator. Findings never hold text. */

@@ -1,9 +1,17 @@
 import { Fault, type Finding, type TextEdit, type Usage } from '@sallyport/core';
-import type { Allowed, Exchange, Placeholders, TextContext, TextWindow, WindowStep } from '@sallyport/guard';
+import {
+  type Allowed,
+  applyEdits,
+  type Exchange,
+  type Placeholders,
+  type TextContext,
+  type TextWindow,
+  type WindowStep,
+} from '@sallyport/guard';
 import type { ReplyEvent, ReplyText } from '@sallyport/wire';
 import type { GuardPolicy } from '../guard-book.ts';
 import type { ShadowWindow } from '../shadow.ts';
-import { applyEdits, type FindingSink } from './inspect.ts';
+import type { FindingSink } from './inspect.ts';
 import { ReplyFacts } from './reply-facts.ts';
 
 /** Bytes of events that may wait behind one that is not decided: one choice in the middle of a match holds all others back. */

@@ -1,5 +1,6 @@
 import type { TextEdit } from '@sallyport/core';
 import type { TextWindow, WindowStep } from '../guard.ts';
+import { applyEdits } from '../window/edits.ts';
 import { breachFinding, type Contract } from './contract.ts';
 
 /** Releases nothing of a reply before all of it was read against its contract: as it is, repaired, or not at all. */
@@ -40,15 +41,4 @@ export class WholeWindow implements TextWindow {
     if (step.effect === 'block') this.#closed = true;
     return { ...step, released: 0, edits: [] };
   }
-}
-
-/** `text` with its edits (in order, not overlapping) made. */
-function applyEdits(text: string, edits: readonly TextEdit[]): string {
-  let result = '';
-  let from = 0;
-  for (const { start, end, text: replacement } of edits) {
-    result += text.slice(from, start) + replacement;
-    from = end;
-  }
-  return result + text.slice(from);
 }
