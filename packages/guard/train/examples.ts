@@ -1,7 +1,7 @@
 import { Folder } from '../src/normalise/folder.ts';
 import { pieceOf } from '../src/window/piece.ts';
 import { garble, mistype } from './garble.ts';
-import { writeAttack, writeBenign, writeGoal } from './phrases.ts';
+import { writeAttack, writeBenign, writeGoal, writeMessage } from './phrases.ts';
 import type { Random } from './random.ts';
 import type { Sources } from './sources.ts';
 
@@ -59,6 +59,7 @@ export function untrustedExamples(sources: Sources, random: Random): Example[] {
   for (const document of documents) {
     for (const sentence of sample(sentences(document), 4, random)) examples.push({ text: fold(sentence), attack: false, weight: 0.5 });
   }
+  add(examples, written(writeMessage, 5000, random), false, 1, 1, random);
   const payloads = unique([...sources.hidden, ...sources.instructions, ...sources.direct.filter(({ length }) => length < 500)]);
   add(examples, payloads, true, 1, 1, random);
   // An instruction alone in place of a document is out of place, whatever it asks for.

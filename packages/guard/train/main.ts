@@ -49,7 +49,7 @@ const plans: Readonly<Record<HeadName, Plan>> = {
   untrusted: {
     examples: (random) => untrustedExamples(sources, random),
     epochs: 8,
-    flag: { all: 0.012, set: 0.015, hard: 0.015, floors: [-0.5, -0.5, 0, 0, 8] },
+    flag: { all: 0.012, set: 0.015, hard: 0.015, floors: [0, 0, 0, 0, 8] },
     block: { all: 0.004, set: 0.01, hard: 0.01, floors: [3.5, 3.5, 3.5, 3.5, 3.5] },
   },
 };

@@ -1,5 +1,5 @@
 import { writeForeign } from './foreign-phrases.ts';
-import { GOALS, HARMLESS, PERSUASION } from './goal-phrases.ts';
+import { GOALS, HARMLESS, MESSAGES, PERSUASION } from './goal-phrases.ts';
 import type { Random } from './random.ts';
 import { EXTRACTION, HIJACK, ORDINARY } from './takeover-phrases.ts';
 
@@ -474,4 +474,9 @@ export function writeGoal(random: Random): string {
 export function writeBenign(random: Random): string {
   const which = random.next();
   return write(which < 0.35 ? random.pick(BENIGN) : which < 0.7 ? ORDINARY : HARMLESS, random);
+}
+
+/** What documents, mails and manuals ask of people. */
+export function writeMessage(random: Random): string {
+  return write(MESSAGES, random);
 }
