@@ -216,15 +216,17 @@ export class LogWriter implements Ledger {
     this.#accepting = false;
     this.#closed = true;
     for (const timer of [this.#sealTimer, this.#retryTimer, this.#lockTimer]) if (timer !== null) clearTimeout(timer);
+    // Asked anew: who has lost the log since the last look must not write over the entries of its new owner.
+    const isOurs = await this.#lock.refresh().catch(() => false);
     try {
       // A failure to say goodbye is visible as a log whose last entry is not `ledger.close`.
-      if (wasOpen) await this.#record(this.#systemFacts('ledger.close', {}), true).catch(onlyUnavailable);
+      if (wasOpen && isOurs) await this.#record(this.#systemFacts('ledger.close', {}), true).catch(onlyUnavailable);
       await this.#retrying;
       await this.#writing;
       await this.#publisher.seal(false);
       await this.#compressing;
     } finally {
-      await this.#segment.close();
+      await this.#segment.close(isOurs);
       await this.#lock.release();
     }
   }
@@ -346,7 +348,8 @@ export class LogWriter implements Ledger {
     const closed = this.#segment;
     const place = { first, path: segmentPath(this.#log, first), length: 0 };
     this.#segment = await OpenSegment.open(this.#store, place, true, roomOf(this.#options));
-    await closed.close();
+    // What is left of its room is not compressed with it, and gone then.
+    await closed.close(false);
     this.#compressing = Promise.all([this.#compressing, this.#publisher.seal(true)]).then(() => this.#compressClosed());
   }
 

@@ -42,6 +42,21 @@ describe('room ahead of the lines of a busy log', () => {
     assert.equal(closed.at(-1), 0x0a);
   });
 
+  it('is left alone by a process whose log another one has taken over', async () => {
+    await using directory = await TemporaryDirectory.create();
+    const ledger = await openTestLedger(directory.path, { syncMode: 'fdatasync' });
+    await busy(ledger, 600);
+    const log = join(directory.path, 'logs/w1');
+    const [segment] = await listSegments(log);
+    assert.ok(segment !== undefined);
+    await writeFile(join(log, 'lock/99'), await readFile(join(log, 'lock/1')), { mode: 0o600 });
+    await using handle = await open(segment.path, 'r+');
+    const end = await contentLength(handle);
+    await handle.write('{"action":"of the new owner"}\n', end);
+    await ledger.close();
+    assert.equal((await readFile(segment.path, 'utf8')).slice(end, end + 30), '{"action":"of the new owner"}\n');
+  });
+
   it('left behind by a crash is no torn write; what follows it is', async () => {
     await using directory = await TemporaryDirectory.create();
     await (await openTestLedger(directory.path)).close();
