@@ -12,8 +12,8 @@ import { USER_ROUTES } from './routes-users.ts';
 
 /** Everything the admin plane serves. */
 export function adminRoutes(version: string): readonly Route[] {
-  const document = { body: '' };
-  const routes = [
+  let document: string | null = null;
+  const routes: readonly Route[] = [
     ...INSTALLATION_ROUTES,
     ...KEY_ROUTES,
     ...USER_ROUTES,
@@ -27,10 +27,12 @@ export function adminRoutes(version: string): readonly Route[] {
       path: '/admin/v1/openapi.json',
       summary: 'This document.',
       reply: Type.Object({ openapi: Type.Literal('3.1.0') }),
-      handle: async () => ({ status: 200, body: document.body }),
+      // Made when it is first asked for: a start should not wait for it.
+      handle: async () => {
+        document ??= JSON.stringify(describeRoutes(routes, version));
+        return { status: 200, body: document };
+      },
     }),
   ];
-  // The document describes its own route too, so it can only be made once the table is whole.
-  document.body = JSON.stringify(describeRoutes(routes, version));
   return routes;
 }

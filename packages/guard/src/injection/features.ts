@@ -1,3 +1,5 @@
+import { forEachBlock, LAST_UNIT, type UnitSet, unitsIn } from '../pattern/unit-set.ts';
+
 /** Weights of a head: 2^19 buckets. */
 export const BUCKET_BITS = 19;
 export const BUCKETS: number = 1 << BUCKET_BITS;
@@ -19,25 +21,40 @@ const IN_WORD = 1;
 /** Scripts written without spaces: each unit is a word. */
 const WORD = 2;
 
-/** What a unit is read as, lower case, every digit 0, all white space one space; in bits 16 and 17 whether it is part of a word. */
-const READ_AS: Uint32Array = Uint32Array.from({ length: 0x10000 }, (_, unit) => {
-  const read = readAs(unit);
-  return read | (kindOf(read) << 16);
-});
+/** Whether a unit is part of a word: `SEPARATOR`, `IN_WORD` or `WORD`. */
+const KIND: Uint8Array = new Uint8Array(LAST_UNIT + 1);
+fill(unitsIn('\\p{L}\\p{M}\\p{N}'), IN_WORD);
+KIND.fill(SEPARATOR, 0x2e80, 0xa000);
+fill(unitsIn('\\p{L}'), WORD, 0x2e80, 0x9fff);
+KIND.fill(WORD, 0xd800, 0xe000);
 
-function readAs(unit: number): number {
-  if (unit >= 0x30 && unit <= 0x39) return 0x30;
-  const character = String.fromCharCode(unit);
-  if (/\s/.test(character)) return SPACE;
-  const lower = character.toLowerCase();
-  return lower.length === 1 ? lower.charCodeAt(0) : unit;
+function fill(set: UnitSet, kind: number, from = 0, to = LAST_UNIT): void {
+  for (let index = 0; index < set.length; index += 2) {
+    const [low = 0, high = 0] = [set[index], set[index + 1]];
+    if (high >= from && low <= to) KIND.fill(kind, Math.max(low, from), Math.min(high, to) + 1);
+  }
 }
 
-function kindOf(unit: number): number {
-  const character = String.fromCharCode(unit);
-  if (unit >= 0x2e80 && unit <= 0x9fff) return /\p{L}/u.test(character) ? WORD : SEPARATOR;
-  if (unit < 0x80) return /[A-Za-z0-9]/.test(character) ? IN_WORD : SEPARATOR;
-  return unit >= 0xd800 && unit <= 0xdfff ? WORD : /[\p{L}\p{M}\p{N}]/u.test(character) ? IN_WORD : SEPARATOR;
+/** What a unit is read as, lower case, every digit 0, all white space one space; in bits 16 and 17 whether it is part of a word. */
+const READ_AS: Uint32Array = readAs();
+
+function readAs(): Uint32Array {
+  const table = Uint32Array.from({ length: LAST_UNIT + 1 }, (_, unit) => unit);
+  forEachBlock((first, block) => {
+    if (block.toLowerCase() === block) return;
+    for (let index = 0; index < block.length; index++) {
+      const lower = block.charAt(index).toLowerCase();
+      if (lower.length === 1) table[first + index] = lower.charCodeAt(0);
+    }
+  });
+  const spaces = unitsIn('\\s');
+  for (let index = 0; index < spaces.length; index += 2) table.fill(SPACE, spaces[index], (spaces[index + 1] ?? 0) + 1);
+  table.fill(0x30, 0x30, 0x3a);
+  for (let unit = 0; unit <= LAST_UNIT; unit++) {
+    const read = table[unit] ?? 0;
+    table[unit] = read | ((KIND[read] ?? 0) << 16);
+  }
+  return table;
 }
 
 /**

@@ -1,4 +1,5 @@
 import { kindOf, LONE_SURROGATE, ORDINARY, UNIT_KIND } from '../detect/character-table.ts';
+import { forEachBlock, LAST_UNIT } from '../pattern/unit-set.ts';
 
 /**
  * Letters of other scripts that look like Latin ones, by the Latin letter: the shapes that text in Latin script is disguised with.
@@ -101,25 +102,26 @@ export const UNIT_FOLD: Uint16Array = new Uint16Array(0x10000);
 /** Units that fold to several, and NUL. */
 export const LONG_FOLDS: Map<number, string> = new Map();
 
-const BLOCK = 128;
+/** 1 for units that fold to something else without being decomposed. */
+const mayFold: Uint8Array = UNIT_KIND.map((kind) => (kind === ORDINARY ? 0 : 1));
+for (const [low, high] of MARK_RANGES) mayFold.fill(1, low, high + 1);
+for (const shape of LATIN.keys()) mayFold[shape.charCodeAt(0)] = 1;
 
-for (let first = 0; first <= 0xffff; first += BLOCK) {
-  if (first >= 0xd800 && first <= 0xdfff) {
-    UNIT_FOLD.fill(LOOK_UP, first, first + BLOCK);
-    continue;
-  }
-  const block = String.fromCharCode(...Array.from({ length: BLOCK }, (_, index) => first + index));
-  // Most blocks (ideographs, syllables) are plain as they are: one question instead of a hundred keeps the start fast.
+for (let unit = 0; unit <= LAST_UNIT; unit++) UNIT_FOLD[unit] = unit;
+UNIT_FOLD.fill(LOOK_UP, 0xd800, 0xe000);
+forEachBlock((first, block) => {
+  // Syllables of Hangul decompose, but into letters that are as they are.
   const plain = (first >= 0xac00 && first < 0xd780) || block.normalize('NFKD') === block;
-  for (let unit = first; unit < first + BLOCK; unit++) {
-    const special = !plain || UNIT_KIND[unit] !== ORDINARY || isDecoration(unit) || LATIN.has(String.fromCharCode(unit));
-    const folded = special ? foldCodePoint(unit) : String.fromCharCode(unit);
+  if (plain && !mayFold.subarray(first, first + block.length).includes(1)) return;
+  for (let index = 0; index < block.length; index++) {
+    const unit = first + index;
+    const folded = foldCodePoint(unit);
     // NUL has the value that means dropped, so it goes the long way.
     const long = folded.length > 1 || unit === DROPPED;
     if (long) LONG_FOLDS.set(unit, folded);
     UNIT_FOLD[unit] = long ? LOOK_UP : folded.length === 0 ? DROPPED : folded.charCodeAt(0);
   }
-}
+});
 
 const pairFolds = new Map<number, string>();
 

@@ -1,4 +1,4 @@
-import { complement, DIGITS, foldCase, NOT_LINE_END, propertySet, spaceSet, type UnitSet, union, unitSet, wordSet } from './unit-set.ts';
+import { complement, DIGITS, foldCase, NOT_LINE_END, propertySet, setOf, spaceSet, type UnitSet, union, unitSet, wordSet } from './unit-set.ts';
 
 /** A pattern that cannot be accepted. `position` is the UTF-16 offset in the pattern. */
 export class PatternError extends Error {
@@ -27,6 +27,23 @@ const MAX_DEPTH = 50;
 const MAX_PATTERN = 4096;
 
 const CONTROL_ESCAPES: Readonly<Record<string, number>> = { t: 9, n: 10, v: 11, f: 12, r: 13 };
+const NAMED_SETS: Readonly<Record<string, () => UnitSet>> = {
+  d: () => DIGITS,
+  D: () => complementOf(DIGITS),
+  s: spaceSet,
+  S: () => complementOf(spaceSet()),
+  w: wordSet,
+  W: () => complementOf(wordSet()),
+};
+
+const complements = new WeakMap<UnitSet, UnitSet>();
+
+/** The same array for the same set, so that its cases are folded once. */
+function complementOf(set: UnitSet): UnitSet {
+  const known = complements.get(set) ?? complement(set);
+  complements.set(set, known);
+  return known;
+}
 const PUNCTUATION = /^[!-/:-@[-`{-~ ]$/;
 
 /**
@@ -147,11 +164,16 @@ class Parser {
       if (this.#eat('\\b')) return { type: 'assert', kind: 'word-edge' };
       if (this.#eat('\\B')) return { type: 'assert', kind: 'not-word-edge' };
       const escaped = this.#escape();
-      return typeof escaped === 'number' ? this.#codePoints([[escaped, escaped]]) : { type: 'set', set: this.#fold(escaped) };
+      return typeof escaped === 'number' ? this.#one(escaped) : { type: 'set', set: this.#fold(escaped) };
     }
     const codePoint = this.#source.codePointAt(start) ?? 0;
     this.#at += codePoint > 0xffff ? 2 : 1;
-    return this.#codePoints([[codePoint, codePoint]]);
+    return this.#one(codePoint);
+  }
+
+  #one(codePoint: number): PatternNode {
+    if (codePoint > 0xffff) return this.#codePoints([[codePoint, codePoint]]);
+    return { type: 'set', set: setOf(codePoint, this.#ignoreCase) };
   }
 
   #group(): PatternNode {
@@ -216,15 +238,7 @@ class Parser {
     const start = this.#at++;
     const char = this.#peek();
     this.#at++;
-    const named: Readonly<Record<string, () => UnitSet>> = {
-      d: () => DIGITS,
-      D: () => complement(DIGITS),
-      s: spaceSet,
-      S: () => complement(spaceSet()),
-      w: wordSet,
-      W: () => complement(wordSet()),
-    };
-    const set = named[char];
+    const set = NAMED_SETS[char];
     if (set !== undefined) return set();
     const control = CONTROL_ESCAPES[char];
     if (control !== undefined) return control;
@@ -234,7 +248,7 @@ class Parser {
       const property = found === null ? null : propertySet(found[1] ?? '');
       if (found === null || property === null) throw this.#error('unknown Unicode property', start);
       this.#at += found[0].length;
-      return char === 'p' ? property : complement(property);
+      return char === 'p' ? property : complementOf(property);
     }
     if (char === '0' && !/\d/.test(this.#peek())) return 0;
     if (/[0-9k]/.test(char)) throw this.#error('back-references are not supported: they cannot be matched in linear time', start);

@@ -61,7 +61,8 @@ class ProgramBuilder {
   readonly #y: number[] = [];
   readonly #owner: number[] = [];
   readonly #sets: UnitSet[] = [];
-  readonly #setIds = new Map<string, number>();
+  /** By the array, which is the same for each letter, and by what is in it. */
+  readonly #setIds = new Map<UnitSet | string, number>();
   #pattern = 0;
   #limit = 0;
   #asserts = false;
@@ -128,11 +129,11 @@ class ProgramBuilder {
   }
 
   #setId(set: UnitSet): number {
-    const key = set.join();
-    const known = this.#setIds.get(key);
+    const known = this.#setIds.get(set);
     if (known !== undefined) return known;
-    const id = this.#sets.push(set) - 1;
-    this.#setIds.set(key, id);
+    const key = set.join();
+    const id = this.#setIds.get(key) ?? this.#sets.push(set) - 1;
+    this.#setIds.set(key, id).set(set, id);
     return id;
   }
 }
@@ -160,23 +161,22 @@ function classify(sets: readonly UnitSet[], asserts: boolean): Pick<Program, 'cl
     for (const [lo, hi] of rangesOf(set)) bounds.add(lo).add(hi + 1);
   }
   const starts = [...bounds].filter((start) => start <= 0xffff).sort((a, b) => a - b);
+  const segmentAt = new Map(starts.map((start, segment) => [start, segment]));
   const segmentClass = new Int32Array(starts.length);
   let classCount = 1;
   for (const set of all) {
     const renamed = new Map<number, number>();
-    let range = 0;
-    for (let s = 0; s < starts.length; s++) {
-      const start = starts[s] ?? 0;
-      while (range < set.length && (set[range + 1] ?? 0) < start) range += 2;
-      const inside = range < set.length && (set[range] ?? 0) <= start;
-      const old = segmentClass[s] ?? 0;
-      if (!inside) continue;
-      let fresh = renamed.get(old);
-      if (fresh === undefined) {
-        fresh = classCount++;
-        renamed.set(old, fresh);
+    for (let range = 0; range < set.length; range += 2) {
+      const last = set[range + 1] ?? 0;
+      for (let s = segmentAt.get(set[range] ?? 0) ?? 0; s < starts.length && (starts[s] ?? 0) <= last; s++) {
+        const old = segmentClass[s] ?? 0;
+        let fresh = renamed.get(old);
+        if (fresh === undefined) {
+          fresh = classCount++;
+          renamed.set(old, fresh);
+        }
+        segmentClass[s] = fresh;
       }
-      segmentClass[s] = fresh;
     }
   }
   // A class whose every segment was renamed is left empty: number the used ones anew.
@@ -204,7 +204,9 @@ function classify(sets: readonly UnitSet[], asserts: boolean): Pick<Program, 'cl
 }
 
 function contains(set: UnitSet, unit: number): boolean {
-  for (const [lo, hi] of rangesOf(set)) if (unit >= lo && unit <= hi) return true;
+  for (let index = 0; index < set.length; index += 2) {
+    if ((set[index + 1] ?? 0) >= unit) return (set[index] ?? 0) <= unit;
+  }
   return false;
 }
 
