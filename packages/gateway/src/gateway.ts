@@ -43,6 +43,7 @@ import type { LedgerPort } from './ports.ts';
 import type { ExchangeRecord } from './record.ts';
 import { RequestIds } from './request-id.ts';
 import { type RiskBoard, RiskWatch } from './risk-watch.ts';
+import { Running } from './running.ts';
 import { Strangers } from './strangers.ts';
 import { Artifacts } from './upstream/artifacts.ts';
 import { UpstreamRegistry } from './upstream/registry.ts';
@@ -104,7 +105,7 @@ export class Gateway implements AsyncDisposable {
   readonly #limiter: Limiter;
   readonly #calibration = new Calibration();
   readonly #ids: RequestIds;
-  readonly #running = new Set<ExchangeRecord>();
+  readonly #running = new Running<ExchangeRecord>();
   readonly #risk: RiskWatch;
   /** What a breaker does because of another replica's word is not told to others. */
   #hearing = false;

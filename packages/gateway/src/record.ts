@@ -23,6 +23,7 @@ import type { Incoming } from './http/incoming.ts';
 import type { OutputLengths } from './output-length.ts';
 import type { LedgerPort } from './ports.ts';
 import { principalSubject, type RiskWatch } from './risk-watch.ts';
+import type { Running, Runs } from './running.ts';
 import type { Asked, Identified, Instruction } from './stage/facts.ts';
 import type { FindingSink } from './stage/inspect.ts';
 import type { ReplyFacts } from './stage/reply-facts.ts';
@@ -44,7 +45,7 @@ export interface RecorderPorts {
   /** Null where nothing is traced. */
   readonly tracer: Tracer | null;
   /** Exchanges of known callers that have not ended. */
-  readonly running: Set<ExchangeRecord>;
+  readonly running: Running<ExchangeRecord>;
   readonly risk: RiskWatch;
   /** The policy in force now; an exchange keeps the one it began with. */
   readonly policy: () => Policy | null;
@@ -54,7 +55,8 @@ export interface RecorderPorts {
  * What the ledger will say of one exchange. Opened with the exchange and concluded on every path: by `conclude` before the last byte of
  * an answer, or by disposal where the exchange ended in a way nobody foresaw.
  */
-export class ExchangeRecord implements FindingSink, AsyncDisposable {
+export class ExchangeRecord implements FindingSink, Runs, AsyncDisposable {
+  place = -1;
   readonly #ports: RecorderPorts;
   readonly #incoming: Incoming;
   readonly #verdicts = new Map<string, { detector: string; action: string; category: string; count: number }>();

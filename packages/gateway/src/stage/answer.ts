@@ -1,5 +1,6 @@
-import { Fault } from '@sallyport/core';
+import { Fault, type Usage } from '@sallyport/core';
 import { errorType, type ReplyEvent, type ReplyFormat, type ReplyStream } from '@sallyport/wire';
+import type { TokenSource } from '../charge.ts';
 import type { Door } from '../door.ts';
 import type { ExchangeRecord } from '../record.ts';
 import { readAll, type UpstreamCall } from '../upstream/call.ts';
@@ -69,20 +70,39 @@ function openRelay(
   { compiled, principal, guarding, servedAs, placeholders, call, charge, request, instruction }: Forwarded,
   record: ExchangeRecord,
 ): Relay {
-  const exchange = { given: request?.texts ?? [], prompt: instruction?.prompt ?? null, canary: instruction?.canary ?? null };
+  const exchange = {
+    given: request?.texts ?? [],
+    prompt: instruction?.prompt ?? null,
+    canary: instruction?.canary ?? null,
+  };
   // A reply is inspected while it grows: what is allowed in a whole text only does not count there.
   const allowed = compiled.allowances.of(principal.tenant)?.in(null, compiled.clock.now(), record) ?? null;
   const relay = new Relay(guarding, servedAs, exchange, placeholders, record, allowed);
-  charge.follow({
-    // A translator has read the upstream's own figures; the client's dialect may have had to say 0 where they come late or not at all.
-    get usage() {
-      return call.usage === undefined ? relay.usage : call.usage;
-    },
-    get textBytes() {
-      return relay.textBytes;
-    },
-  });
+  charge.follow(new Spent(call, relay));
   return relay;
+}
+
+/**
+ * What an exchange has used so far. A class, since getters in an object literal make a hidden class of each object (V8), which lives in
+ * the old generation and keeps the whole request alive until the next full collection.
+ */
+class Spent implements TokenSource {
+  readonly #call: UpstreamCall;
+  readonly #relay: Relay;
+
+  constructor(call: UpstreamCall, relay: Relay) {
+    this.#call = call;
+    this.#relay = relay;
+  }
+
+  /** A translator has read the upstream's own figures; the client's dialect may have had to say 0 where they come late or not at all. */
+  get usage(): Usage | null {
+    return this.#call.usage === undefined ? this.#relay.usage : this.#call.usage;
+  }
+
+  get textBytes(): number {
+    return this.#relay.textBytes;
+  }
 }
 
 async function answerStream(

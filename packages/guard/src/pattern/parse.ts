@@ -1,4 +1,16 @@
-import { complement, DIGITS, foldCase, NOT_LINE_END, propertySet, setOf, spaceSet, type UnitSet, union, unitSet, wordSet } from './unit-set.ts';
+import {
+  complement,
+  DIGITS,
+  foldCase,
+  NOT_LINE_END,
+  propertySet,
+  setOf,
+  spaceSet,
+  type UnitSet,
+  union,
+  unitSet,
+  wordSet,
+} from './unit-set.ts';
 
 /** A pattern that cannot be accepted. `position` is the UTF-16 offset in the pattern. */
 export class PatternError extends Error {
