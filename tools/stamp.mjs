@@ -11,7 +11,7 @@ export const STAMP = join(DIST, 'stamp');
 /** Digest over everything a bundle is made of: a change of any source, version or build setting makes another. */
 export function sourceDigest() {
   const hash = createHash('sha256').update(readFileSync(join(ROOT, 'package-lock.json')));
-  hash.update(readFileSync(join(ROOT, 'tools', 'build.mjs')));
+  hash.update(readFileSync(join(ROOT, 'tools', 'bundle.mjs')));
   for (const name of readdirSync(join(ROOT, 'packages')).sort()) {
     const sources = join(ROOT, 'packages', name, 'src');
     if (!existsSync(sources)) continue;

@@ -17,7 +17,7 @@ it('the command runs a bundle of exactly these sources, else the sources', async
     cpSync(join(REPOSITORY, path), join(copy.path, path));
   }
   put('package-lock.json', '{}');
-  put('tools/build.mjs', '// how it is built');
+  put('tools/bundle.mjs', '// how it is built');
   put('packages/cli/src/main.ts', "console.log('sources');\n");
   put('dist/sallyport.mjs', "console.log('bundle');\n");
   const command = async (): Promise<string> => {

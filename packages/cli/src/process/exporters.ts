@@ -79,5 +79,5 @@ export class ExporterThread implements AsyncDisposable {
   }
 }
 
-/** Beside this file: as a source, or as built (tools/build.mjs). */
+/** Beside this file: as a source, or as built (tools/bundle.mjs). */
 const WORKER: string = import.meta.url.endsWith('.ts') ? './exporters-worker.ts' : './exporters-worker.mjs';

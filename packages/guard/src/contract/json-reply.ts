@@ -1,10 +1,8 @@
-import { createRequire } from 'node:module';
 import type { ValidateFunction } from 'ajv/dist/2020.js';
 import type { GuardConfigIssue } from '../error.ts';
+import { jsonLibrary } from './library.ts';
 import { linearPattern } from './linear-pattern.ts';
 import { schemaProblems } from './schema-safety.ts';
-
-const require = createRequire(import.meta.url);
 
 /** Longest reply that is read as JSON, UTF-16 units. */
 const LONGEST = 1_048_576;
@@ -48,7 +46,7 @@ export function compileJson(schema: Readonly<Record<string, unknown>>, issues: G
   const problems = schemaProblems(schema);
   issues.push(...problems);
   if (problems.length > 0) return null;
-  const { Ajv2020 } = require('ajv/dist/2020.js') as typeof import('ajv/dist/2020.js');
+  const { Ajv2020 } = jsonLibrary();
   const engine = Object.assign((pattern: string) => linearPattern(pattern), { code: 'linearPattern' });
   // `format` is an annotation, as the specification has it.
   const ajv = new Ajv2020({ strict: true, strictTypes: false, strictRequired: false, validateFormats: false, code: { regExp: engine } });

@@ -1,14 +1,10 @@
-import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
+import { languageLibrary } from './library.ts';
 
-// Loaded when a contract names languages: its tables take a quarter of a second of a processor.
-const require = createRequire(import.meta.url);
-type Library = typeof import('eld/extrasmall');
-let library: Library['eld'] | null = null;
+let eld: ReturnType<typeof languageLibrary>['eld'] | null = null;
 
-function detector(): Library['eld'] {
-  library ??= (require(fileURLToPath(import.meta.resolve('eld/extrasmall'))) as Library).eld;
-  return library;
+function detector(): ReturnType<typeof languageLibrary>['eld'] {
+  eld ??= languageLibrary().eld;
+  return eld;
 }
 
 /** UTF-16 units that are judged at a time, and how many such pieces of a long reply. */

@@ -1,8 +1,4 @@
-import { createRequire } from 'node:module';
-
-// Loaded when a contract has a schema: most installations have none, and every start would pay for it.
-const require = createRequire(import.meta.url);
-let library: typeof import('re2js') | null = null;
+import { jsonLibrary } from './library.ts';
 
 /** What ajv wants of an engine of patterns; `toString` tells two patterns apart. */
 export interface LinearPattern {
@@ -15,8 +11,7 @@ export interface LinearPattern {
  * @throws Error for look-around, back-references and what is no pattern
  */
 export function linearPattern(source: string): LinearPattern {
-  library ??= require('re2js') as typeof import('re2js');
-  const { RE2JS } = library;
+  const { RE2JS } = jsonLibrary();
   const compiled = RE2JS.compile(RE2JS.translateRegExp(source));
   return { test: (text) => compiled.matcher(text).find(), toString: () => source };
 }

@@ -91,5 +91,5 @@ export class Scans implements AsyncDisposable {
   }
 }
 
-/** Beside this file: as a source, or as built (tools/build.mjs). */
+/** Beside this file: as a source, or as built (tools/bundle.mjs). */
 const WORKER: string = import.meta.url.endsWith('.ts') ? './scan-worker.ts' : './scan-worker.mjs';
