@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { GuardSettings, ReplyContract } from '@sallyport/core';
-import { answerJson, ScriptedUpstream, stream } from '@sallyport/testkit';
+import { answerJson, ollamaStream, ScriptedUpstream, stream } from '@sallyport/testkit';
 import { GUARDED } from './guarded.ts';
 import { GUARD, type Harness, post, route, startHarness, upstream } from './harness.ts';
 
@@ -57,6 +57,34 @@ describe('a reply under a contract', () => {
       }
     });
 
+    it(`${dialect.name}: is not there where it has no word, in streams and whole; a call of a tool is no word and needs none`, async () => {
+      const flagged: ReplyContract = { ...NONE, onBreach: 'flag' };
+      for (const [contract, mode] of [
+        [{ schema: SCHEMA }, 'hold'],
+        [{ minLength: 1 }, 'transform'],
+      ] as const) {
+        use(contract, mode);
+        assert.equal((await whole('')).status, 400);
+        assert.deepEqual(harness.entries.at(-1)?.verdicts[0]?.detector, 'contract');
+        const { status, body } = await streamed([]);
+        assert.ok(status === 400 || dialect.errorOf(body) === 'content_blocked', body);
+        assert.equal(body.includes(dialect.endMarker), false);
+        // Without its end it is broken, and no breach.
+        engine.once(stream(dialect.events([]).slice(0, -1), { contentType: dialect.streamType }));
+        const cut = await (await post(harness, dialect.path, dialect.body(true))).text();
+        assert.equal(cut.includes('content_blocked'), false, cut);
+        use({ ...flagged, ...contract }, mode);
+        assert.equal((await whole('')).status, 200);
+        assert.deepEqual(harness.entries.at(-1)?.verdicts[0]?.detector, 'contract');
+        use(contract, mode);
+        for (const [kind, events] of Object.entries(dialect.others)) {
+          engine.once(stream(events(['{"a":', '1}']), { contentType: dialect.streamType }));
+          const answer = await (await post(harness, dialect.path, dialect.body(true))).text();
+          assert.equal(answer.includes('content_blocked'), !kind.startsWith('arguments'), `${kind}: ${answer}`);
+        }
+      }
+    });
+
     it(`${dialect.name}: is cut at its longest length while it streams`, async () => {
       use({ maxLength: 12 }, 'transform');
       const long = 'One two three four five six.';
@@ -69,4 +97,47 @@ describe('a reply under a contract', () => {
       assert.equal(dialect.textOf((await streamed(['Short.'])).body), 'Short.');
     });
   }
+
+  it('keeps an end marker back that has no line end', async () => {
+    use({ minLength: 1 }, 'transform');
+    const events = ollamaStream('chat', [], 'llama');
+    const bytes = Buffer.concat(events).toString().trimEnd();
+    engine.once(stream([Buffer.from(bytes)], { contentType: 'application/x-ndjson' }));
+    const body = JSON.stringify({ model: 'llama', messages: [{ role: 'user', content: 'Hello' }], stream: true });
+    const answer = await (await post(harness, '/api/chat', body)).text();
+    assert.doesNotMatch(answer, /"done":true/);
+    assert.match(answer, /blocked/);
+  });
+
+  it('is the words, not the probabilities of other words beside them', async () => {
+    use({ schema: SCHEMA }, 'hold');
+    const other = { token: 'Bergen', logprob: -2, bytes: null };
+    const logprobs = { content: [{ token: JSON_TEXT, logprob: -0.1, bytes: null, top_logprobs: [other] }] };
+    const choice = { index: 0, message: { role: 'assistant', content: JSON_TEXT }, logprobs, finish_reason: 'stop' };
+    engine.once(answerJson({ id: 'c', object: 'chat.completion', created: 1, model: 'chat', choices: [choice] }));
+    const body = { model: 'chat', messages: [{ role: 'user', content: 'Hello' }], logprobs: true, top_logprobs: 1 };
+    const answer = await post(harness, '/v1/chat/completions', JSON.stringify(body));
+    assert.equal(answer.status, 200, await answer.clone().text());
+    assert.equal(harness.entries.at(-1)?.verdicts.length, 0);
+  });
+
+  it('is not asked for where an endpoint answers without words', async () => {
+    use({ schema: SCHEMA }, 'hold');
+    engine.once(answerJson({ input_tokens: 3 }));
+    const counted = await post(
+      harness,
+      '/v1/messages/count_tokens',
+      JSON.stringify({ model: 'chat', messages: [{ role: 'user', content: 'Hello' }] }),
+    );
+    assert.equal(counted.status, 200, await counted.clone().text());
+    engine.once(
+      answerJson({
+        object: 'list',
+        model: 'chat',
+        data: [{ object: 'embedding', index: 0, embedding: [0.5] }],
+        usage: { prompt_tokens: 1, total_tokens: 1 },
+      }),
+    );
+    assert.equal((await post(harness, '/v1/embeddings', JSON.stringify({ model: 'chat', input: 'Hello' }))).status, 200);
+  });
 });

@@ -69,8 +69,8 @@ const EXPECTED: Readonly<Record<string, { texts: Record<string, string>; closes:
   'openai-chat-tools.sse': {
     texts: {
       'choice:0/text text': 'Let me look.',
-      'choice:0/logprobs text': 'Let me look.',
-      'choice:0/logprobs/others text whole': 'Let me\nNay| look.\nNay',
+      'choice:0/logprobs annotation': 'Let me look.',
+      'choice:0/logprobs/others annotation whole': 'Let me\nNay| look.\nNay',
       'choice:0/tool:0/name tool-name': 'get_weather',
       'choice:0/tool:0/arguments tool-arguments': '{"city":"Lima"}',
       'choice:0/tool:1/name tool-name': 'mail',
@@ -124,8 +124,8 @@ const EXPECTED: Readonly<Record<string, { texts: Record<string, string>; closes:
   'vllm-completions.sse': {
     texts: {
       'choice:0/text text': 'Once upon',
-      'choice:0/logprobs text': 'Once upon',
-      'choice:0/logprobs/others text whole': 'Once\n alt| upon\n alt',
+      'choice:0/logprobs annotation': 'Once upon',
+      'choice:0/logprobs/others annotation whole': 'Once\n alt| upon\n alt',
     },
     closes: ['choice:0/text', 'choice:0/logprobs'],
     usage: null,

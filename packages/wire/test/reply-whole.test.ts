@@ -27,7 +27,7 @@ test('a whole chat reply: all choices, content parts as one text, tools old and 
     'choice:0/tool:1/name tool-name whole': 'run',
     'choice:0/tool:1/arguments tool-arguments whole': 'ls -l',
     'choice:0/audio/transcript transcript whole': 'Hello spoken',
-    'choice:0/logprobs text whole': 'Hello',
+    'choice:0/logprobs annotation whole': 'Hello',
     'choice:1/text text': 'Part one part two',
     'choice:1/thinking reasoning': 'hidden',
     'choice:1/function/name tool-name whole': 'legacy',
@@ -42,8 +42,8 @@ test('a whole chat reply: all choices, content parts as one text, tools old and 
 test('a whole completion', () => {
   assert.deepEqual(read('openai.completions').texts, {
     'choice:0/text text whole': 'Once upon',
-    'choice:0/logprobs text whole': 'Once upon',
-    'choice:0/logprobs/others text whole': 'Once\n on',
+    'choice:0/logprobs annotation whole': 'Once upon',
+    'choice:0/logprobs/others annotation whole': 'Once\n on',
   });
 });
 
@@ -57,7 +57,7 @@ test('a whole response: every kind of output item, and what it repeats of the re
     'output:0/summary:0/text reasoning whole': 'a summary',
     'output:0/content:0/reasoning reasoning whole': 'raw thought',
     'output:1/content:0/text text whole': 'The answer',
-    'output:1/content:0/logprobs text whole': 'The answer',
+    'output:1/content:0/logprobs annotation whole': 'The answer',
     'output:1/content:1/refusal refusal whole': 'No more',
     'output:2/name tool-name whole': 'mail',
     'output:2/arguments tool-arguments whole': '{"a":1}',
@@ -127,8 +127,8 @@ test('whole Ollama replies; the names and the address of a remote upstream go to
     'choice:0/tool:0/name tool-name whole': 'f',
     'choice:0/tool:0/arguments.q#name tool-arguments whole': 'q',
     'choice:0/tool:0/arguments.q tool-arguments whole': 'some words',
-    'choice:0/logprobs text whole': 'Hi you',
-    'choice:0/logprobs/others text whole': 'Yo',
+    'choice:0/logprobs annotation whole': 'Hi you',
+    'choice:0/logprobs/others annotation whole': 'Yo',
   });
   const renamed: unknown = JSON.parse(event.rewrite(new Map(), 'public').toString());
   assert.deepEqual(renamed, { ...WHOLES['ollama.chat'], model: 'public', remote_model: 'public', remote_host: '' });

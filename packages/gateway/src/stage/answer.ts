@@ -1,5 +1,5 @@
 import { Fault, type Usage } from '@sallyport/core';
-import { errorType, type ReplyEvent, type ReplyFormat, type ReplyStream } from '@sallyport/wire';
+import { type Endpoint, errorType, type ReplyEvent, type ReplyFormat, type ReplyStream } from '@sallyport/wire';
 import type { TokenSource } from '../charge.ts';
 import type { Door } from '../door.ts';
 import type { ExchangeRecord } from '../record.ts';
@@ -58,11 +58,17 @@ async function answerWhole(forwarded: Forwarded, format: ReplyFormat, door: Door
   if (forwarded.head.mediaType !== 'application/json') throw unreadable('content-type of the reply');
   const relay = openRelay(forwarded, record);
   const out = [...relay.push([whole]), ...relay.end()];
+  if (relay.broken === null && isSpoken(forwarded.endpoint)) relay.judgeSilence();
   const fault = relay.blocked ?? relay.broken;
   if (fault !== null) throw fault;
   const shown = out.length === 1 && out[0] !== undefined ? out[0] : Buffer.concat(out);
   record.replied(door.ledger.digest(shown), relay.facts);
   return { ...forwarded, fault: null, finish: () => sendWhole(forwarded, shown, record) };
+}
+
+/** Whether replies of an endpoint are words. */
+function isSpoken({ action, id }: Endpoint): boolean {
+  return action === 'model.infer' && id !== 'anthropic.count-tokens';
 }
 
 /** The reply's inspection, which the charge follows. */
@@ -160,8 +166,14 @@ async function answerStream(
       if (overrun !== null) throw overrun;
     }
     if (relay.blocked === null && relay.broken === null) {
-      await sink.accept([...relay.push(stream.end()), ...relay.end()], null, []);
-      if (relay.broken === null && relay.blocked === null && !stream.finished) relay.broken = unreadable('the stream has no end');
+      const last = stream.end();
+      // An end marker without its line end shows only here.
+      if (stream.finished) sink.hold();
+      await sink.accept([...relay.push(last), ...relay.end()], null, []);
+      if (relay.broken === null && relay.blocked === null) {
+        if (!stream.finished) relay.broken = unreadable('the stream has no end');
+        else if (isSpoken(forwarded.endpoint)) relay.judgeSilence();
+      }
     }
   } catch (error) {
     if (!(error instanceof Fault) || error.code === 'client_closed_request' || incoming.reply.gone) throw error;

@@ -114,6 +114,11 @@ export class Relay {
     return out;
   }
 
+  /** A reply that ended without a word is judged as the empty text it is: what a contract asks for is not there. */
+  judgeSilence(): void {
+    if (this.facts.isSilent) this.#judge({ index: 0, channel: 'silence', kind: 'text', mode: 'whole', text: '' });
+  }
+
   #accept(event: ReplyEvent): void {
     this.#heldBytes += event.raw.length;
     // A whole reply is one event, which waits for nothing; its size has a bound of its own.

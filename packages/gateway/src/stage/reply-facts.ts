@@ -24,6 +24,8 @@ const REFUSAL =
   /^\s*(?:i['’]?m (?:very |so )?sorry|sorry[,.]|i (?:can['’]t|cannot|am unable|am not able|won['’]t|must decline)|as an ai\b)/i;
 const REFUSED = new Set(['refusal', 'content_filter', 'safety']);
 const TRUNCATED = new Set(['length', 'max_tokens', 'max_output_tokens', 'model_length', 'model_context_window_exceeded']);
+/** Ollama was asked to load or unload a model, not to say something. */
+const NOTHING_ASKED = new Set(['load', 'unload']);
 
 /** A position in a reply: `choice:0/tool:1` of `choice:0/tool:1/arguments`. */
 const BASE = /^[a-z_]+:\d+(?:\/[a-z_]+:\d+)*/;
@@ -59,6 +61,11 @@ export class ReplyFacts {
   get output(): 'refusal' | 'truncated' | null {
     if (this.#refused || (this.#finish !== null && REFUSED.has(this.#finish)) || REFUSAL.test(this.#opening)) return 'refusal';
     return this.#finish !== null && TRUNCATED.has(this.#finish) ? 'truncated' : null;
+  }
+
+  /** The model was asked to say something and neither said a word nor called a tool. */
+  get isSilent(): boolean {
+    return this.#opening === '' && this.#calls.size === 0 && !NOTHING_ASKED.has(this.#finish ?? '');
   }
 
   calls(): ToolCall[] {

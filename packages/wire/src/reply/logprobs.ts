@@ -35,8 +35,8 @@ export const logprobs: Rule = (r, value, at, key, base) => {
   if (said !== tokens && said !== '') words.others.push(said);
   if (saidOtherwise !== alternatives && saidOtherwise !== '') words.others.push(saidOtherwise);
   const channel = base === '' ? 'logprobs' : `${base}/logprobs`;
-  r.add(channel, 'text', r.mode, tokens, 'echo', at, echo);
-  r.add(`${channel}/others`, 'text', 'whole', words.others.join('\n'), 'echo', at, echo);
+  r.add(channel, 'annotation', r.mode, tokens, 'echo', at, echo);
+  r.add(`${channel}/others`, 'annotation', 'whole', words.others.join('\n'), 'echo', at, echo);
 };
 
 function gather(
