@@ -192,6 +192,25 @@ describe('limits counted in Redis', { skip: missing ?? false }, () => {
     assert.deepEqual(await a.used(limits), [20]);
   });
 
+  for (const [name, over] of [
+    ['a window', {}],
+    ['a calendar period', { calendar: { unit: 'month', zone: 'UTC' } }],
+  ] as const) {
+    it(`gives nothing back of what was reserved after a reset: ${name}`, async () => {
+      await using a = await replica(server.url);
+      const limits = rules(fresh({ amount: 100, ...over }));
+      const big = request({ estimate: { input: 50, output: 40, outputBounded: true } });
+      const old = await a.reserve(limits, big);
+      await a.limiter.clear((await a.limiter.standings(limits, request())).map(({ claim }) => claim));
+      const held = await a.reserve(limits, big);
+      old.settle(tokens(1, 1));
+      assert.deepEqual(await a.used(limits), [90]);
+      assert.equal(await a.codeOf(limits), !('calendar' in over) ? 'rate_limit_exceeded' : 'quota_exceeded');
+      held.settle(tokens(1, 1));
+      assert.deepEqual(await a.used(limits), [2]);
+    });
+  }
+
   it('keeps no name of a caller in the server, and leaves nothing behind but windows', async () => {
     const reader = new Redis(server.url);
     await reader.flushall();

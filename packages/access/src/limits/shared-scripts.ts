@@ -5,9 +5,9 @@ import { createHash } from 'node:crypto';
  * count in the same windows. All keys carry one hash tag, so that a decision has them in one place.
  *
  * A sliding window is a hash: `n` the newest slice, `t` the total, and the slices by their number modulo `SLOTS`. A calendar period is
- * a number under a key that names the period's start. Concurrency is a sorted set of reservations by the time their lease ends. The
- * record of a reservation (`KEYS[1]`) is a hash from claim to what it took and where; settling a claim removes it, so that a settlement
- * that is sent again after a lost connection changes nothing.
+ * a hash under a key that names the period's start: `u` what is used. `c` in either is when an operator emptied it. Concurrency is a
+ * sorted set of reservations by the time their lease ends. The record of a reservation (`KEYS[1]`) is a hash from claim to what it took,
+ * where and when; settling a claim removes it, so that a settlement that is sent again after a lost connection changes nothing.
  */
 export interface Script {
   readonly text: string;
@@ -22,6 +22,7 @@ const COMMON = `
 local SLOTS = 61
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local stamp = clock[1] * 1000000 + clock[2]
 
 -- Total and newest slice of a window; slices that have left it are removed. A clock that was set back stays in the newest slice.
 local function advance(key, length)
@@ -80,7 +81,7 @@ for i = 2, #KEYS do
     used, newest = advance(KEYS[i], a)
   elseif kind == 'c' then
     if now < a or now >= b then return {2, now} end
-    used = tonumber(redis.call('GET', KEYS[i]) or '0')
+    used = tonumber(redis.call('HGET', KEYS[i], 'u') or '0')
   else
     redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', now)
     used = redis.call('ZCARD', KEYS[i])
@@ -106,14 +107,14 @@ for i = 2, #KEYS do
     add(KEYS[i], a, newest, newest, taken)
     place = newest
   elseif kind == 'c' then
-    redis.call('INCRBY', KEYS[i], taken)
+    redis.call('HINCRBY', KEYS[i], 'u', taken)
     redis.call('PEXPIREAT', KEYS[i], b + 86400000)
   else
     redis.call('ZADD', KEYS[i], now + tonumber(ARGV[2]), ARGV[1])
     redis.call('PEXPIRE', KEYS[i], tonumber(ARGV[2]) * 2)
   end
   if ARGV[3 + (i - 2) * 7 + 7] == '1' then
-    redis.call('HSET', KEYS[1], i - 2, string.format('%.0f %.0f', taken, place))
+    redis.call('HSET', KEYS[1], i - 2, string.format('%.0f %.0f %.0f', taken, place, stamp))
   end
   reply[#reply + 1] = used + taken
   reply[#reply + 1] = kind == 'w' and math.ceil((newest + SLOTS) * a - now) or (kind == 'c' and b - now or 1000)
@@ -131,24 +132,30 @@ for i = 2, #KEYS do
   local held = redis.call('HGET', KEYS[1], index)
   if held then
     redis.call('HDEL', KEYS[1], index)
-    local taken, place = string.match(held, '^(%d+) (%d+)$')
+    local taken, place, took_at = string.match(held, '^(%d+) (%d+) (%d+)$')
     local delta = used - tonumber(taken)
     place = tonumber(place)
+    -- What was taken before an operator emptied the bucket is not in it any more: what others took since must not be given back for it.
+    local function is_gone(cleared)
+      return cleared and tonumber(cleared) > tonumber(took_at)
+    end
     if kind == 'z' then
       if used == 0 then redis.call('ZREM', KEYS[i], ARGV[1]) end
     elseif kind == 'c' then
-      local known = tonumber(redis.call('GET', KEYS[i]) or '0')
-      if known + delta > 0 then
-        redis.call('SET', KEYS[i], known + delta)
+      local kept = redis.call('HMGET', KEYS[i], 'u', 'c')
+      local known = tonumber(kept[1] or '0')
+      if known + delta > 0 and not is_gone(kept[2]) then
+        redis.call('HSET', KEYS[i], 'u', known + delta)
         redis.call('PEXPIREAT', KEYS[i], a + 86400000)
-      elseif known > 0 then redis.call('DEL', KEYS[i]) end
+      elseif not is_gone(kept[2]) then redis.call('HDEL', KEYS[i], 'u') end
     elseif delta ~= 0 then
       local total, newest = advance(KEYS[i], a)
       if place > newest - SLOTS then
-        -- What was emptied by an operator in between has nothing to give back.
-        local count = tonumber(redis.call('HGET', KEYS[i], place % SLOTS) or '0')
+        local kept = redis.call('HMGET', KEYS[i], place % SLOTS, 'c')
+        -- Counts that the server lost have nothing to give back either.
+        local count = tonumber(kept[1] or '0')
         if count + delta < 0 then delta = -count end
-        if delta ~= 0 then add(KEYS[i], a, newest, place, delta) end
+        if delta ~= 0 and not is_gone(kept[2]) then add(KEYS[i], a, newest, place, delta) end
       elseif delta > 0 then
         add(KEYS[i], a, newest, newest, delta)
       end
@@ -169,7 +176,7 @@ for i = 1, #KEYS do
     used = total
     if total > 0 then reset = until_at_most(KEYS[i], a, total, newest, 0) end
   elseif kind == 'c' then
-    used = tonumber(redis.call('GET', KEYS[i]) or '0')
+    used = tonumber(redis.call('HGET', KEYS[i], 'u') or '0')
     if used > 0 then reset = a - now end
   else
     redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', now)
@@ -180,6 +187,18 @@ for i = 1, #KEYS do
   reply[#reply + 1] = reset
 end
 return reply
+`);
+
+/** KEYS: buckets other than of concurrency. ARGV: for each its kind and the slice's length or the period's end. Empties them. */
+export const CLEAR: Script = script(`${COMMON}
+for i = 1, #KEYS do
+  local a = tonumber(ARGV[i * 2])
+  redis.call('DEL', KEYS[i])
+  redis.call('HSET', KEYS[i], 'c', string.format('%.0f', stamp))
+  if ARGV[i * 2 - 1] == 'c' then redis.call('PEXPIREAT', KEYS[i], a + 86400000)
+  else redis.call('PEXPIRE', KEYS[i], math.ceil(a * (SLOTS + 1))) end
+end
+return now
 `);
 
 /** KEYS: concurrency buckets. ARGV: lease, then the reservation that holds each. What runs goes on being counted. */

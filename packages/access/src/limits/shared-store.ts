@@ -4,7 +4,7 @@ import { Redis } from 'iovalkey';
 import { periodAt } from './calendar.ts';
 import type { Claim } from './claim.ts';
 import { MemoryStore } from './memory-store.ts';
-import { MARK, PEEK, RENEW, type Script, SETTLE, TAKE } from './shared-scripts.ts';
+import { CLEAR, MARK, PEEK, RENEW, type Script, SETTLE, TAKE } from './shared-scripts.ts';
 import { type CounterStore, countersAway, type Hold, type Shortage, type Standing } from './store.ts';
 import { SLICES } from './window.ts';
 
@@ -183,10 +183,16 @@ export class SharedStore implements CounterStore, AsyncDisposable {
 
   async clear(claims: readonly Claim[]): Promise<void> {
     this.#local.clear(claims);
-    const keys = claims.filter(({ rule }) => rule.quantity !== 'concurrency').map((claim) => this.#place(claim).key);
-    if (keys.length === 0) return;
+    const places = claims.filter(({ rule }) => rule.quantity !== 'concurrency').map((claim) => this.#place(claim));
+    if (places.length === 0) return;
     if (!this.#ready) throw countersAway();
-    await this.#told(() => this.#client.del(...keys));
+    await this.#told(() =>
+      this.#run(
+        CLEAR,
+        places.map(({ key }) => key),
+        places.flatMap(({ kind, a, b }) => [kind, kind === 'c' ? b : a]),
+      ),
+    );
   }
 
   async #told<T>(ask: () => Promise<T>): Promise<T> {
@@ -264,7 +270,7 @@ export class SharedStore implements CounterStore, AsyncDisposable {
     if (rule.quantity === 'concurrency') return { kind: 'z', key, a: 0, b: 0 };
     if (rule.calendar === undefined) return { kind: 'w', key, a: rule.window / SLICES, b: 0 };
     const { start, end } = periodAt(rule.calendar, this.#options.clock.now() + this.#offset);
-    return { kind: 'c', key: `${key}:${start}`, a: start, b: end };
+    return { kind: 'c', key: `${key}.${start}`, a: start, b: end };
   }
 
   async #send(settlement: Settlement): Promise<void> {
