@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import { createConnection } from 'node:net';
 import { describe, test } from 'node:test';
+import * as kafka from '@platformatic/kafka';
 import type { ExporterSettings } from '@sallyport/core';
 import { ExporterFiles } from '@sallyport/export';
 import { Authority } from '@sallyport/testkit/certificates';
 import { type KafkaOptions, KafkaStandIn, TOPIC } from '@sallyport/testkit/kafka';
+import { KafkaBroker } from '../src/destination/kafka-broker.ts';
 import { assertDelivered, Bench, listen, SECRETS, until } from './support.ts';
 
 function settings(cluster: KafkaStandIn, change: Partial<ExporterSettings> = {}): Partial<ExporterSettings> {
@@ -234,4 +237,27 @@ describe('who may be talked to, and how', () => {
       assert.equal(exporters.status()[0]?.delivered, 0);
     });
   }
+
+  test('a peer that goes on sending while nothing is asked is left, with a bounded part of it in memory', async () => {
+    await using peer = await listen((socket) => {
+      socket.once('data', () => {
+        // ApiVersions: no error, no API, no throttling.
+        socket.write(Buffer.from('\0\0\0\x0c\0\0\0\x01\0\0\x01\0\0\0\0\0', 'latin1'));
+        const flood = (): void => {
+          while (!socket.destroyed && socket.write(Buffer.alloc(65_536)));
+        };
+        socket.on('drain', flood).on('error', () => undefined);
+        flood();
+      });
+    });
+    const socket = createConnection(peer.port, '127.0.0.1').on('error', () => undefined);
+    const broker = await KafkaBroker.open(kafka, socket, null, AbortSignal.timeout(5_000));
+    try {
+      await until(() => broker.destroyed || socket.bytesRead > 16 << 20, 'it is left, or takes it all');
+      assert.ok(broker.destroyed);
+      assert.ok(socket.bytesRead < 4 << 20);
+    } finally {
+      broker.destroy();
+    }
+  });
 });

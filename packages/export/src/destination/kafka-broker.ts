@@ -21,6 +21,8 @@ export interface KafkaApi<Request extends readonly unknown[], Response> {
 
 /** Answers to what we ask are a few kilobytes; those of a cluster of a thousand brokers, a hundred. */
 const LONGEST_ANSWER = 1 << 20;
+/** Bytes of the length before it. */
+const FRAME_LENGTH = 4;
 /** PBKDF2 rounds a broker may ask for. Kafka's own default is 4,096. */
 const MOST_ITERATIONS = 1_000_000;
 const CLIENT = 'sallyport';
@@ -47,6 +49,8 @@ export class KafkaBroker {
     this.#socket = socket;
     socket.on('data', (chunk: Buffer) => {
       this.#rest = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+      // One answer is owed at a time, and none while nothing was asked: who sends more would fill the memory.
+      if (this.#rest.length > LONGEST_ANSWER + FRAME_LENGTH) this.#fail(new DeliveryFailed('the broker sends more than was asked'));
       this.#wake?.();
     });
     socket.on('close', () => this.#fail(new DeliveryFailed('the broker broke off the connection')));
