@@ -223,7 +223,7 @@ export class LogWriter implements Ledger {
       if (wasOpen && isOurs) await this.#record(this.#systemFacts('ledger.close', {}), true).catch(onlyUnavailable);
       await this.#retrying;
       await this.#writing;
-      await this.#publisher.seal(false);
+      if (isOurs) await this.#publisher.seal(false);
       await this.#compressing;
     } finally {
       await this.#segment.close(isOurs);
@@ -331,6 +331,8 @@ export class LogWriter implements Ledger {
   }
 
   async #seal(): Promise<void> {
+    // Whoever has the log now has signed more of it.
+    if (this.#trouble?.reason === 'lock-lost') return;
     await this.#publisher.seal(false);
     if (this.#closed) return;
     if (this.#publisher.trouble !== null)

@@ -53,8 +53,10 @@ describe('room ahead of the lines of a busy log', () => {
     await using handle = await open(segment.path, 'r+');
     const end = await contentLength(handle);
     await handle.write('{"action":"of the new owner"}\n', end);
+    await writeFile(join(log, 'checkpoint'), 'of the new owner');
     await ledger.close();
     assert.equal((await readFile(segment.path, 'utf8')).slice(end, end + 30), '{"action":"of the new owner"}\n');
+    assert.equal(await readFile(join(log, 'checkpoint'), 'utf8'), 'of the new owner');
   });
 
   it('left behind by a crash is no torn write; what follows it is', async () => {
