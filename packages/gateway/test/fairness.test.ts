@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { answerJson, chatReply, eventually, RawConnection, requestBytes, ScriptedUpstream } from '@sallyport/testkit';
 import { chatBody, post, startHarness, upstream } from './harness.ts';
@@ -81,7 +82,7 @@ describe('a server that many wait for', () => {
         }
         response.writeHead(200, { 'content-type': 'text/event-stream' });
         for (let i = 0; i < pieces && !signal.aborted; i += 1) {
-          if (!response.write(piece)) await new Promise((resolve) => response.once('drain', resolve).once('close', resolve));
+          if (!response.write(piece)) await once(response, 'drain', { signal }).catch(() => undefined);
         }
         response.end('data: [DONE]\n\n');
       },
