@@ -34,6 +34,8 @@ const CLOCK_TOLERANCE_MS = 1000;
 const WRITE_BYTES = 1 << 20;
 /** Least time between two groups while entries come in quickly, milliseconds. */
 const GROUP_INTERVAL = 2;
+/** Milliseconds for which a log that was ours still is: well below the lease, so that what is written then arrives before it ends. */
+const LOCK_CERTAIN = 3_000;
 /** Entries that make a group worth writing at once. */
 const GROUP_ENOUGH = 64;
 
@@ -69,6 +71,8 @@ export class LogWriter implements Ledger {
   #retrying: Promise<void> | null = null;
   #retryTimer: NodeJS.Timeout | null = null;
   #lockTimer: NodeJS.Timeout | null = null;
+  /** When the log was asked for and was ours, monotonic milliseconds. */
+  #lockSeenAt = Number.NEGATIVE_INFINITY;
   /** `time` of the last entry as text: most entries share their millisecond with one before. */
   #timeText = { at: -1, text: '' };
 
@@ -91,6 +95,7 @@ export class LogWriter implements Ledger {
   /** Cuts an unfinished write, makes the rest durable, and records the opening. */
   async start(recovered: RecoveredLog): Promise<void> {
     try {
+      await this.#expectOurs();
       await this.#segment.cut();
     } catch (error) {
       await this.#segment.close();
@@ -217,7 +222,7 @@ export class LogWriter implements Ledger {
     this.#closed = true;
     for (const timer of [this.#sealTimer, this.#retryTimer, this.#lockTimer]) if (timer !== null) clearTimeout(timer);
     // Asked anew: who has lost the log since the last look must not write over the entries of its new owner.
-    const isOurs = await this.#lock.refresh().catch(() => false);
+    const isOurs = await this.#isOurs().catch(() => false);
     try {
       // A failure to say goodbye is visible as a log whose last entry is not `ledger.close`.
       if (wasOpen && isOurs) await this.#record(this.#systemFacts('ledger.close', {}), true).catch(onlyUnavailable);
@@ -278,13 +283,17 @@ export class LogWriter implements Ledger {
       while (this.#pending.length > 0) {
         if (this.#segment.length >= this.#segmentBytes && (this.#durable.seq + 1) % SEGMENT_UNIT === 0) await this.#rotate();
         await this.#gather();
+        await this.#expectOurs();
         const taken = this.#takeGroup();
         group = taken.group;
         this.#groupSize = group.length;
         await this.#segment.append(this.#buffer, taken.length);
         this.#acknowledge(group);
         group = [];
-        if (this.#segment.wantsRoom(taken.length)) await this.#segment.makeRoom();
+        if (this.#segment.wantsRoom(taken.length)) {
+          await this.#expectOurs();
+          await this.#segment.makeRoom();
+        }
       }
     } catch (error) {
       this.#fail(reasonOf(error), group);
@@ -417,6 +426,7 @@ export class LogWriter implements Ledger {
     try {
       const length = await segment.fileLength();
       if (length === null || length < segment.length) throw new LedgerUnavailable('log-removed');
+      await this.#expectOurs();
       await segment.cut();
     } catch (error) {
       await segment.close();
@@ -427,9 +437,22 @@ export class LogWriter implements Ledger {
     await old.close();
   }
 
+  async #isOurs(): Promise<boolean> {
+    const asked = this.#clock.monotonic();
+    const isOurs = await this.#lock.refresh();
+    if (isOurs) this.#lockSeenAt = asked;
+    return isOurs;
+  }
+
+  /** A process that stood still may have lost its log meanwhile, and would write over the entries of the new owner. */
+  async #expectOurs(): Promise<void> {
+    if (this.#clock.monotonic() - this.#lockSeenAt < LOCK_CERTAIN) return;
+    if (!(await this.#isOurs())) throw new LedgerUnavailable('lock-lost');
+  }
+
   async #refreshLock(): Promise<void> {
     try {
-      const held = await this.#lock.refresh();
+      const held = await this.#isOurs();
       if (this.#closed) return;
       if (!held) this.#fail('lock-lost', []);
       else if (this.#accepting && (await this.#segment.fileLength()) === null && !this.#closed) this.#fail('log-removed', []);

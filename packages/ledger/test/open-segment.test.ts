@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import { LogTail, readEntries, verifyLedger } from '../src/index.ts';
 import { OpenSegment } from '../src/open-segment.ts';
 import { compressSegment, contentLength, diskStore, listSegments, readSegment, type SegmentFile } from '../src/segment.ts';
-import { facts, openTestLedger, TemporaryDirectory } from './support.ts';
+import { facts, ManualClock, openTestLedger, TemporaryDirectory } from './support.ts';
 
 async function busy(ledger: Awaited<ReturnType<typeof openTestLedger>>, count: number): Promise<void> {
   for (let sent = 0; sent < count; sent += 50) {
@@ -57,6 +57,23 @@ describe('room ahead of the lines of a busy log', () => {
     await ledger.close();
     assert.equal((await readFile(segment.path, 'utf8')).slice(end, end + 30), '{"action":"of the new owner"}\n');
     assert.equal(await readFile(join(log, 'checkpoint'), 'utf8'), 'of the new owner');
+  });
+
+  it('a process that stood still for longer than the lease writes nothing more where another one has its log', async () => {
+    await using directory = await TemporaryDirectory.create();
+    const clock = new ManualClock();
+    const ledger = await openTestLedger(directory.path, { clock });
+    await ledger.append(facts({ id: 'before' }));
+    const log = join(directory.path, 'logs/w1');
+    const [segment] = await listSegments(log);
+    assert.ok(segment !== undefined);
+    await writeFile(join(log, 'lock/99'), await readFile(join(log, 'lock/1')), { mode: 0o600 });
+    await appendFile(segment.path, '{"action":"of the new owner"}\n');
+    const before = await readFile(segment.path, 'utf8');
+    clock.time += 6_000;
+    await assert.rejects(ledger.append(facts({ id: 'after' })), { name: 'LedgerUnavailable', reason: 'lock-lost' });
+    await ledger.close();
+    assert.equal(await readFile(segment.path, 'utf8'), before);
   });
 
   it('left behind by a crash is no torn write; what follows it is', async () => {
