@@ -115,9 +115,35 @@ describe('a reply that has to be JSON', () => {
     assert.deepEqual(paths({ $ref: 'https://example.com/s.json' }), ['.$ref']);
     assert.deepEqual(paths({ properties: { next: { $ref: '#' } } }), ['.properties.next.$ref']);
     assert.deepEqual(paths({ $defs: { a: { items: { $ref: '#/$defs/a' } } }, $ref: '#/$defs/a' }).length > 0, true);
-    assert.deepEqual(paths({ type: 'array', uniqueItems: true }), ['.uniqueItems']);
+    // A member may have a keyword's name, and a nested `$id` gives references another root.
+    const again = { anyOf: [{ properties: { default: { $ref: '#/properties/default' } } }, true] };
+    assert.deepEqual(paths({ properties: { default: again } }).length > 0, true);
+    assert.deepEqual(paths({ properties: { enum: { type: 'string', pattern: '(?=a)b' } } }), ['.properties.enum.pattern']);
+    assert.deepEqual(paths({ $id: 'root', properties: { x: { $id: 'x', properties: { y: { $ref: '#/properties/y' } } } } }), [
+      '.properties.x.$id',
+    ]);
+    assert.deepEqual(paths({ properties: { $id: { type: 'string' }, $ref: { type: 'string' } } }), []);
     assert.deepEqual(paths({ type: 'nothing' }), ['']);
     assert.deepEqual(paths({ type: 'object', properties: { pattern: { const: '(?=a)' } }, enum: [{ pattern: '(?=' }] }), []);
+  });
+
+  test('items that have to differ are told apart in linear time, whatever the order of their members', () => {
+    const unique = guardOf({ schema: { type: 'array', uniqueItems: true } });
+    // Each compared with each, from its last member on, would take minutes.
+    const items = Array.from({ length: 20_000 }, (_, index) => [index, ...Array<number>(20).fill(0)]);
+    assert.equal(unique.inspect(JSON.stringify(items), REPLY).effect, 'pass');
+    for (const same of ['[1,2,1.0]', '[{"a":1,"b":[2]},{"b":[2],"a":1}]', '["x","x"]']) {
+      assert.deepEqual(outcome(unique, same).findings, ['schema'], same);
+    }
+    for (const other of ['[1,"1",true,"true",null,"null"]', '[{"a":1,"b":2},{"a":2,"b":1}]', '[[1,2],[12],["1,2"]]', '[0,false,""]']) {
+      assert.deepEqual(outcome(unique, other).effects, [], other);
+    }
+  });
+
+  test('JSON stands alone only where no reader stumbles over what is around it', () => {
+    const guard = guardOf({ schema: { type: 'object' } });
+    assert.deepEqual(outcome(guard, '\r\n\t {"a":1}\n'), { shown: '\r\n\t {"a":1}\n', effects: [], findings: [] });
+    assert.deepEqual(outcome(guard, '\ufeff{"a":1}\u00a0'), { shown: '{"a":1}', effects: [], findings: ['not-json'] });
   });
 
   test('a pattern that backtracking takes for ever is matched at once', () => {

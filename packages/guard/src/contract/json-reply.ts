@@ -25,7 +25,7 @@ export class JsonContract {
   /** The model's words enter here: nothing of them is evaluated, and the text is read in linear time. */
   read(text: string, repair: boolean): JsonReading {
     const span = spanOf(text);
-    const alone = span !== null && text.slice(0, span.start).trim() === '' && text.slice(span.end).trim() === '';
+    const alone = span !== null && isBlank(text.slice(0, span.start)) && isBlank(text.slice(span.end));
     if (span === null || text.length > LONGEST || (!alone && !repair)) return { breach: 'not-json', repaired: null };
     const json = text.slice(span.start, span.end);
     let value: unknown;
@@ -50,6 +50,13 @@ export function compileJson(schema: Readonly<Record<string, unknown>>, issues: G
   const engine = Object.assign((pattern: string) => linearPattern(pattern), { code: 'linearPattern' });
   // `format` is an annotation, as the specification has it.
   const ajv = new Ajv2020({ strict: true, strictTypes: false, strictRequired: false, validateFormats: false, code: { regExp: engine } });
+  ajv.removeKeyword('uniqueItems');
+  ajv.addKeyword({
+    keyword: 'uniqueItems',
+    type: 'array',
+    schemaType: 'boolean',
+    validate: (wanted: boolean, items: readonly unknown[]) => !wanted || areUnique(items),
+  });
   try {
     return new JsonContract(ajv.compile(schema));
   } catch (error) {
@@ -57,6 +64,22 @@ export function compileJson(schema: Readonly<Record<string, unknown>>, issues: G
     issues.push({ path: 'guards.contract.schema', expected: 'a JSON Schema (2020-12)', got });
     return null;
   }
+}
+
+/** Ajv's own compares every item with every other. */
+function areUnique(items: readonly unknown[]): boolean {
+  return new Set(items.map((item) => JSON.stringify(item, inOrder))).size === items.length;
+}
+
+/** Members by name, so that equal objects are written alike; a list of pairs, so that no name is special or taken for a number. */
+function inOrder(_key: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return { object: Object.entries(value).toSorted(([one], [other]) => (one < other ? -1 : 1)) };
+}
+
+/** White space of JSON (RFC 8259, section 2) and nothing else. */
+function isBlank(text: string): boolean {
+  return !/[^ \t\n\r]/.test(text);
 }
 
 interface Span {

@@ -3,21 +3,21 @@ import { linearPattern } from './linear-pattern.ts';
 
 /** Objects and lists of a schema, references followed: validation costs that much a value at most. */
 const MOST_NODES = 10_000;
-/** Every item is compared with every other. */
-const MOST_UNIQUE = 1_000;
 /** Keywords whose values are data, not schemas. */
 const DATA: ReadonlySet<string> = new Set(['const', 'enum', 'default', 'examples']);
+/** Keywords whose values have schemas under names of the author's, which may be those of keywords. */
+const NAMED: ReadonlySet<string> = new Set(['properties', 'patternProperties', '$defs', 'definitions', 'dependentSchemas']);
 const FORBIDDEN = ['$dynamicRef', '$recursiveRef', '$anchor', '$dynamicAnchor'] as const;
 
 /**
  * What in a JSON Schema could make validation dear or reach beyond it: patterns that need backtracking, references to elsewhere or to itself,
- * comparisons of every item with every other. What passes costs at most the size of the schema times that of the reply.
+ * a part that references are read from in place of the whole. What passes costs at most the size of the schema times that of the reply.
  */
 export function schemaProblems(schema: Readonly<Record<string, unknown>>): readonly GuardConfigIssue[] {
   const issues: GuardConfigIssue[] = [];
   const report = (path: string, expected: string, got: string): void => void issues.push({ path, expected, got });
   let nodes = 0;
-  const walk = (node: unknown, path: string, following: readonly string[]): void => {
+  const walk = (node: unknown, path: string, following: readonly string[], named = false): void => {
     if (typeof node !== 'object' || node === null || issues.length > 20) return;
     nodes += 1;
     if (nodes > MOST_NODES) {
@@ -25,20 +25,20 @@ export function schemaProblems(schema: Readonly<Record<string, unknown>>): reado
       return;
     }
     for (const [key, value] of Object.entries(node)) {
-      if (DATA.has(key)) continue;
       const at = Array.isArray(node) ? `${path}[${key}]` : `${path}.${key}`;
+      if (named) {
+        walk(value, at, following);
+        continue;
+      }
+      if (DATA.has(key)) continue;
       if (key === 'pattern' && typeof value === 'string') checkPattern(value, at, report);
       if (key === 'patternProperties' && typeof value === 'object' && value !== null) {
         for (const pattern of Object.keys(value)) checkPattern(pattern, at, report);
       }
-      if (key === 'uniqueItems' && value === true) {
-        const most: unknown = Reflect.get(node, 'maxItems');
-        if (typeof most !== 'number' || most > MOST_UNIQUE)
-          report(at, `maxItems of at most ${MOST_UNIQUE} beside it`, String(most ?? 'none'));
-      }
+      if (key === '$id' && node !== schema && typeof value === 'string') report(at, 'no $id within a schema', 'one');
       if (FORBIDDEN.some((name) => name === key) && typeof value === 'string') report(at, 'references by #/… only', key);
       if (key === '$ref' && typeof value === 'string') follow(value, at, following);
-      else walk(value, at, following);
+      else walk(value, at, following, NAMED.has(key));
     }
   };
   const follow = (reference: string, at: string, following: readonly string[]): void => {
