@@ -9,7 +9,7 @@ const KEY_PURPOSE = 'sallyport guard allowances 1';
  */
 const WHOLE: ReadonlySet<string> = new Set(['injection', 'characters', 'normalise', 'length']);
 
-/** What is never allowed, whoever asks: keys of this very product, and the mark of a prompt. */
+/** What is never allowed, whoever asks: keys of this very product, and the mark of a prompt. A contract asks for no allowance. */
 const NEVER: ReadonlySet<string> = new Set(['secrets/sallyport-key', 'system-prompt/canary']);
 
 export interface AllowedFinding {
@@ -25,7 +25,7 @@ export function allowsWholeText(detector: string): boolean {
 
 /** Whether such a finding may be allowed at all. */
 export function isAllowable({ detector, category }: Pick<AllowedFinding, 'detector' | 'category'>): boolean {
-  return !NEVER.has(`${detector}/${category}`);
+  return detector !== 'contract' && !NEVER.has(`${detector}/${category}`);
 }
 
 /** The key of allowances' digests: the same for every gateway of an installation, and none other of its keys. */

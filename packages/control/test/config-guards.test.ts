@@ -81,6 +81,14 @@ describe('guard policies of the configuration', () => {
   test('a contract is checked, JSON is held, and links are those of the detector', () => {
     const { guards } = read('{ contract: { schema: { type: object } } }').config;
     assert.equal(guards.mode, 'hold');
+    const over = read(
+      '{ contract: { schema: {} }, overrides: [{ name: a, models: [x], mode: transform }, { name: b, models: [y], pack: balanced }] }',
+    );
+    assert.deepEqual(
+      over.config.guards.overrides?.map(({ settings }) => settings.mode),
+      ['hold', 'hold'],
+      'a contract that is taken over is held as well',
+    );
     assert.deepEqual(read('{ contract: { links: [docs.example.com] } }').config.guards.links, { hosts: ['docs.example.com'], only: true });
     assert.deepEqual(refused('{ contract: { schema: { type: string, pattern: "(?=a)" }, languages: [xx], minLength: 9, maxLength: 3 } }'), [
       'guards.contract.languages[0]',

@@ -111,7 +111,8 @@ function applyPolicy(document: GuardPolicyDocument, base: GuardSettings, path: P
   const lists = withActions(document, { input: document.input ?? pack.input, output: document.output ?? pack.output }, path, reading);
   if (contract?.links !== undefined) checkLinks(document, lists, path, reading);
   const mode = document.mode ?? pack.mode;
-  const held = contract?.schema !== undefined && mode === 'transform';
+  const kept = contract === undefined ? pack.contract : readContract(contract);
+  const held = kept !== undefined && kept.schema !== null && mode === 'transform';
   return {
     ...pack,
     ...lists,
@@ -131,7 +132,7 @@ function applyPolicy(document: GuardPolicyDocument, base: GuardSettings, path: P
     maxTextLength: document.maxTextLength ?? pack.maxTextLength,
     links: { hosts: links?.hosts ?? pack.links.hosts, only: links?.only ?? pack.links.only },
     ...(thresholds === undefined ? {} : { thresholds }),
-    ...(contract === undefined ? {} : { contract: readContract(contract) }),
+    ...(kept === undefined ? {} : { contract: kept }),
   };
 }
 
