@@ -4,12 +4,13 @@ import { createServer } from 'node:net';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { defaultConfig } from '@sallyport/control';
-import { chatStream, freePort, ScriptedUpstream, stream, temporaryDirectory } from '@sallyport/testkit';
+import { chatStream, freePort, redisMissing, ScriptedUpstream, startRedis, stream, temporaryDirectory } from '@sallyport/testkit';
 import { Authority } from '@sallyport/testkit/certificates';
 import { summary } from '../src/process/welcome.ts';
 import { Sallyport } from './command.ts';
 import { startServing } from './serving.ts';
 
+const noRedis = await redisMissing();
 const DEMO = 'upstreams:\n  - { name: demo, kind: demo }\nmodels:\n  - { name: demo, upstream: demo, target: demo }\n';
 
 describe('the first start', () => {
@@ -31,6 +32,25 @@ describe('the first start', () => {
       const listed = JSON.parse((await sallyport.run(['keys', 'list', '--json'])).stdout) as { id: string }[];
       assert.deepEqual(listed.map(({ id }) => id).sort(), keys.map((key) => key.split('_')[2] ?? '').sort());
       for (const { id } of listed) assert.match(failed.stderr, new RegExp(`keys rotate ${id} --overlap 0s`), 'a log is told of');
+    } finally {
+      taken.close();
+    }
+  });
+
+  it('ends where a port is taken, also with a server that counts', { skip: noRedis ?? false, timeout: 60_000 }, async () => {
+    await using redis = await startRedis();
+    await using home = await temporaryDirectory();
+    const sallyport = new Sallyport(home.path);
+    const taken = createServer();
+    await new Promise<void>((done) => taken.listen(0, '127.0.0.1', done));
+    try {
+      const address = taken.address();
+      assert.ok(address !== null && typeof address === 'object');
+      const listen = `listen: { gateway: "127.0.0.1:${address.port}", control: "127.0.0.1:${await freePort()}" }\n`;
+      writeFileSync(sallyport.path('sallyport.yaml'), `${listen}counters: { url: "${redis.url}" }\n${DEMO}`);
+      const failed = await sallyport.run(['serve']);
+      assert.equal(failed.code, 2, failed.stderr);
+      assert.match(failed.stderr, /EADDRINUSE/);
     } finally {
       taken.close();
     }

@@ -43,7 +43,9 @@ export async function startDataPlane(
 ): Promise<DataPlane> {
   const { home, clock, random, logger } = installation;
   const { config } = installation;
-  const late = new LateStoreSource(config, home, logger, clock);
+  // Whatever was opened is closed where something after it fails: a connection would keep the process alive, serving nothing.
+  await using opened = new AsyncDisposableStack();
+  const late = opened.use(new LateStoreSource(config, home, logger, clock));
   if (store === null) await refuseWrongPepper(late);
   const source = store === null ? late : storeSource(store, clock);
   const feed = await SnapshotFeed.start({
@@ -53,13 +55,26 @@ export async function startDataPlane(
     clock,
     logger,
   });
-  const egress = new Egress({ settings: config.egress, resolveSecret: (reference) => resolveSecret(reference).value, logger });
+  opened.defer(() => feed.close());
+  const egress = opened.use(new Egress({ settings: config.egress, resolveSecret: (reference) => resolveSecret(reference).value, logger }));
   const jwks = new HttpJwksSource(egress);
-  const counters = await openCounters(installation, among?.counters);
-  let hear: Gateway['hear'] = () => undefined;
-  const replicas = await joinReplicas(installation, (message, age) => hear(message, age));
-  const relay = replicas?.relay ?? among?.relay;
   const uses = new Map<string, number>();
+  const flush = async (): Promise<void> => {
+    if (uses.size === 0) return;
+    const batch = new Map(uses);
+    uses.clear();
+    try {
+      await (store ?? (await late.open())).touchKeys(batch);
+    } catch {
+      // `last used` is a convenience: a database that is away costs one minute of it and nothing else.
+      logger.warn('keys.last-use-not-written');
+    }
+  };
+  opened.defer(flush);
+  const counters = opened.use(await openCounters(installation, among?.counters));
+  let hear: Gateway['hear'] = () => undefined;
+  const replicas = opened.use(await joinReplicas(installation, (message, age) => hear(message, age)));
+  const relay = replicas?.relay ?? among?.relay;
   const gateway = new Gateway({
     listen: config.listen.gateway,
     tls: readTls(config),
@@ -89,20 +104,12 @@ export async function startDataPlane(
     upstreams: () => gateway.health().upstreams,
   });
   const { address, port } = await gateway.start();
+  opened.use(gateway);
   hear = (message, age) => gateway.hear(message, age);
-  const flush = async (): Promise<void> => {
-    if (uses.size === 0) return;
-    const batch = new Map(uses);
-    uses.clear();
-    try {
-      await (store ?? (await late.open())).touchKeys(batch);
-    } catch {
-      // `last used` is a convenience: a database that is away costs one minute of it and nothing else.
-      logger.warn('keys.last-use-not-written');
-    }
-  };
   const timer = setInterval(() => void flush(), KEY_USE_INTERVAL);
   timer.unref();
+  opened.defer(() => clearInterval(timer));
+  const running = opened.move();
   return {
     gateway,
     feed,
@@ -116,16 +123,7 @@ export async function startDataPlane(
         await feed.refresh();
       };
     },
-    [Symbol.asyncDispose]: async () => {
-      clearInterval(timer);
-      await gateway[Symbol.asyncDispose]();
-      await replicas?.[Symbol.asyncDispose]();
-      await counters[Symbol.asyncDispose]();
-      await flush();
-      await feed.close();
-      await egress[Symbol.asyncDispose]();
-      await late[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }
 
