@@ -1,14 +1,23 @@
 /** What runs when a module is imported, told from its text without compiling it. */
 
 const TOKEN =
-  /#[^\n]*|[rbuft]{0,2}(?:"""(?:\\[\s\S]|(?!""")[\s\S])*(?:"""|$)|'''(?:\\[\s\S]|(?!''')[\s\S])*(?:'''|$)|"(?:\\[\s\S]|[^"\\\n])*"?|'(?:\\[\s\S]|[^'\\\n])*'?)/gi;
-const BLOCK = /^([ \t\f]*)(?:(?:async[ \t]+)?def[ \t]+(\w+)|class[ \t]+(\w+)|if[ \t]+(__name__)[ \t]*==)/gm;
+  /#[^\n]*|(?:(?<!\w)[rbuft]{1,2})?(?:"""(?:\\[\s\S]|(?!""")[\s\S])*(?:"""|$)|'''(?:\\[\s\S]|(?!''')[\s\S])*(?:'''|$)|"(?:\\(?:\r\n|[\s\S])|[^"\\\n])*"?|'(?:\\(?:\r\n|[\s\S])|[^'\\\n])*'?)/gi;
+/** Strings inside a field of an f-string whose ends are beyond doubt. */
+const INNER_STRING = /'[^'"{}\\]*'|"[^'"{}\\]*"/g;
+const BLOCK = /^([ \t\f]*)(?:(?:async[ \t]+)?def[ \t]+([\w\u0080-\uffff]+)|class[ \t]+([\w\u0080-\uffff]+)|if[ \t]+(__name__)[ \t]*==)/gm;
+/** No more than this: `or True` behind it, another name, a name of one's own make the block run on import. */
+const PROGRAM = /^[ \t\f]*if[ \t]+__name__[ \t]*==[ \t]*(?:"__main__"|'__main__')[ \t]*:/;
+const OWN_NAME =
+  /^[ \t\f]*__name__[ \t]*=(?!=)[^,\n]*$|;[ \t]*__name__[ \t]*=(?!=)|(?<![\w.])__name__\s*:=|\b(?:as|for|def|class)\s+__name__\b/m;
+/** A function taken out of the module by its name. */
+const BY_NAME = /\b(?:globals|locals|vars)\s*\(\s*\)\s*(?:\[[^\]\n]{0,200}\](?!\s*=(?!=))|\.\s*(?:get|pop|values)\b)/;
 /** Methods that run without being called by name. */
 const IMPLICIT = /^__(?:init_subclass|set_name|prepare|class_getitem|del|getattr|dir|instancecheck|subclasscheck)__$/;
 /** Classes that a loader of models makes and calls by itself. */
 const MODEL_CODE =
   /\b(?:PreTrained(?:Model|Config|Tokenizer\w*)|PretrainedConfig|GenerationMixin|ProcessorMixin|FeatureExtractionMixin|ImageProcessingMixin|BaseImageProcessor|nn\.Module|LightningModule|keras\.(?:layers|Model|models)|DiffusionPipeline|ModelMixin|register_for_auto_class|trust_remote_code|PythonModel|BaseHandler|TritonPythonModel)\b/;
 const TAB = 8;
+const MAX_LINE = 1000;
 /** Beyond these a text is no module that anybody wrote, and all of it is taken to run on import. */
 const MAX_BLOCKS = 2000;
 const MAX_PASSES = 20;
@@ -24,25 +33,68 @@ interface Block {
 }
 
 /**
- * The same text with strings and comments blanked, every offset kept; f-strings stay, since they hold code. Null where strings nest in a
- * way that cannot be told (PEP 701): then all of it has to be taken for code.
+ * The same text with comments blanked and strings filled with quotes, every offset kept: a statement may begin with a string, so its place
+ * may not become indentation. The expressions in f-strings stay. Null where strings nest in a way that cannot be told (PEP 701): then all
+ * of it has to be taken for code.
  */
 export function blank(text: string): string | null {
   let certain = true;
-  const blanked = text.replaceAll('\r', '\n').replace(TOKEN, (token) => {
-    if (/^[rb]?[ft]/i.test(token)) {
-      const braces = token.replace(/\{\{|\}\}/g, '');
-      certain &&= braces.split('{').length === braces.split('}').length;
-      return token;
-    }
-    return token.replace(/[^\n]/g, ' ');
+  const blanked = text.replace(/\r(?!\n)/g, '\n').replace(TOKEN, (token) => {
+    if (token.startsWith('#')) return ' '.repeat(token.length);
+    if (!/^[rb]?[ft]/i.test(token)) return filled(token);
+    const kept = fieldsOf(token);
+    certain &&= kept !== null;
+    return kept ?? token;
   });
-  return certain ? blanked : null;
+  return certain ? blanked.replaceAll('\r', ' ') : null;
 }
 
-/** Tells of an offset whether the code there runs on import, or when a loader of models uses the module. `code` is blanked. */
-export function importTime(code: string, dangers: readonly number[]): (offset: number) => boolean {
-  const blocks = MODEL_CODE.test(code) ? [] : readBlocks(code);
+function filled(text: string): string {
+  return '"'.repeat(text.length);
+}
+
+/** An f-string with nothing but its fields. Null where Python may see another end of a field, or of the string, than is seen here. */
+function fieldsOf(token: string): string | null {
+  let kept = '';
+  let depth = 0;
+  let start = 0;
+  for (let at = 0; at < token.length; at += 1) {
+    const character = token[at] ?? '';
+    if (depth === 0 && (character === '{' || character === '}') && token[at + 1] === character) at += 1;
+    else if (character === '{') {
+      if (depth === 0) {
+        kept += filled(token.slice(start, at));
+        start = at;
+      }
+      depth += 1;
+    } else if (character === '}') {
+      depth -= 1;
+      if (depth < 0) return null;
+      if (depth > 0) continue;
+      const field = token.slice(start, at + 1);
+      const code = field.replace(INNER_STRING, filled);
+      if (/['"\\#]/.test(field.replace(INNER_STRING, '')) || !isBalanced(code)) return null;
+      kept += code.replace(/\s/g, ' ');
+      start = at + 1;
+    }
+  }
+  return depth === 0 ? kept + filled(token.slice(start)) : null;
+}
+
+/** Brackets of a format specification would be taken for those of the code around it. */
+function isBalanced(code: string): boolean {
+  let depth = 0;
+  for (const character of code) {
+    if ('([{'.includes(character)) depth += 1;
+    else if (')]}'.includes(character)) depth -= 1;
+    if (depth < 0) return false;
+  }
+  return depth === 0;
+}
+
+/** Tells of an offset whether the code there runs on import, or when a loader of models uses the module. `code` is `text` blanked. */
+export function importTime(text: string, code: string, dangers: readonly number[]): (offset: number) => boolean {
+  const blocks = MODEL_CODE.test(code) ? [] : readBlocks(text, code);
   const functions = blocks.filter(({ isClass }) => !isClass);
   const nested = functions.reduce((total, { start, end }) => total + end - start, 0);
   if (blocks.length > MAX_BLOCKS || nested > MAX_NESTING * code.length) return () => true;
@@ -53,36 +105,65 @@ export function importTime(code: string, dangers: readonly number[]): (offset: n
   for (let size = -1, passes = 0; size !== harmful.size; passes += 1) {
     size = harmful.size;
     if (passes > MAX_PASSES) return () => true;
-    const names = callsOf(harmful, blocks);
+    const names = callsOf(harmful, blocks, outside);
     if (names === null) break;
     for (const each of functions)
       if (!harmful.has(each) && each.name !== null && names.test(code.slice(each.start, each.end))) harmful.add(each);
   }
-  const called = [...harmful].some((block) => block.name !== null && (IMPLICIT.test(block.name) || entryOf(block, blocks).test(outside)));
+  const called =
+    (harmful.size > 0 && BY_NAME.test(outside)) ||
+    [...harmful].some(({ name }) => name !== null && IMPLICIT.test(name)) ||
+    entriesOf(harmful, blocks, outside)?.test(outside) === true;
   return (offset) => called || around(offset).length === 0;
 }
 
 /** A pattern of calls of these functions, of their methods by the name of the class too; null where there is none. */
-function callsOf(functions: ReadonlySet<Block>, blocks: readonly Block[]): RegExp | null {
+function callsOf(functions: ReadonlySet<Block>, blocks: readonly Block[], outside: string): RegExp | null {
   const names = [...functions].flatMap(({ name }) => (name === null ? [] : [name]));
   const classes = [...functions].flatMap((method) => classesOf(method, blocks));
-  return names.length + classes.length === 0 ? null : mentions(names, classes);
+  return names.length + classes.length === 0 ? null : mentions(names, classes, outside);
 }
 
-/** A pattern of what calls a function from outside all functions: a method is reached through its class. */
-function entryOf(block: Block, blocks: readonly Block[]): RegExp {
-  const classes = classesOf(block, blocks);
-  return classes.length > 0 ? mentions([], classes) : mentions([block.name ?? ''], []);
+/** A pattern of what calls one of these from outside all functions: a method is reached through its class. */
+function entriesOf(functions: ReadonlySet<Block>, blocks: readonly Block[], outside: string): RegExp | null {
+  const names = [...functions].flatMap((each) => (each.name === null || classesOf(each, blocks).length > 0 ? [] : [each.name]));
+  const classes = [...functions].flatMap((method) => (method.name === null ? [] : classesOf(method, blocks)));
+  return names.length + classes.length === 0 ? null : mentions(names, classes, outside);
 }
 
 function classesOf({ start }: Block, blocks: readonly Block[]): string[] {
   return blocks.flatMap((each) => (each.isClass && each.name !== null && each.start <= start && start < each.end ? [each.name] : []));
 }
 
-function mentions(names: readonly string[], classes: readonly string[]): RegExp {
-  const any = [...new Set([...names, ...classes])].join('|');
-  const through = classes.length === 0 ? '' : `|\\b(?:${[...new Set(classes)].join('|')})\\s*\\.`;
-  return new RegExp(`(?<![\\w]|def[ \\t]|class[ \\t])(?:${any})\\s*\\(|@\\s*(?:${any})\\b|[(,=]\\s*(?:${any})\\s*[,)]${through}`);
+function mentions(names: readonly string[], classes: readonly string[], outside: string): RegExp {
+  const made = aliasesOf(classes, outside).join('|');
+  const any = aliasesOf([...names, ...classes], outside).join('|');
+  const through = classes.length === 0 ? '' : `|\\b(?:${made})\\s*\\.`;
+  return new RegExp(
+    [
+      `(?<![\\w]|def[ \\t]|class[ \\t])(?:${any})\\s*(?:\\(|\\.\\s*__)`,
+      `@\\s*(?:${any})\\b`,
+      `[(,=]\\s*(?:${any})\\s*[,)]|(?<![\\w\\])])\\[\\s*(?:${any})\\s*[\\],]`,
+      // A table or a function that is used where it is made; a loop over a tuple.
+      `\\{[^{}\\n]{0,200}\\b(?:${any})\\b[^{}\\n]{0,200}\\}\\s*[[.]`,
+      `\\blambda\\b[^:\\n]{0,200}:\\s*(?:${any})\\s*\\)\\s*\\(`,
+      `\\bin\\s+(?:${any})\\b${through}`,
+    ].join('|'),
+  );
+}
+
+/** These names, and those that they are assigned to outside of functions. */
+function aliasesOf(names: readonly string[], outside: string): string[] {
+  const all = new Set(names);
+  for (let size = 0, passes = 0; size !== all.size && passes < MAX_PASSES && all.size > 0 && all.size < MAX_BLOCKS; passes += 1) {
+    size = all.size;
+    const assigned = new RegExp(
+      `(?<![\\w.\\u0080-\\uffff])([\\w\\u0080-\\uffff]+)[ \\t]*:?=[ \\t]*\\(?[ \\t]*(?:${[...all].join('|')})[ \\t]*(?=[;)\\n]|$)`,
+      'g',
+    );
+    for (const [, alias = ''] of outside.matchAll(assigned)) all.add(alias);
+  }
+  return [...all];
 }
 
 function outsideOf(code: string, functions: readonly Block[]): string {
@@ -95,11 +176,13 @@ function outsideOf(code: string, functions: readonly Block[]): string {
   return outside + code.slice(at);
 }
 
-function readBlocks(code: string): Block[] {
+function readBlocks(text: string, code: string): Block[] {
   const lines = readLines(code);
+  const named = OWN_NAME.test(code);
   const blocks: Block[] = [];
   for (const match of code.matchAll(BLOCK)) {
     if (blocks.length > MAX_BLOCKS) break;
+    if (match[4] !== undefined && (named || !PROGRAM.test(text.slice(match.index, match.index + MAX_LINE)))) continue;
     const colon = findColon(code, match.index);
     if (colon < 0) continue;
     const first = lines.findIndex(({ start }) => start > colon);
@@ -117,7 +200,8 @@ function readBlocks(code: string): Block[] {
 
 function width(space: string): number {
   let columns = 0;
-  for (const character of space) columns += character === '\t' ? TAB - (columns % TAB) : character === ' ' ? 1 : 0;
+  // A form feed starts the count anew (Python's tokenizer, as its reference says it may).
+  for (const character of space) columns = character === '\t' ? columns + TAB - (columns % TAB) : character === ' ' ? columns + 1 : 0;
   return columns;
 }
 

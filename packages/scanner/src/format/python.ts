@@ -21,7 +21,8 @@ const DANGEROUS: readonly (readonly [effect: string, modules: string, names: str
 ];
 const WATCHED = DANGEROUS.map(([, modules]) => modules).join('|');
 /** The module under another name, and functions out of it. */
-const RENAMED = new RegExp(`(?:import|,)[ \\t]+(${WATCHED})[ \\t]+as[ \\t]+(\\w+)`, 'g');
+const RENAMED = new RegExp(`(?:import[ \\t]+|,[ \\t]*)(${WATCHED})[ \\t]+as[ \\t]+(\\w+)`, 'g');
+const ASSIGNED = new RegExp(`(?<![\\w.])(\\w+)[ \\t]*:?=[ \\t]*\\(?(${WATCHED})[ \\t]*(?=[;#)\\n]|$)`, 'gm');
 const TAKEN = new RegExp(`from[ \\t]+(${WATCHED})[ \\t]+import[ \\t]*(?:\\(([^)]{0,2000})\\)|([^\\n;]{1,2000}))`, 'g');
 /** Ways to a module or a name that do not write it down. */
 const INDIRECT: readonly (readonly [effect: string, pattern: RegExp])[] = [
@@ -31,14 +32,32 @@ const INDIRECT: readonly (readonly [effect: string, pattern: RegExp])[] = [
     new RegExp(`\\b(?:__import__|import_module)\\s*\\(\\s*['"](?:${WATCHED})['"]\\s*[,)]`, 'g'),
   ],
   ['imports a computed name', /\b__import__\s*\(\s*(?!['"]\w[\w.]*['"]|\w+\s*[,)])/g],
-  ['looks up a function by name', /\bgetattr\s*\(\s*(?:os|posix|nt|subprocess|builtins|__builtins__|pty|__import__)\b/g],
-  ['looks up a function by name', /\b(?:__builtins__|(?:os|subprocess|builtins)\.__dict__)\s*\[/g],
+  ['looks up a function by name', /\b(?:getattr|vars)\s*\(\s*(?:os|posix|nt|subprocess|builtins|__builtins__|pty|__import__)\b/g],
+  ['looks up a function by name', /\b(?:__builtins__|(?:os|subprocess|builtins)\s*\.\s*__dict__)\s*\[/g],
+  ['looks up a function by name', /\b(?:os|posix|nt|subprocess|builtins)\s*\.\s*__getattribute__\b/g],
+  ['looks up a function by name', /__(?:base__|(?:bases|mro)__\s*\[[^\]\n]{0,40}\])\s*\.\s*__subclasses__\s*\(/g],
+  ['runs commands', /\._?os\s*\.\s*(?:system|popen)\s*\(/g],
 ];
+/**
+ * Ways that honest code has a use for inside functions; at the top of a module it has none. Read from the text without strings. `platform.system`
+ * takes no argument.
+ */
+const ON_IMPORT: readonly (readonly [effect: string, pattern: RegExp])[] = [
+  ['runs commands', /\.\s*(?:system|popen)\s*\(\s*[^)\s]/g],
+  ['runs code', /(?:\bmap\s*\(\s*|@\s*|\[\s*)(?:exec|eval)\b/g],
+  ['runs code', /(?<![\w.)\]])\(\s*(?:\w+\s*:=\s*)?(?:exec|eval)\s*\)\s*\(/g],
+  ['runs code', /\bFunctionType\s*\(\s*(?:\w+\.)?(?:compile|loads)\b/g],
+  ['imports a computed name', /\b(?:__import__|import_module)\s*\(\s*\w+\s*\)\s*\./g],
+];
+/** Functions of which a mention as a value is as good as a call: somebody else calls it. `Popen` is a type as well. */
+const HANDED = new Set(['runs commands']);
+/** Encodings in which code reads as something else (PEP 263). */
+const HIDING = /^(?:[^\n]*\n)?[ \t\f]*#[^\n]*?coding[:=][ \t]*(?:utf[-_]?7|u7|unicode[-_][\w-]+|raw[-_]unicode[-_]escape|punycode|idna)\b/i;
 /** Longest text whose functions are told apart. */
 const SCOPED = 2 ** 20;
 const TORCHSCRIPT = /\b(?:torch|aten)(?:\.|::)(?:from_file|save)\b/;
 const STATEMENT =
-  /(?:^|[;:])[ \t\f]*(?:from\s+[\w.]+\s+import\s|import\s+[A-Za-z_][\w.]*\s*(?:$|,|as\s|#|;)|def\s+\w+\s*\(.*|class\s+\w+\s*[(:]|async\s+def\s)/m;
+  /(?:^|[;:])[ \t\f]*(?:from\s+[\w.]+\s+import[\s\\(*]|import\s+[A-Za-z_][\w.]*\s*(?:$|,|as\s|#|;|\\)|def\s+\w+\s*\(.*|class\s+\w+\s*[(:]|async\s+def\s)/m;
 const MAX_ALIASES = 200;
 /** What stands first in a module, once comments are past: an import, a definition, a docstring, an assignment, a literal. */
 const FIRST =
@@ -66,7 +85,7 @@ export function hasStatement(text: string): boolean {
 export function hasHarmfulLine(text: string): boolean {
   const lines =
     /^[ \t]*(?:\w+[ \t]*=[ \t]*)?(?:exec|eval|__import__|getattr|os\.\w+|subprocess\.\w+)[ \t]*\([^\n]{0,4096}\)[ \t]*(?:[;#][^\n]*)?$/gm;
-  return [...text.matchAll(lines)].some(([line]) => findDangers(line).length > 0);
+  return [...text.matchAll(lines)].some(([line]) => findDangers(line, null).length > 0);
 }
 
 /**
@@ -75,9 +94,11 @@ export function hasHarmfulLine(text: string): boolean {
  */
 export function inspectPython(piece: Piece, text: string, what: string = 'Python code', whole: boolean = false): void {
   const scoped = whole && text.length <= SCOPED && piece.depth === 0 && piece.surrounding === 'file';
-  const code = scoped ? blank(text) : null;
-  const dangers = findDangers(text).filter(({ index }) => code === null || code[index] === text[index]);
-  const runs = code === null ? (): boolean => true : importTime(code, dangers.map(({ index }) => index)); // biome-ignore format: one line
+  const plain = normalized(text);
+  const code = scoped ? blank(plain) : null;
+  const dangers = findDangers(plain, code).filter(({ index }) => code === null || code[index] === plain[index]);
+  const runs = code === null ? (): boolean => true : importTime(plain, code, dangers.map(({ index }) => index)); // biome-ignore format: one line
+  if (whole && HIDING.test(text)) piece.report('python-dangerous', `${what} is written in an encoding that hides what it does`);
   const told = new Set<string>();
   for (const { effect, index, words } of dangers) {
     if (told.has(effect) || !runs(index)) continue;
@@ -94,25 +115,62 @@ interface Danger {
   readonly words: string;
 }
 
-/** In the order of the table, then of the text. */
-function findDangers(text: string): Danger[] {
+/** Letters as Python's parser reads them in names: a wide or a mathematical `s` is an `s` (NFKC). Nothing else is changed, quotes least of all. */
+function normalized(text: string): string {
+  return text.replace(/[^\0-\x7f]/gu, (character) => {
+    const plain = character.normalize('NFKC');
+    return /^\w+$/.test(plain) ? plain : character;
+  });
+}
+
+/** In the order of the table, then of the text. `code` is the text without strings and comments, where they can be told. */
+function findDangers(whole: string, code: string | null): Danger[] {
   const dangers: Danger[] = [];
-  const find = (effect: string, pattern: RegExp): void => {
-    for (const match of text.matchAll(pattern)) {
+  // A line that goes on.
+  const text = whole.replace(/\\\r?\n/g, (joint) => ' '.repeat(joint.length));
+  const find = (effect: string, pattern: RegExp, among: string = text): void => {
+    for (const match of among.matchAll(pattern)) {
       const lead = /^[^\w]*/.exec(match[0])?.[0].length ?? 0;
       dangers.push({ effect, index: match.index + lead, words: match[0].trim().replace(/\s+/g, ' ') });
     }
   };
-  const renamed = [...text.matchAll(RENAMED)].slice(0, MAX_ALIASES);
-  const taken = [...text.matchAll(TAKEN)].slice(0, MAX_ALIASES);
+  const renamed = [
+    ...[...text.matchAll(RENAMED)].map(([, name = '', alias = '']) => [name, alias] as const),
+    ...[...text.matchAll(ASSIGNED)].map(([, alias = '', name = '']) => [name, alias] as const),
+  ];
+  const taken = [...text.matchAll(TAKEN)];
+  if (renamed.length + taken.length > MAX_ALIASES) find('gives modules that run code many names', /^/g);
+  // What is only named is looked for outside of strings, comments and the imports themselves.
+  const named = code === null ? null : code.replace(/\\\n/g, '  ').replace(TAKEN, (list) => ' '.repeat(list.length));
   for (const [effect, modules, names] of DANGEROUS) {
     const module = new RegExp(`^(?:${modules})$`);
-    const prefixes = [modules, ...renamed.filter(([, name]) => module.test(name ?? '')).map(([, , alias]) => alias ?? '')].join('|');
-    find(effect, new RegExp(`(?<![\\w.])(?:${prefixes})\\s*\\.\\s*(?:${names})\\s*\\(`, 'g'));
-    const functions = taken.filter(([, name]) => module.test(name ?? '')).flatMap((match) => imported(match[2] ?? match[3] ?? '', names));
+    const aliases = renamed.slice(0, MAX_ALIASES).flatMap(([name, alias]) => (module.test(name) ? [alias] : []));
+    const prefixes = [modules, ...aliases].join('|');
+    const members = `(?:${prefixes})\\s*(?:\\)\\s*)?\\.\\s*(?:${names})`;
+    find(effect, new RegExp(`(?<![\\w.])${members}\\s*\\(`, 'g'));
+    if (aliases.length > 0 && effect.startsWith('runs'))
+      find(
+        'looks up a function by name',
+        new RegExp(`\\b(?:getattr|vars)\\s*\\(\\s*(?:${aliases.join('|')})\\s*(?:\\)\\s*\\[|,[^()\\n]{0,200}\\)\\s*\\()`, 'g'),
+      );
+    const functions = taken
+      .slice(0, MAX_ALIASES)
+      .filter(([, name]) => module.test(name ?? ''))
+      .flatMap((match) => imported(match[2] ?? match[3] ?? '', names));
+    const known = [members, ...functions].join('|');
+    const assigned = new RegExp(`(?<![\\w.])(\\w+)[ \\t]*:?=[ \\t]*\\(?(?:${known})[ \\t]*(?=[;#)\\n]|$)`, 'gm');
+    const given = !new RegExp(`(?<![\\w.])(?:${known})[ \\t]*(?:[;#)\\n]|$)`, 'm').test(text)
+      ? []
+      : [...text.matchAll(assigned)].flatMap(([, alias]) => alias ?? []);
+    if (given.length > MAX_ALIASES) find('gives functions that run code many names', /^/g);
+    functions.push(...given.slice(0, MAX_ALIASES));
     if (functions.length > 0) find(effect, new RegExp(`(?<![\\w.]|def[ \\t])(?:${functions.join('|')})\\s*\\(`, 'g'));
+    if (named === null || !HANDED.has(effect)) continue;
+    const value = `(?!(?:\\w+\\.)?Popen\\b)(?:${[members, ...functions].join('|')})`;
+    find(effect, new RegExp(`[([,]\\s*${value}\\s*[\\]),]|:=\\s*${value}\\b|@\\s*${value}\\b|(?<![\\w.])${value}\\s*\\.`, 'g'), named);
   }
   for (const [effect, pattern] of INDIRECT) find(effect, pattern);
+  if (named !== null) for (const [effect, pattern] of ON_IMPORT) find(effect, pattern, named);
   return dangers;
 }
 
