@@ -67,6 +67,8 @@ const cases: readonly Case[] = [
   ['CVE-2025-54886 (skops): a pickle in place of the schema', w.zip([{ name: 'schema.json', content: EVIL }]), 'malicious'],
   ['CVE-2025-23304 (NeMo): _target_', Buffer.from('model:\n  _target_: subprocess.run\n  args: [id]\n'), 'malicious'],
   ['CVE-2024-27322 (R): a promise as a value', bytes('X\n', xdr(2, 0x40300, 0x20300), promise), 'malicious'],
+  ['CVE-2024-27322 (R): the same behind a header that R takes and does not write', bytes('X ', xdr(2, 0x40300, 0x20300), promise), 'malicious'],
+  ['CVE-2024-27322 (R): the same as text with CR LF', bytes('A\r\n2\r\n197888\r\n131840\r\n5\r\n242\r\n242\r\n254\r\n'), 'not-scanned'],
   ['CVE-2024-27322 (R): a variable that is a promise', bytes('RDX2\nX\n', xdr(2, 0x40300, 0x20300), xdr(0x402), symbol('x'), promise, xdr(254)), 'malicious'],
 ]; // biome-ignore format: a table
 

@@ -63,14 +63,17 @@ class NotRds extends Error {
   override readonly name: string = 'NotRds';
 }
 
-/** A file of `saveRDS` or `save`, in big or little endian bytes. Compressed ones are found inside what they are compressed by. */
+/**
+ * A file of `saveRDS` or `save`, in big or little endian bytes. Compressed ones are found inside what they are compressed by. R's reader takes
+ * the byte after the letter unseen, so it need not be the newline that R writes.
+ */
 export function isRds(head: Buffer): boolean {
-  return /^(?:RD[AXB][23]\n)?(?:X\n\0\0\0[\x02\x03]|B\n[\x02\x03]\0\0\0)/.test(head.toString('latin1', 0, 16));
+  return /^(?:RD[AXB][23]\n)?(?:X[\s\S]\0\0\0[\x02\x03]|B[\s\S][\x02\x03]\0\0\0)/.test(head.toString('latin1', 0, 16));
 }
 
-/** The same as text, which nothing here reads. */
+/** The same as text, which nothing here reads. R takes any space between its words, and a newline before them. */
 export function isAsciiRds(head: Buffer): boolean {
-  return /^(?:RDA[23]\n)?A\n[23]\n\d{5,7}\n\d{5,7}\n/.test(head.toString('latin1', 0, 40));
+  return /^(?:RDA[23]\n)?\n?A[\s\S]\s*[23]\s+(?:\d{5,7}\s+\d{5,7}|\d+\s*[\r\n]\s*\d+\s*[\r\n])/.test(head.toString('latin1', 0, 256));
 }
 
 /**
