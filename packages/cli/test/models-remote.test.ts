@@ -171,6 +171,25 @@ describe('models scan of what is elsewhere', () => {
       second.close();
     }
   });
+  it('a server without ranges that does not say how long the file is: what came may be cut short', async () => {
+    files.set('/endless', (_, response) => {
+      response.writeHead(200, { connection: 'close' });
+      response.flushHeaders();
+      response.end(PLAIN);
+    });
+    files.set('/whole', (_, response) => void response.writeHead(200, { 'content-length': PLAIN.length }).end(PLAIN));
+    const { reports } = await run(`http://${host}/endless`, `http://${host}/whole`, '--allow-host', host);
+    assert.deepEqual(
+      reports.map(({ verdict }) => verdict),
+      ['inconclusive', 'clean'],
+    );
+  });
+  it('a credential in the address of a Hub is refused and not repeated', async () => {
+    const { code, err } = await run('hf://acme/tiny', '--hub', `http://me:word-of-mine@${host}`, '--allow-host', host);
+    assert.equal(code, 2);
+    assert.match(err, /--hub/);
+    assert.doesNotMatch(err, /word-of-mine/);
+  });
   it('a model of a Hub: the files of one commit', async () => {
     const listing = {
       sha: COMMIT,

@@ -64,7 +64,7 @@ async function* filesOf(path: string, hub: string, egress: Egress): AsyncGenerat
   const id = HUB.exec(path);
   const base = URL.parse(hub);
   if (id?.[1] === undefined) throw new UsageError(`${path}: expected hf://organisation/name or hf://organisation/name@revision`);
-  if (base === null) throw new UsageError(`--hub: expected a URL, got ${hub}`);
+  if (base === null || base.username !== '' || base.password !== '') throw new UsageError('--hub: expected a URL without credentials');
   const revision = id[2] ?? 'main';
   try {
     const listing = new URL(`/api/models/${id[1]}/revision/${encodeURIComponent(revision)}`, base);
@@ -118,7 +118,11 @@ function rangesOf(url: string, egress: Egress): FetchRange {
     tag = current;
     const content = /^bytes (?:(\d{1,15})-(\d{1,15})|\*)\/(\d{1,15})$/.exec(header(headers, 'content-range') ?? '');
     if (status === 416 && content?.[3] === '0') return { bytes: Buffer.alloc(0), total: 0 };
-    if (status === 200 && offset === 0) return { bytes: body, total: body.length };
+    if (status === 200 && offset === 0) {
+      // An answer that ends with its connection looks the same whole and cut short.
+      if (header(headers, 'content-length') !== String(body.length)) throw new RangeRefused('the server does not say how long the file is');
+      return { bytes: body, total: body.length };
+    }
     if (status !== 206) throw new RangeRefused(`the server answers ${status} to a request for a range`);
     if (
       Number(content?.[1] ?? -1) !== offset ||
