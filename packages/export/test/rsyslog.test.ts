@@ -37,7 +37,7 @@ describe('a real rsyslog receives and parses', () => {
     test(input, { skip: SKIPS[input] ?? false }, async () => {
       await using rsyslog = await Rsyslog.start(input);
       await using bench = await Bench.create();
-      await bench.append(40, (i) => ({ id: `r${i}`, detail: { text: `é "quoted" \\ ] ${'x'.repeat(i * 20)}` } }));
+      await bench.append(40, (i) => ({ id: `r${i}`, verdicts: [], detail: { text: `é "quoted" \\ ] ${'x'.repeat(i * 20)}` } }));
       await using exporters = bench.exporters(settingsFor(input, rsyslog));
       exporters.start();
       await received(rsyslog, (await bench.hashes()).length);
@@ -65,7 +65,7 @@ describe('a real rsyslog receives and parses', () => {
   test('CEF, with text beyond ASCII', { skip: missing ?? false }, async () => {
     await using rsyslog = await Rsyslog.start('tcp');
     await using bench = await Bench.create();
-    await bench.append(3, () => ({ resource: 'modèle=1|2' }));
+    await bench.append(3, () => ({ verdicts: [], resource: 'modèle=1|2' }));
     await using exporters = bench.exporters({ ...settingsFor('tcp', rsyslog), format: 'cef' });
     exporters.start();
     const parsed = await received(rsyslog, (await bench.hashes()).length);
