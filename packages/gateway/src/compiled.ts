@@ -1,4 +1,5 @@
 import { hkdfSync, type KeyObject } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import {
   AddressList,
   Authenticator,
@@ -53,6 +54,8 @@ export interface CompileOptions {
   readonly risk: RiskWatch;
   readonly meter: Meter;
   readonly clock: Clock;
+  /** Guards take a fifth of a second to compile: those in force go on where a new snapshot says the same of them. */
+  readonly inForce?: Compiled | null;
 }
 
 /** Throws where the snapshot cannot be used as a whole (a pattern that does not compile): the gateway then keeps the one it has. */
@@ -61,7 +64,7 @@ export function compile(snapshot: Snapshot, options: CompileOptions): Compiled {
     snapshot,
     authenticator: new Authenticator(snapshot, options),
     policy: compilePolicy(snapshot),
-    guards: new GuardBook(snapshot.guard, hashKey(options.pepper)),
+    guards: guardsOf(snapshot, options),
     allowances: new Allowances(snapshot.allowances, allowanceKey(options.pepper)),
     classifier: options.classifier,
     prompts: openPrompts(snapshot, options.pepper),
@@ -73,6 +76,11 @@ export function compile(snapshot: Snapshot, options: CompileOptions): Compiled {
     meter: options.meter,
     clock: options.clock,
   };
+}
+
+function guardsOf({ guard }: Snapshot, { pepper, inForce }: CompileOptions): GuardBook {
+  if (inForce && isDeepStrictEqual(inForce.snapshot.guard, guard)) return inForce.guards;
+  return new GuardBook(guard, hashKey(pepper));
 }
 
 /** The key of the hashes that stand for personal values (RFC 5869): the same for every gateway of an installation, and none other of its keys. */

@@ -262,6 +262,7 @@ export class Gateway implements AsyncDisposable {
         calibration: this.#calibration,
         meter,
         clock,
+        inForce: this.#compiled,
       });
       this.#openEgress(snapshot);
       this.#risk.configure(snapshot.risk);

@@ -11,7 +11,7 @@ const GENERATION = 4_096;
  * A guard that remembers which whole texts passed. A conversation is sent again with every turn, and a system prompt with every request:
  * what was judged a moment ago by the same guard, in the same place, is judged the same. Only `pass` is remembered, under the SHA-256 of
  * the text and its context, so that no text stays in memory and nothing a text could contain confuses two contexts. It lives and dies
- * with its snapshot: another configuration begins without memory.
+ * with its settings: others begin without memory.
  */
 export class RememberingGuard implements Guard {
   readonly #guard: Guard;
