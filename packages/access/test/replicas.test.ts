@@ -5,6 +5,7 @@ import { silentLogger, systemClock } from '@sallyport/core';
 import { eventually, type RedisServer, redisMissing, startRedis } from '@sallyport/testkit';
 import { Redis } from 'iovalkey';
 import { openReplicaChannel, type ReplicaChannel, type ReplicaMessage, ReplicaOutbox, RiskBook } from '../src/index.ts';
+import { SETTINGS } from './risk-settings.ts';
 
 const STREAM = 'sallyport:{replicas}:news';
 const missing = await redisMissing();
@@ -125,18 +126,7 @@ describe('news between replicas in a Redis', { skip: missing ?? false }, () => {
 
 it('what a replica hears late counts by its age, and ends when it would have ended', () => {
   const clock = { time: 10_000_000 };
-  const settings = {
-    enabled: true,
-    points: { blocked: 20, flagged: 2, authentication: 1, denied: 5, enumeration: 10, limited: 0.2 },
-    halfLife: 600_000,
-    throttleAt: 60,
-    throttlePerMinute: 10,
-    challengeAt: 120,
-    blockAt: 200,
-    blockFor: 900_000,
-    exempt: [],
-  };
-  const book = new RiskBook(settings, { clock: { now: () => clock.time, monotonic: () => clock.time }, onRisk: () => undefined });
+  const book = new RiskBook(SETTINGS, { clock: { now: () => clock.time, monotonic: () => clock.time }, onRisk: () => undefined });
   book.apply({ kind: 'signal', subject: 'principal:acme/a', signal: 'blocked', times: 10 }, 600_000);
   assert.deepEqual([book.show('principal:acme/a')?.score, book.show('principal:acme/a')?.until], [100, clock.time + 300_000]);
   book.apply({ kind: 'signal', subject: 'principal:acme/b', signal: 'blocked', times: 10 }, 1_200_000);

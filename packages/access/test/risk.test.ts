@@ -3,18 +3,7 @@ import { describe, it } from 'node:test';
 import type { RiskSettings } from '@sallyport/core';
 import fc from 'fast-check';
 import { RiskBook, type RiskLevel, type RiskMessage, type RiskSubject } from '../src/risk/book.ts';
-
-const SETTINGS: RiskSettings = {
-  enabled: true,
-  points: { blocked: 20, flagged: 2, authentication: 1, denied: 5, enumeration: 10, limited: 0.2 },
-  halfLife: 600_000,
-  throttleAt: 60,
-  throttlePerMinute: 10,
-  challengeAt: 120,
-  blockAt: 200,
-  blockFor: 900_000,
-  exempt: [],
-};
+import { SETTINGS } from './risk-settings.ts';
 
 function make(settings: RiskSettings = SETTINGS): {
   book: RiskBook;

@@ -13,47 +13,41 @@ import { startServing } from './serving.ts';
 const noRedis = await redisMissing();
 const DEMO = 'upstreams:\n  - { name: demo, kind: demo }\nmodels:\n  - { name: demo, upstream: demo, target: demo }\n';
 
+/** What `serve` says where its port is another's: it ends, and with 2. */
+async function serveOnTakenPort(sallyport: Sallyport, rest: string): ReturnType<Sallyport['run']> {
+  const taken = createServer();
+  await new Promise<void>((done) => taken.listen(0, '127.0.0.1', done));
+  try {
+    const address = taken.address();
+    assert.ok(address !== null && typeof address === 'object');
+    const listen = `listen: { gateway: "127.0.0.1:${address.port}", control: "127.0.0.1:${await freePort()}" }\n`;
+    writeFileSync(sallyport.path('sallyport.yaml'), listen + rest);
+    const failed = await sallyport.run(['serve']);
+    assert.equal(failed.code, 2, failed.stderr);
+    assert.match(failed.stderr, /EADDRINUSE/);
+    return failed;
+  } finally {
+    taken.close();
+  }
+}
+
 describe('the first start', () => {
   it('has shown the keys it made even where a port is taken', async () => {
     await using home = await temporaryDirectory();
     const sallyport = new Sallyport(home.path);
-    const taken = createServer();
-    await new Promise<void>((done) => taken.listen(0, '127.0.0.1', done));
-    try {
-      const address = taken.address();
-      assert.ok(address !== null && typeof address === 'object');
-      const listen = `listen: { gateway: "127.0.0.1:${address.port}", control: "127.0.0.1:${await freePort()}" }\n`;
-      writeFileSync(sallyport.path('sallyport.yaml'), listen + DEMO);
-      const failed = await sallyport.run(['serve']);
-      assert.equal(failed.code, 2, failed.stderr);
-      assert.match(failed.stderr, /EADDRINUSE/);
-      const keys = failed.stderr.match(/sp_live_[0-9a-z]{12}_[0-9A-Za-z]{49}/g) ?? [];
-      assert.equal(keys.length, 2);
-      const listed = JSON.parse((await sallyport.run(['keys', 'list', '--json'])).stdout) as { id: string }[];
-      assert.deepEqual(listed.map(({ id }) => id).sort(), keys.map((key) => key.split('_')[2] ?? '').sort());
-      for (const { id } of listed) assert.match(failed.stderr, new RegExp(`keys rotate ${id} --overlap 0s`), 'a log is told of');
-    } finally {
-      taken.close();
-    }
+    const failed = await serveOnTakenPort(sallyport, DEMO);
+    const keys = failed.stderr.match(/sp_live_[0-9a-z]{12}_[0-9A-Za-z]{49}/g) ?? [];
+    assert.equal(keys.length, 2);
+    const listed = JSON.parse((await sallyport.run(['keys', 'list', '--json'])).stdout) as { id: string }[];
+    assert.deepEqual(listed.map(({ id }) => id).sort(), keys.map((key) => key.split('_')[2] ?? '').sort());
+    for (const { id } of listed) assert.match(failed.stderr, new RegExp(`keys rotate ${id} --overlap 0s`), 'a log is told of');
   });
 
   it('ends where a port is taken, also with a server that counts', { skip: noRedis ?? false, timeout: 60_000 }, async () => {
     await using redis = await startRedis();
     await using home = await temporaryDirectory();
     const sallyport = new Sallyport(home.path);
-    const taken = createServer();
-    await new Promise<void>((done) => taken.listen(0, '127.0.0.1', done));
-    try {
-      const address = taken.address();
-      assert.ok(address !== null && typeof address === 'object');
-      const listen = `listen: { gateway: "127.0.0.1:${address.port}", control: "127.0.0.1:${await freePort()}" }\n`;
-      writeFileSync(sallyport.path('sallyport.yaml'), `${listen}counters: { url: "${redis.url}" }\n${DEMO}`);
-      const failed = await sallyport.run(['serve']);
-      assert.equal(failed.code, 2, failed.stderr);
-      assert.match(failed.stderr, /EADDRINUSE/);
-    } finally {
-      taken.close();
-    }
+    await serveOnTakenPort(sallyport, `counters: { url: "${redis.url}" }\n${DEMO}`);
   });
 
   it('does not claim to have looked for servers that a configuration names', async () => {
