@@ -41,21 +41,12 @@ const MAX_PATTERN = 4096;
 const CONTROL_ESCAPES: Readonly<Record<string, number>> = { t: 9, n: 10, v: 11, f: 12, r: 13 };
 const NAMED_SETS: Readonly<Record<string, () => UnitSet>> = {
   d: () => DIGITS,
-  D: () => complementOf(DIGITS),
+  D: () => complement(DIGITS),
   s: spaceSet,
-  S: () => complementOf(spaceSet()),
+  S: () => complement(spaceSet()),
   w: wordSet,
-  W: () => complementOf(wordSet()),
+  W: () => complement(wordSet()),
 };
-
-const complements = new WeakMap<UnitSet, UnitSet>();
-
-/** The same array for the same set, so that its cases are folded once. */
-function complementOf(set: UnitSet): UnitSet {
-  const known = complements.get(set) ?? complement(set);
-  complements.set(set, known);
-  return known;
-}
 const PUNCTUATION = /^[!-/:-@[-`{-~ ]$/;
 
 /**
@@ -260,7 +251,7 @@ class Parser {
       const property = found === null ? null : propertySet(found[1] ?? '');
       if (found === null || property === null) throw this.#error('unknown Unicode property', start);
       this.#at += found[0].length;
-      return char === 'p' ? property : complementOf(property);
+      return char === 'p' ? property : complement(property);
     }
     if (char === '0' && !/\d/.test(this.#peek())) return 0;
     if (/[0-9k]/.test(char)) throw this.#error('back-references are not supported: they cannot be matched in linear time', start);

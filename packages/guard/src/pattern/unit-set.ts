@@ -30,7 +30,19 @@ export function union(...sets: readonly UnitSet[]): UnitSet {
   return unitSet(sets.flatMap((set) => [...rangesOf(set)]));
 }
 
+const complements = new WeakMap<UnitSet, UnitSet>();
+
+/** Every other unit; the same array for the same set, so that its cases are folded once. */
 export function complement(set: UnitSet): UnitSet {
+  let known = complements.get(set);
+  if (known === undefined) {
+    known = othersThan(set);
+    complements.set(set, known);
+  }
+  return known;
+}
+
+function othersThan(set: UnitSet): UnitSet {
   const out: number[] = [];
   let from = 0;
   for (const [lo, hi] of rangesOf(set)) {
