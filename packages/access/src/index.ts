@@ -18,7 +18,7 @@ export { Limiter, type LimitRequest, type LimitStanding } from './limits/limiter
 export { MemoryStore } from './limits/memory-store.ts';
 export { openSharedStore } from './limits/open-shared.ts';
 export { type CounterAnswer, CounterDesk, type CounterQuestion, RelayStore } from './limits/relay-store.ts';
-export type { Reservation } from './limits/reservation.ts';
+export type { Hedge, Reservation } from './limits/reservation.ts';
 export type { CounterState, SharedCounters, SharedStore, SharedStoreOptions } from './limits/shared-store.ts';
 export { LimitSimulation, type Peak, type TracedRequest } from './limits/simulation.ts';
 export type { CounterStore, Hold, Shortage, Standing } from './limits/store.ts';

@@ -10,6 +10,8 @@ export interface Meter {
   limitRefusal(limit: string): void;
   /** A client gave instructions of its own to a model that Sallyport gives its instructions. `model` is a public route name. */
   unknownPrompt(model: string): void;
+  /** A second replica was asked because the first was late: which of them answered, or neither. `model` is a public route name. */
+  hedged(model: string, answered: 'first' | 'second' | 'none'): void;
   inFlight(delta: 1 | -1): void;
   /** Tokens a running exchange may use, by the estimate it was admitted with; taken back when it ends. What replicas are scaled on. */
   tokensInFlight(delta: number): void;
@@ -42,6 +44,7 @@ export const silentMeter: Meter = {
   verdict() {},
   limitRefusal() {},
   unknownPrompt() {},
+  hedged() {},
   inFlight() {},
   tokensInFlight() {},
   breaker() {},

@@ -151,6 +151,11 @@ export interface Route {
   readonly price?: Price;
   /** Further upstreams that serve the same `target`; each request goes to the one that is expected to be done first. */
   readonly replicas: readonly string[];
+  /**
+   * A second replica is asked where the first has not begun to answer after so many milliseconds, or after what 95 % of the answers took
+   * of late; absent where none ever is.
+   */
+  readonly hedgeAfter?: number | 'p95';
   /** A text that is answered, as the model's, where neither the model nor a fallback can; null answers the fault. */
   readonly fallbackAnswer: string | null;
   /** Name of the system prompt every request for it is given, where it has one. */

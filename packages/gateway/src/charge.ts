@@ -1,4 +1,4 @@
-import type { Calibration, LimitEstimate, Reservation } from '@sallyport/access';
+import type { Calibration, Hedge, LimitEstimate, Reservation } from '@sallyport/access';
 import type { Fault, Meter, Usage } from '@sallyport/core';
 import type { Destination } from './stage/facts.ts';
 
@@ -53,6 +53,11 @@ export class Charge implements Disposable {
   /** The request is to be sent there: what the limits of that model and upstream ask for is reserved. Throws the limit's fault. */
   move({ route, upstream }: Destination): void | Promise<void> {
     return this.#reservation.move({ model: route.name, upstream: upstream.name, price: route.price ?? null });
+  }
+
+  /** A second server is to be asked beside the first (`Reservation.hedge`). */
+  hedge({ upstream }: Destination): Hedge | null | Promise<Hedge | null> {
+    return this.#reservation.hedge(upstream.name);
   }
 
   /** The request leaves for an upstream. */

@@ -46,6 +46,7 @@ import { type RiskBoard, RiskWatch } from './risk-watch.ts';
 import { Running } from './running.ts';
 import { Strangers } from './strangers.ts';
 import { Artifacts } from './upstream/artifacts.ts';
+import { FirstBytes } from './upstream/first-bytes.ts';
 import { UpstreamRegistry } from './upstream/registry.ts';
 import type { ResolveSecret } from './upstream/secrets.ts';
 
@@ -165,7 +166,16 @@ export class Gateway implements AsyncDisposable {
       risk: this.#risk,
       policy: () => this.#compiled?.policy ?? null,
     };
-    this.#door = { upstreams: this.#upstreams, ledger, recorder, clock, random, logger, keyUsed: options.keyUsed ?? (() => undefined) };
+    this.#door = {
+      upstreams: this.#upstreams,
+      firstBytes: new FirstBytes(),
+      ledger,
+      recorder,
+      clock,
+      random,
+      logger,
+      keyUsed: options.keyUsed ?? (() => undefined),
+    };
   }
 
   /** Takes the first snapshot and binds the port. Rejects where the port cannot be bound. */

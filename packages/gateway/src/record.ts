@@ -24,7 +24,7 @@ import type { OutputLengths } from './output-length.ts';
 import type { LedgerPort } from './ports.ts';
 import { principalSubject, type RiskWatch } from './risk-watch.ts';
 import type { Running, Runs } from './running.ts';
-import type { Asked, Identified, Instruction } from './stage/facts.ts';
+import type { Asked, Destination, Identified, Instruction } from './stage/facts.ts';
 import type { FindingSink } from './stage/inspect.ts';
 import type { ReplyFacts } from './stage/reply-facts.ts';
 import type { Strangers } from './strangers.ts';
@@ -79,6 +79,8 @@ export class ExchangeRecord implements FindingSink, Runs, AsyncDisposable {
   #artifact: string | null = null;
   #streamed = false;
   #attempts = 0;
+  /** The other server that was asked, and whose answer was heard; null where none was. */
+  #hedge: { readonly upstream: string; readonly answered: 'first' | 'second' | 'none' } | null = null;
   #countedLocally = false;
   /** Number of the entry that says it was begun, or null where none does. */
   #opened: number | null = null;
@@ -215,11 +217,15 @@ export class ExchangeRecord implements FindingSink, Runs, AsyncDisposable {
   }
 
   /** A try at an upstream begins, which knows the model as `target`. */
-  attempt({ name, kind }: Upstream, target: string): void {
+  attempt(upstream: Upstream, target: string): void {
+    this.#place(upstream, target);
+    this.retry();
+  }
+
+  #place({ name, kind }: Upstream, target: string): void {
     this.#artifact = this.#ports.artifacts.of(name, target);
     this.#upstream = name;
     this.#provider = kind;
-    this.retry();
   }
 
   /** It is tried once more at the same upstream. */
@@ -227,6 +233,20 @@ export class ExchangeRecord implements FindingSink, Runs, AsyncDisposable {
     this.#attempts += 1;
     this.pause();
     if (this.#attempts === 1 && this.#pausedAt !== null) this.#askedAt = this.#pausedAt;
+  }
+
+  /** A second server is asked the same. */
+  hedged(): void {
+    this.#attempts += 1;
+  }
+
+  /** One of them answered, or neither. */
+  hedgeEnded(answered: 'first' | 'second' | 'none', { route, upstream }: Destination): void {
+    this.#ports.meter.hedged(this.#modelLabel, answered);
+    this.#hedge = { upstream: upstream.name, answered };
+    if (answered !== 'second') return;
+    this.#hedge = { upstream: this.#upstream ?? '-', answered };
+    this.#place(upstream, route.target);
   }
 
   /** What the upstream gets so that it can go on with the trace; most exchanges have none. */
@@ -396,6 +416,7 @@ export class ExchangeRecord implements FindingSink, Runs, AsyncDisposable {
         attempts: this.#attempts,
         reason: (fault?.detail ?? this.#fallback)?.slice(0, 512) ?? null,
         ...(this.#fallback === null ? {} : { fallback: 'answer' }),
+        ...(this.#hedge === null ? {} : { hedge: this.#hedge.answered, hedgeUpstream: this.#hedge.upstream }),
         ...(this.#countedLocally ? { limits: 'local' } : {}),
         ...(this.#opened === null ? {} : { opened: this.#opened }),
         ...(output === null ? {} : { output }),

@@ -19,9 +19,24 @@ export interface Reservation extends Disposable {
    * back (a request stays counted). @throws Fault as `Limiter.reserve`; what was held stays held then
    */
   move(to: Pick<LimitSubject, 'model' | 'upstream' | 'price'>): void | Promise<void>;
+  /**
+   * A second server is to be asked beside the first: what its own rules ask for is reserved, and the input once more under those by
+   * anything else. It stays one request. Null where a rule has no room for that.
+   */
+  hedge(upstream: string): Hedge | null | Promise<Hedge | null>;
   /** Replaces what was reserved by what was used. Once; later calls change nothing. */
   settle(usage: Usage): void;
 }
+
+/** What a second server beside the first has reserved. Ends in one of the two, once, before its reservation does. */
+export interface Hedge {
+  /** The second answers: what is settled and extended from here on is its reply's; the first is charged for the input. */
+  won(): void;
+  /** The first answers, or neither does. `worked`: the second may have read the input, so that it is charged. */
+  lost(worked: boolean): void;
+}
+
+const FREE: Hedge = Object.freeze({ won: () => undefined, lost: () => undefined });
 
 /** Where there are no rules. */
 export const UNLIMITED: Reservation = Object.freeze({
@@ -30,6 +45,7 @@ export const UNLIMITED: Reservation = Object.freeze({
   coveredOutput: Number.POSITIVE_INFINITY,
   extend: () => null,
   move: () => undefined,
+  hedge: () => FREE,
   settle: () => undefined,
   [Symbol.dispose]: () => undefined,
 });
@@ -87,7 +103,7 @@ export class HeldReservation implements Reservation {
     if (model === to.model && upstream === to.upstream) return;
     const subject = { ...this.#subject, ...to };
     const wanted = claimsOf(this.#rules, subject, this.#estimate);
-    const held = new Set(this.#holds.flatMap(({ claims }) => claims.filter((claim) => this.#counts(claim)).map(({ bucket }) => bucket)));
+    const held = this.#buckets();
     const fresh = wanted.filter(({ bucket }) => !held.has(bucket));
     const moved = (taking: Hold | Shortage | null): void => {
       if (taking !== null && !taking.granted) throw shortageFault(taking);
@@ -113,6 +129,55 @@ export class HeldReservation implements Reservation {
     if (fresh.length === 0) return moved(null);
     const taking = this.#store.take(fresh);
     return taking instanceof Promise ? taking.then(moved) : moved(taking);
+  }
+
+  hedge(upstream: string): Hedge | null | Promise<Hedge | null> {
+    const { input } = this.#estimate;
+    const { price } = this.#subject;
+    const subject = { ...this.#subject, upstream };
+    const held = this.#buckets();
+    const own = claimsOf(this.#rules, subject, this.#estimate).filter(({ rule, bucket }) => rule.per === 'upstream' && !held.has(bucket));
+    const again = claimsOf(this.#rules, subject, { input, output: 0, outputBounded: true }).filter(
+      ({ rule, most }) => rule.per !== 'upstream' && rule.quantity !== 'requests' && rule.quantity !== 'concurrency' && most > 0,
+    );
+    if (own.length + again.length === 0) return FREE;
+    /** Of a server that read the request and is not listened to. */
+    const unheard = ({ rule }: Claim, worked: boolean): number | null =>
+      rule.quantity === 'concurrency' ? 0 : usedOf(rule, { input: worked ? input : 0, output: 0, cached: 0, exact: false }, price);
+    const decided = (taking: Hold | Shortage): Hedge | null => {
+      if (!taking.granted || this.#tooLate(taking)) return null;
+      return {
+        lost: (worked) => {
+          this.#store.settle(
+            taking,
+            taking.claims.map((claim) => unheard(claim, worked)),
+          );
+          this.#store.close?.(taking);
+        },
+        won: () => {
+          this.#back ??= new Set();
+          for (const hold of [...this.#holds, taking]) {
+            const used = hold.claims.map((claim) => {
+              if ((claim.rule.per === 'upstream') === (hold === taking) || !this.#counts(claim)) return null;
+              this.#back?.add(claim);
+              return unheard(claim, true);
+            });
+            this.#store.settle(hold, used);
+          }
+          this.#holds.push(taking);
+          this.#subject = subject;
+          const taken = taking.taken.slice(0, own.length);
+          this.coveredOutput = Math.min(this.coveredOutput, covered({ claims: own, taken }, this.#estimate, price));
+        },
+      };
+    };
+    const taking = this.#store.take([...own, ...again]);
+    return taking instanceof Promise ? taking.then(decided) : decided(taking);
+  }
+
+  /** The buckets in which something of it counts. */
+  #buckets(): Set<string> {
+    return new Set(this.#holds.flatMap(({ claims }) => claims.filter((claim) => this.#counts(claim)).map(({ bucket }) => bucket)));
   }
 
   /** Nobody waited for the answer: what it took goes back. */
@@ -147,7 +212,7 @@ export class HeldReservation implements Reservation {
         const whole = usedOf(rule, usage, price);
         if (whole === null || !this.#counts(claim)) return null;
         const left = rest.get(bucket) ?? whole;
-        const again = later.some(({ claims }) => claims.some((other) => other.bucket === bucket));
+        const again = later.some(({ claims }) => claims.some((other) => other.bucket === bucket && this.#counts(other)));
         const amount = again ? Math.min(left, hold.taken[index] ?? 0) : left;
         rest.set(bucket, left - amount);
         return amount;
@@ -186,7 +251,7 @@ function cuts({ rule }: Claim): boolean {
 }
 
 /** Output tokens for which every claim of a hold took enough, once the input is paid for. */
-function covered({ claims, taken }: Hold, { input }: LimitEstimate, price: LimitSubject['price']): number {
+function covered({ claims, taken }: Pick<Hold, 'claims' | 'taken'>, { input }: LimitEstimate, price: LimitSubject['price']): number {
   let least = Number.POSITIVE_INFINITY;
   for (const [at, claim] of claims.entries()) {
     if (!cuts(claim)) continue;

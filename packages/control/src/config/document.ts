@@ -133,6 +133,7 @@ export interface ModelDocument {
   upstream: string;
   target?: string;
   replicas?: string[];
+  hedgeAfter?: string;
   fallbackAnswer?: string;
   fallback?: string[];
   prompt?: string;

@@ -221,6 +221,7 @@ function modelDocument(route: Route): ModelDocument {
     fallback: [...route.fallback],
     ...given('price', route.price ?? null),
     replicas: [...route.replicas],
+    ...given('hedgeAfter', typeof route.hedgeAfter === 'number' ? formatDuration(route.hedgeAfter) : (route.hedgeAfter ?? null)),
     ...given('fallbackAnswer', route.fallbackAnswer),
     ...given('prompt', route.prompt ?? null),
   };

@@ -166,16 +166,24 @@ export function readModels(value: unknown, upstreams: unknown, reading: Reading)
     });
   }
   checkCycles(items, reading);
-  return items.map(({ value: model }) => ({
+  return items.map(({ value: model, path }) => ({
     name: model.name,
     upstream: model.upstream,
     target: model.target ?? model.name,
     fallback: model.fallback ?? [],
     ...(model.price === undefined ? {} : { price: readPrice(model.price) }),
     replicas: model.replicas ?? [],
+    ...(model.hedgeAfter === undefined ? {} : { hedgeAfter: readHedge(model, [...path, 'hedgeAfter'], reading) }),
     fallbackAnswer: model.fallbackAnswer ?? null,
     ...(model.prompt === undefined ? {} : { prompt: model.prompt }),
   }));
+}
+
+const HEDGE: readonly [number, number] = [1, 600_000];
+
+function readHedge({ hedgeAfter, replicas = [] }: ModelDocument, path: Path, reading: Reading): number | 'p95' {
+  if (replicas.length === 0) reading.findings.problem(path, 'a model with replicas', 'one without', 'name another upstream in replicas');
+  return hedgeAfter === 'p95' ? hedgeAfter : readDuration(hedgeAfter, 1_000, HEDGE, path, reading);
 }
 
 function readPrice({ input = 0, output = 0, cached = input }: NonNullable<ModelDocument['price']>): Price {

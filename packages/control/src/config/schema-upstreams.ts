@@ -120,6 +120,14 @@ const ModelItem = Type.Object(
         description: 'Further upstreams that serve the same target; each request goes to the least loaded.',
       }),
     ),
+    hedgeAfter: Type.Optional(
+      Type.String({
+        pattern: '^(p95|[0-9]{1,9}(ms|s|m))$',
+        title: 'p95, or a duration such as 800ms or 3s',
+        description:
+          'When a second replica is asked because the first has not begun to answer: after so long, or after what 95 % of the answers took of late. Never unless given.',
+      }),
+    ),
     fallbackAnswer: Type.Optional(
       Type.String({ minLength: 1, maxLength: 4_000, title: 'a text', description: "Answered, as the model's, where nothing else can." }),
     ),

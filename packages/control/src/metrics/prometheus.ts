@@ -46,6 +46,10 @@ export class PrometheusMeter implements Meter {
     'Requests with instructions of their own for a model that has a system prompt.',
     ['model'],
   );
+  readonly #hedges = new Counter('sallyport_hedges', 'Second replicas asked because the first was late, by which of them answered.', [
+    'model',
+    'answered',
+  ]);
   readonly #overhead = new Histogram('sallyport_overhead_seconds', 'Time Sallyport added to an exchange.', ['endpoint'], OVERHEAD_BOUNDS);
   readonly #append = new Histogram(
     'sallyport_ledger_append_seconds',
@@ -100,6 +104,10 @@ export class PrometheusMeter implements Meter {
     this.#unknownPrompts.of(model).value += 1;
   }
 
+  hedged(model: string, answered: 'first' | 'second' | 'none'): void {
+    this.#hedges.of(model, answered).value += 1;
+  }
+
   inFlight(delta: 1 | -1): void {
     this.#inFlight += delta;
   }
@@ -130,6 +138,7 @@ export class PrometheusMeter implements Meter {
       this.#verdicts,
       this.#limits,
       this.#unknownPrompts,
+      this.#hedges,
       this.#breakerOpened,
       this.#overhead,
       this.#append,

@@ -47,7 +47,7 @@ async function answerWhole(forwarded: Forwarded, format: ReplyFormat, door: Door
   const body = await readAll(forwarded.call, MAX_REPLY_BYTES);
   record.resume();
   // The upstream is done with it: a slow client keeps none of its slots.
-  forwarded.release();
+  forwarded.release(true);
   record.firstByte();
   const whole = format.readWhole(format.rebuild?.(body) ?? body, forwarded.instruction !== null);
   if (whole.kind === 'comment') {
@@ -184,7 +184,7 @@ async function answerStream(
   }
   const fault = relay.blocked ?? relay.broken;
   // As above: what is still held is the client's to take.
-  forwarded.release();
+  forwarded.release(fault === null);
   record.replied(sink.digest(), relay.facts);
   // As long as the client has seen nothing, a fault is an ordinary answer with its status.
   if (fault !== null && !incoming.reply.headed) throw fault;

@@ -1,20 +1,20 @@
-import { Fault, type FaultCode } from '@sallyport/core';
-import { ENDPOINTS, encodeReply, findTranslation, type JsonEdit, readExact } from '@sallyport/wire';
+import { Fault } from '@sallyport/core';
+import { encodeReply } from '@sallyport/wire';
 import type { Door } from '../door.ts';
+import type { EndListener } from '../http/reply.ts';
 import type { ExchangeRecord } from '../record.ts';
 import type { UpstreamCall, UpstreamHead } from '../upstream/call.ts';
 import { isNative } from '../upstream/capability.ts';
 import { composeAnswer, composeDescription, composeTokenCount } from '../upstream/compose.ts';
 import { answerDemo } from '../upstream/demo.ts';
-import type { Claim } from '../upstream/fair-queue.ts';
-import type { HttpCall } from '../upstream/http-call.ts';
-import type { Slot } from '../upstream/slot.ts';
+import { anotherMayHelp } from '../upstream/failure.ts';
 import type { Waited } from '../upstream/slots.ts';
 import { StaticCall } from '../upstream/static-call.ts';
-import { extensionsOf, TranslatedCall } from '../upstream/translated-call.ts';
-import type { ConnectedUpstream, UpstreamRequest } from '../upstream/upstream.ts';
 import { estimate } from './admit.ts';
+import { encode } from './encode.ts';
 import type { Destination, Instructed } from './facts.ts';
+import { type Others, othersOf, reachEither } from './hedge.ts';
+import { type Asker, callerName, queueHeaders, type Reached, reach } from './reach.ts';
 import { unlessGone } from './unless-gone.ts';
 
 /** An answer has begun. Disposing it ends the call and frees the upstream's slot. */
@@ -25,8 +25,11 @@ export interface Forwarded extends Instructed, Disposable {
   readonly servedAs: string;
   /** Longest time between two events of a stream, milliseconds; `Infinity` for answers of Sallyport's own. */
   readonly idle: number;
-  /** The upstream is done with it: its slot is for the next, whatever the client still has to read. */
-  release(): void;
+  /**
+   * The upstream is done with it, all of it (`isWhole`) or as far as it is wanted: its slot is for the next, whatever the client still has to
+   * read.
+   */
+  release(isWhole: boolean): void;
   /** What the reply says of the upstream: null where it can be read, else how it ended. */
   judge(fault: Fault | null): void;
 }
@@ -36,15 +39,19 @@ export interface Forwarded extends Instructed, Disposable {
  * yet, so another may be asked.
  */
 export async function forward(cleared: Instructed, door: Door, record: ExchangeRecord): Promise<Forwarded> {
-  if (cleared.destinations.length === 0) return begun(cleared, composeAnswer(cleared), cleared.model ?? '-', null, record);
+  if (cleared.destinations.length === 0) return begun(cleared, composeAnswer(cleared), cleared.model ?? '-', record);
   const deadline = door.clock.monotonic() + (cleared.destinations[0]?.upstream.timeouts.total ?? 0);
   const cost = costOf(cleared);
   const destinations = door.upstreams.order(cleared.destinations, cost, callerName(cleared));
   let last: Fault | null = null;
+  /** Asked beside another, which is once. */
+  let second: Destination | null = null;
   for (const [index, destination] of destinations.entries()) {
+    if (destination === second) continue;
     if (last !== null && !mayGoOn(destination, destinations[index - 1], deadline, door)) continue;
     try {
-      return await ask(cleared, destination, cost, door, record);
+      const others = index === 0 ? othersOf(cleared, destination, destinations, door, (asked) => (second = asked)) : null;
+      return await ask(cleared, destination, { cost, others }, door, record);
     } catch (error) {
       if (!(error instanceof Fault) || cleared.incoming.reply.ended !== null) throw error;
       if (anotherMayHelp(error)) last = sooner(last, error);
@@ -55,7 +62,7 @@ export async function forward(cleared: Instructed, door: Door, record: ExchangeR
   const safe = safeAnswer(cleared, door);
   if (safe === null) throw last ?? unavailable('no destination');
   record.fellBack(last?.detail ?? last?.code ?? 'no destination');
-  return begun(cleared, safe, cleared.model ?? '-', null, record);
+  return begun(cleared, safe, cleared.model ?? '-', record);
 }
 
 /** Time is left; and a replica, whose failure may be that of all, is asked within the retry budget. Another model is the operator's choice. */
@@ -94,226 +101,109 @@ function costOf(cleared: Instructed): number {
   return Math.max(1, input + output);
 }
 
-/** Its server is away, slow, broken, or has no slot free. */
-const HELPED_BY_ANOTHER: ReadonlySet<FaultCode> = new Set([
-  'upstream_unavailable',
-  'upstream_timeout',
-  'upstream_error',
-  'concurrency_exceeded',
-]);
-
-function anotherMayHelp(fault: Fault): boolean {
-  return HELPED_BY_ANOTHER.has(fault.code);
-}
-
 async function ask(
   cleared: Instructed,
-  { route, upstream }: Destination,
-  cost: number,
+  destination: Destination,
+  { cost, others }: { readonly cost: number; readonly others: Others | null },
   door: Door,
   record: ExchangeRecord,
 ): Promise<Forwarded> {
-  const moving = cleared.charge.move({ route, upstream });
+  const { route, upstream } = destination;
+  const moving = cleared.charge.move(destination);
   if (moving instanceof Promise) await unlessGone(cleared.incoming.reply, moving);
   record.attempt(upstream, route.target);
-  if (upstream.kind === 'demo') return begun(cleared, answerDemo(cleared, route, door), route.name, null, record);
+  if (upstream.kind === 'demo') return begun(cleared, answerDemo(cleared, route, door), route.name, record);
   const connected = door.upstreams.get(upstream.name);
   if (connected === undefined)
     throw new Fault('upstream_unavailable', 'The model is not available at the moment.', { detail: 'not connected' });
-  if (cleared.endpoint.id === 'anthropic.count-tokens' && !isNative(upstream.kind, cleared.endpoint.id)) {
-    return begun(cleared, composeTokenCount(estimate(cleared).input), route.name, null, record);
+  if (!isNative(upstream.kind, cleared.endpoint.id)) {
+    if (cleared.endpoint.id === 'anthropic.count-tokens')
+      return begun(cleared, composeTokenCount(estimate(cleared).input), route.name, record);
+    if (cleared.endpoint.id === 'ollama.show') return begun(cleared, composeDescription(cleared), route.name, record);
   }
-  const isTranslated = !isNative(upstream.kind, cleared.endpoint.id);
-  if (isTranslated && cleared.endpoint.id === 'ollama.show') return begun(cleared, composeDescription(cleared), route.name, null, record);
-  const translated = isTranslated ? translate(cleared, { route, upstream }, door) : null;
-  const request = traced(translated?.request ?? compose(cleared, route.target, upstream.kind === 'anthropic'), record.traceHeaders());
-  const { reply } = cleared.incoming;
-  const acquired = connected.acquire({
-    target: route.target,
-    cost,
-    caller: callerName(cleared),
-    onGone: (listener) => reply.onGone(listener),
-    claim: () => claimOf(cleared, cost),
-  });
-  const slot = acquired instanceof Promise ? await acquired : acquired;
-  if (slot.waited !== null) reply.addHeaders(queueHeaders(slot.waited));
-  try {
-    cleared.charge.sent();
-    const call = await attempt(cleared, connected, request, slot, record);
-    connected.watch(call, slot);
-    return await begun(cleared, translated?.reply(call) ?? call, route.name, slot, record, upstream.timeouts.idle);
-  } catch (error) {
-    slot[Symbol.dispose]();
-    throw error;
+  const server = { destination, connected, cost };
+  const encoded = encode(cleared, destination, record.traceHeaders(), door);
+  const reached =
+    others === null
+      ? await reach(cleared, server, encoded, new Client(cleared, record))
+      : await reachEither(cleared, { server, encoded, others }, door, record);
+  return answering(cleared, reached);
+}
+
+/** The client's own asking. */
+class Client implements Asker {
+  readonly untilByte = false;
+  readonly isSecond = false;
+  readonly #cleared: Instructed;
+  readonly #record: ExchangeRecord;
+
+  constructor(cleared: Instructed, record: ExchangeRecord) {
+    this.#cleared = cleared;
+    this.#record = record;
+  }
+
+  get ended(): Fault | null {
+    return this.#cleared.incoming.reply.ended;
+  }
+
+  onGone(listener: EndListener): () => void {
+    return this.#cleared.incoming.reply.onGone(listener);
+  }
+
+  queued(waited: Waited): void {
+    this.#cleared.incoming.reply.addHeaders(queueHeaders(waited));
+  }
+
+  sent(): void {
+    this.#cleared.charge.sent();
+  }
+
+  headed(accepted: boolean): void {
+    this.#record.resume();
+    this.#cleared.charge.headed(accepted);
+  }
+
+  retried(): void {
+    this.#record.retry();
   }
 }
 
-function traced(request: UpstreamRequest, headers: readonly string[]): UpstreamRequest {
-  return headers.length === 0 ? request : { ...request, headers: [...request.headers, ...headers] };
-}
-
-function queueHeaders({ position, wait }: Waited): readonly string[] {
-  return ['x-sallyport-queue-position', String(position), 'x-sallyport-queue-wait-ms', wait.toFixed(0)];
-}
-
-/** Whose failures a breaker counts together. */
-function callerName({ principal }: Instructed): string {
-  return `${principal.tenant}/${principal.id}`;
-}
-
-/** For whom the request waits where it has to. */
-function claimOf(cleared: Instructed, cost: number): Claim {
-  const { principal, snapshot } = cleared;
-  const { tenants, priorities } = snapshot.fairness;
-  const priority = priorities.find(({ roles }) => roles.some((role) => principal.roles.includes(role)));
+/** The answer of a server. */
+function answering(cleared: Instructed, { destination, call, head, slot }: Reached): Forwarded {
   return {
-    tenant: principal.tenant,
-    weight: tenants.find(({ name }) => name === principal.tenant)?.weight ?? 1,
-    priority: priority?.name ?? '',
-    priorityWeight: priority?.weight ?? 1,
-    cost,
-  };
-}
-
-/** The client's bytes, with the upstream's model name and the guard's edits spliced in; headers of our own making. */
-function compose(cleared: Instructed, target: string, anthropic: boolean): UpstreamRequest {
-  const { endpoint, request, incoming } = cleared;
-  const headers = [
-    'accept',
-    request?.stream === true ? (endpoint.reply?.streamType ?? '*/*') : 'application/json',
-    'x-request-id',
-    incoming.id,
-  ];
-  if (anthropic) headers.push('anthropic-version', anthropicVersion(incoming.headers['anthropic-version']));
-  if (request === null) return { method: endpoint.method, path: endpoint.path, headers, body: null };
-  const document = cleared.instruction?.document ?? request.json;
-  const edits: JsonEdit[] = cleared.instruction === null ? [...cleared.edits] : [];
-  if (request.model !== target) edits.push({ path: request.modelPath, value: target });
-  headers.push('content-type', 'application/json');
-  return {
-    method: endpoint.method,
-    path: endpoint.path,
-    headers,
-    body: document.edit(edits),
-  };
-}
-
-/** The request in the words of a server that does not speak the client's dialect, and its answer in the client's. */
-function translate(
-  cleared: Instructed,
-  { route, upstream }: Destination,
-  door: Door,
-): { readonly request: UpstreamRequest; reply(call: UpstreamCall): UpstreamCall } {
-  const { endpoint, request, incoming, edits } = cleared;
-  const translation = findTranslation(endpoint.id, (other) => isNative(upstream.kind, other));
-  const target = ENDPOINTS.find((other) => other.id === translation?.to);
-  if (translation === null || target === undefined || request === null) {
-    throw new Fault('invalid_request', 'The server of this model does not offer this endpoint. Use another endpoint or another model.', {
-      param: 'model',
-      detail: `${upstream.kind} has no ${endpoint.id}`,
-    });
-  }
-  const stream = request.stream && translation.streamType !== null;
-  const value = readExact(request.json, edits);
-  const told = cleared.instruction === null ? value : readExact(cleared.instruction.document, []);
-  const body = translation.request(told, { model: route.target, stream, extensions: extensionsOf(upstream.kind) });
-  const upstreamType = (stream ? translation.streamType : null) ?? 'application/json';
-  const clientType = (stream ? endpoint.reply?.streamType : null) ?? 'application/json';
-  const headers = ['accept', upstreamType, 'x-request-id', incoming.id, 'content-type', 'application/json'];
-  if (upstream.kind === 'anthropic') headers.push('anthropic-version', anthropicVersion(undefined));
-  const context = {
-    id: incoming.id.replace(/[^A-Za-z0-9]/g, ''),
-    model: route.name,
-    created: Math.trunc(door.clock.now()),
-    // The client's own words: an answer that repeats its request must not repeat our instructions.
-    request: value,
-  };
-  return {
-    request: { method: target.method, path: target.path, headers, body },
-    reply: (call) => new TranslatedCall(call, translation.openReply(context), { stream, upstreamType, clientType }),
-  };
-}
-
-/** The one client header that changes how an Anthropic body is read; a date, nothing else. */
-function anthropicVersion(value: string | string[] | undefined): string {
-  return typeof value === 'string' && /^\d{4}-\d{2}-\d{2}$/.test(value) ? value : '2023-06-01';
-}
-
-/** Calls until a head arrives, trying again while nothing of an answer was seen. A client that leaves ends the call at once. */
-async function attempt(
-  cleared: Instructed,
-  upstream: ConnectedUpstream,
-  request: UpstreamRequest,
-  slot: Slot,
-  record: ExchangeRecord,
-): Promise<HttpCall> {
-  const { reply } = cleared.incoming;
-  upstream.budget.called();
-  for (let left = upstream.settings.retries; ; left -= 1) {
-    const { ended } = reply;
-    if (ended !== null) throw ended;
-    const call = upstream.call(request);
-    reply.onGone((why) => call.abort(why));
-    try {
-      await call.head;
-      return call;
-    } catch (error) {
+    ...cleared,
+    call,
+    head,
+    servedAs: destination.route.name,
+    idle: destination.upstream.timeouts.idle,
+    release: (isWhole) => {
       call.abort();
-      if (left <= 0 || call.failure?.retriable !== true || !upstream.budget.take()) {
-        if (error instanceof Fault) slot.failed(error);
-        throw error;
-      }
-      record.retry();
-    }
-  }
+      slot.release(isWhole);
+    },
+    judge: (fault) => {
+      if (fault === null) slot.succeeded();
+      else slot.failed(fault);
+    },
+    [Symbol.dispose]: () => {
+      call.abort();
+      slot[Symbol.dispose]();
+    },
+  };
 }
 
-async function begun(
-  cleared: Instructed,
-  call: UpstreamCall,
-  servedAs: string,
-  slot: Slot | null,
-  record: ExchangeRecord,
-  idle: number = Number.POSITIVE_INFINITY,
-): Promise<Forwarded> {
+/** An answer of Sallyport's own. */
+async function begun(cleared: Instructed, call: UpstreamCall, servedAs: string, record: ExchangeRecord): Promise<Forwarded> {
   const head = await call.head;
   record.resume();
-  slot?.headed(head);
-  cleared.charge.headed(head.status < 300);
-  if (head.status >= 300) {
-    call.abort();
-    throw refusedByUpstream(head);
-  }
+  cleared.charge.headed(true);
   return {
     ...cleared,
     call,
     head,
     servedAs,
-    idle,
-    release: () => {
-      call.abort();
-      slot?.release();
-    },
-    judge: (fault) => {
-      if (fault === null) slot?.succeeded();
-      else slot?.failed(fault);
-    },
-    [Symbol.dispose]: () => {
-      call.abort();
-      slot?.[Symbol.dispose]();
-    },
+    idle: Number.POSITIVE_INFINITY,
+    release: () => call.abort(),
+    judge: () => undefined,
+    [Symbol.dispose]: () => call.abort(),
   };
-}
-
-/** What an upstream's status means for the client. Its text is never passed on: it may name hosts, paths, or somebody's prompt. */
-function refusedByUpstream({ status, retryAfter }: UpstreamHead): Fault {
-  const detail = `upstream status ${status}`;
-  const retry = retryAfter === null ? {} : { retryAfter };
-  if (status === 400 || status === 422) return new Fault('invalid_request', 'The model server did not accept the request.', { detail });
-  if (status === 404) return new Fault('model_not_found', 'The model server does not have this model.', { param: 'model', detail });
-  if (status === 413) return new Fault('request_too_large', 'The request is too large for the model server.', { detail });
-  if (status === 429 || status === 503)
-    return new Fault('upstream_unavailable', 'The model server is busy. Try again later.', { detail, ...retry });
-  if (status === 408 || status === 504) return new Fault('upstream_timeout', 'The model server did not answer in time.', { detail });
-  return new Fault('upstream_error', 'The model server could not answer.', { detail });
 }

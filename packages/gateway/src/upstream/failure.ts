@@ -1,4 +1,4 @@
-import { Fault } from '@sallyport/core';
+import { Fault, type FaultCode } from '@sallyport/core';
 
 /** A failed attempt: the fault the client may see, and whether another attempt could do better. */
 export interface Failure {
@@ -61,6 +61,19 @@ const NEVER_ARRIVED: ReadonlySet<string> = new Set([
 /** Whether a failure of this code came before anything of a request, so that nothing a caller sent can be why. */
 export function neverArrived(code: string): boolean {
   return NEVER_ARRIVED.has(code) || isTlsCode(code);
+}
+
+/** A server is away, slow, broken, or has no slot free. */
+const HELPED_BY_ANOTHER: ReadonlySet<FaultCode> = new Set([
+  'upstream_unavailable',
+  'upstream_timeout',
+  'upstream_error',
+  'concurrency_exceeded',
+]);
+
+/** Whether another server could do what this one has not. */
+export function anotherMayHelp(fault: Fault): boolean {
+  return HELPED_BY_ANOTHER.has(fault.code);
 }
 
 /** Turns what a socket, TLS or undici threw into a `Failure`. The original error goes to the log by its code, never to the client. */

@@ -23,6 +23,7 @@ export class HttpCall implements UpstreamCall, Dispatcher.DispatchHandler {
   #chunks: Buffer[] = [];
   #queued = 0;
   #waiting: PromiseWithResolvers<Buffer | null> | null = null;
+  #first: PromiseWithResolvers<void> | null = null;
   #state: 'asked' | 'answered' | 'ended' | 'failed' = 'asked';
   #failure: Failure | null = null;
   #timer: NodeJS.Timeout | null = null;
@@ -69,6 +70,14 @@ export class HttpCall implements UpstreamCall, Dispatcher.DispatchHandler {
     return this.#waiting.promise;
   }
 
+  /** Resolves when something of the body is here, or all of it was empty. Rejects as `head` does. Leaves it unread. */
+  firstByte(): Promise<void> {
+    if (this.#chunks.length > 0 || this.#state === 'ended') return Promise.resolve();
+    if (this.#failure !== null) return Promise.reject(this.#failure.fault);
+    this.#first ??= Promise.withResolvers();
+    return this.#first.promise;
+  }
+
   abort(why?: Fault): void {
     if (this.#drained > 0) this.#giveBack();
     // Every call is aborted when its exchange is over; most have ended by then, and a fault costs a stack trace.
@@ -103,6 +112,7 @@ export class HttpCall implements UpstreamCall, Dispatcher.DispatchHandler {
       return;
     }
     this.#chunks.push(chunk);
+    this.#first?.resolve();
     this.#queued += chunk.length;
     if (this.#queued > HIGH_WATER && !this.#keeps(chunk.length)) {
       controller.pause();
@@ -114,6 +124,7 @@ export class HttpCall implements UpstreamCall, Dispatcher.DispatchHandler {
     if (this.#state !== 'answered') return;
     this.#state = 'ended';
     this.#release();
+    this.#first?.resolve();
     this.onSent?.();
     this.#waiting?.resolve(null);
     this.#waiting = null;
@@ -151,6 +162,7 @@ export class HttpCall implements UpstreamCall, Dispatcher.DispatchHandler {
     this.#failure = failure;
     this.#release();
     this.#settleHead.reject(failure.fault);
+    this.#first?.reject(failure.fault);
     this.#waiting?.reject(failure.fault);
     this.#waiting = null;
     this.#chunks = [];

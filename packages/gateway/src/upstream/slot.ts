@@ -15,11 +15,12 @@ export class Slot implements Disposable {
   readonly #model: Breakers;
   readonly #reachPass: Pass;
   readonly #modelPass: Pass;
-  #release: (() => void) | null;
+  #release: ((isWhole: boolean) => void) | null;
   #proven = false;
 
   constructor(options: {
-    readonly release: () => void;
+    /** `isWhole`: the server has done all it was asked for, so that the time it took is that of the tokens. */
+    readonly release: (isWhole: boolean) => void;
     readonly reach: readonly [Breakers, Pass];
     readonly model: readonly [Breakers, Pass];
     readonly clock: Clock;
@@ -58,16 +59,16 @@ export class Slot implements Disposable {
     else if (code === 'upstream_timeout' || code === 'upstream_error') this.#model.failed(this.#modelPass, now, reason, true);
   }
 
-  /** Gives the place back: the server is done with the call, whatever its client still has to read. */
-  release(): void {
+  /** Gives the place back: the server is done with the call (`isWhole`), or has been cut off, whatever its client still has to read. */
+  release(isWhole: boolean): void {
     const release = this.#release;
     this.#release = null;
-    release?.();
+    release?.(isWhole);
   }
 
   /** Ends it. A trial of a half-open breaker that has said nothing is left to the next call. */
   [Symbol.dispose](): void {
-    this.release();
+    this.release(false);
     this.#reach.abandon(this.#reachPass);
     this.#model.abandon(this.#modelPass);
   }

@@ -62,10 +62,15 @@ export class Slots {
     return null;
   }
 
-  /** Gives a taken slot back, which was held for so many milliseconds. */
-  release(held: number): void {
+  /** Where a call need not wait. */
+  get free(): boolean {
+    return this.#busy < this.#settings.limit;
+  }
+
+  /** Gives a taken slot back, which was held for so many milliseconds; null where no call was made with it. */
+  release(held: number | null): void {
     this.#busy -= 1;
-    this.#held = this.#held === 0 ? held : this.#held + NEWEST * (held - this.#held);
+    if (held !== null) this.#held = this.#held === 0 ? held : this.#held + NEWEST * (held - this.#held);
     this.#grant();
   }
 

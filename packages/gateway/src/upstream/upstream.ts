@@ -146,6 +146,11 @@ export class ConnectedUpstream implements AsyncDisposable {
     return Math.max(this.#reach.wait(now, caller), this.#breakers.get(target)?.wait(now, caller) ?? 0);
   }
 
+  /** Whether a call of the model would be made at once. */
+  isReady(target: string, caller: string): boolean {
+    return this.#slots.free && this.wait(target, caller) === 0;
+  }
+
   /** Tokens of the calls that run or wait here. */
   get outstanding(): number {
     return this.#outstanding;
@@ -195,7 +200,7 @@ export class ConnectedUpstream implements AsyncDisposable {
       clearTimeout(timer);
       if (isBehind) timer = setTimeout(look, this.settings.queue.slowClient);
     };
-    call.onSent = () => slot.release();
+    call.onSent = () => slot.release(true);
   }
 
   /** Starts one attempt. Whether to try again is the caller's decision (`HttpCall.failure`). */
@@ -244,14 +249,20 @@ export class ConnectedUpstream implements AsyncDisposable {
   #admit(ask: Ask, waited: Waited | null): Slot {
     const since = this.#clock.monotonic();
     const breaker = this.#breakerOf(ask.target);
-    const release = (): void => {
-      const held = this.#clock.monotonic() - since;
-      const pace = held / ask.cost;
-      this.#pace = this.#pace === 0 ? pace : this.#pace + NEWEST * (pace - this.#pace);
-      this.#pacedAt = since + held;
+    const leave = (held: number | null): void => {
       this.#outstanding -= ask.cost;
       this.#slots.release(held);
       this.#leave();
+    };
+    const release = (isWhole: boolean): void => {
+      const held = this.#clock.monotonic() - since;
+      const pace = held / ask.cost;
+      // What was broken off would have taken longer: that makes a server no faster, and whoever leaves early cannot draw others to it.
+      if (isWhole || pace > this.#pace) {
+        this.#pace = this.#pace === 0 ? pace : this.#pace + NEWEST * (pace - this.#pace);
+        this.#pacedAt = since + held;
+      }
+      leave(held);
     };
     const reach = this.#reach.admit(since, ask.caller);
     const model = reach === null ? null : breaker.admit(since, ask.caller);
@@ -259,7 +270,7 @@ export class ConnectedUpstream implements AsyncDisposable {
       return new Slot({ release, reach: [this.#reach, reach], model: [breaker, model], clock: this.#clock, waited });
     }
     if (reach !== null) this.#reach.abandon(reach);
-    release();
+    leave(null);
     throw this.#cutOff(Math.max(1, this.wait(ask.target, ask.caller)), ask.target);
   }
 
