@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { access, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs, promisify } from 'node:util';
-import { zstdCompress } from 'node:zlib';
+import { parseArgs } from 'node:util';
 import type { EntryFacts } from '@sallyport/core';
+import { compressSegment } from '../src/compress.ts';
 import { buildIndexes, type EntryFilter, readEntries } from '../src/index.ts';
 import { leafHash } from '../src/merkle.ts';
 import { segmentPath } from '../src/segment.ts';
@@ -27,7 +27,6 @@ const entries = Number(values.entries);
 const directory = values.keep
   ? join(values.directory, `sallyport-query-${entries}`)
   : await mkdtemp(join(values.directory, 'sallyport-query-'));
-const compress = promisify(zstdCompress);
 const START = Date.UTC(2026, 0, 1);
 const SEGMENT_BYTES = 16 << 20;
 
@@ -66,7 +65,9 @@ async function generate(): Promise<void> {
     lines.push(line);
     bytes += line.length;
     if ((bytes < SEGMENT_BYTES || (n + 1) % 256 !== 0) && n + 1 < entries) continue;
-    await writeFile(`${segmentPath(log, first)}.zst`, await compress(lines.join('')));
+    const segment = { first, path: segmentPath(log, first), compressed: false };
+    await writeFile(segment.path, lines.join(''));
+    await compressSegment(segment);
     first = n + 1;
     lines = [];
     bytes = 0;

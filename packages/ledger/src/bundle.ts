@@ -3,7 +3,8 @@ import { openCheckpoint } from './checkpoint.ts';
 import { logDirectory, readIfPresent } from './files.ts';
 import { parseLine } from './line.ts';
 import { NoProof } from './proof.ts';
-import { listSegments, readSegment } from './segment.ts';
+import { listSegments } from './segment.ts';
+import { readSegment } from './segment-read.ts';
 import { TILE_WIDTH } from './tiles.ts';
 
 /**

@@ -41,7 +41,7 @@ export {
 export { LogDamaged } from './recovery.ts';
 export type { Retention } from './retention.ts';
 export { SealBroken, SealedBodies, type SealedBodiesOptions } from './sealed.ts';
-export type { SegmentFile, SegmentStore, SyncMode } from './segment.ts';
+export type { SegmentFile, SegmentStore, SyncMode } from './segment-store.ts';
 export { EntriesGone, LogTail, sealedSizes } from './tail.ts';
 export type { LedgerReport, LogReport, Problem, ProblemCode } from './verify/report.ts';
 export { type VerifyOptions, verifyLedger } from './verify/verify.ts';

@@ -5,7 +5,7 @@ import type { Receipt } from './entry.ts';
 import type { FailureReason } from './failure.ts';
 import type { LedgerSigner } from './keys.ts';
 import type { Retention } from './retention.ts';
-import type { SegmentStore, SyncMode } from './segment.ts';
+import type { SegmentStore, SyncMode } from './segment-store.ts';
 
 export interface LedgerOptions {
   /** Holds the logs of all writers. */

@@ -1,5 +1,5 @@
 import type { LedgerOptions } from './ledger.ts';
-import type { SegmentFile, SegmentStore } from './segment.ts';
+import type { SegmentFile, SegmentStore } from './segment-store.ts';
 
 /** Where a log's newest segment stands on the disk. */
 export interface SegmentPlace {

@@ -5,7 +5,7 @@ import type { Ledger, LedgerOptions } from './ledger.ts';
 import { LogLock } from './lock.ts';
 import { OpenSegment, roomOf } from './open-segment.ts';
 import { recoverLog } from './recovery.ts';
-import { diskStore } from './segment.ts';
+import { diskStore } from './segment-store.ts';
 import { LogWriter } from './writer.ts';
 
 /**

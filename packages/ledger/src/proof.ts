@@ -6,7 +6,8 @@ import { parseLine } from './line.ts';
 import { consistencyProof, HASH_SIZE, inclusionProof, leafHash, verifyConsistency, verifyInclusion } from './merkle.ts';
 import { fromBase64, MalformedNote } from './note.ts';
 import { parseEntry } from './read.ts';
-import { listSegments, readSegment } from './segment.ts';
+import { listSegments } from './segment.ts';
+import { readSegment } from './segment-read.ts';
 import { tileSubtrees } from './tiles.ts';
 
 /** That an entry cannot be proved: it is not there, or no checkpoint covers it yet. */

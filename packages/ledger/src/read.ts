@@ -1,10 +1,12 @@
 import { basename } from 'node:path';
 import type { EntryKind, Outcome } from '@sallyport/core';
 import type { Entry } from './entry.ts';
+import { MalformedFrames } from './frames.ts';
 import { parseLine } from './line.ts';
 import { listLogs } from './recovery.ts';
-import { listSegments, readLinesAt, readSegment, type Segment } from './segment.ts';
+import { listSegments, type Segment } from './segment.ts';
 import { IndexBuilder, indexPath, pruneIndexes, SegmentIndex, type Term, writeIndex } from './segment-index.ts';
+import { readLinesAt, readSegment } from './segment-read.ts';
 
 /** Which entries to read; every given condition has to hold. Names are compared exactly. */
 export interface EntryFilter {
@@ -106,8 +108,7 @@ async function* lastOf(logs: readonly string[], filter: EntryFilter, count: numb
     for (const segment of segments.toReversed()) {
       if (tail.length >= count) break;
       const part: ReadEntry[] = [];
-      const closed = index && segment !== segments.at(-1);
-      for await (const entry of readIndexed(log, segment, filter, closed)) part.push(entry);
+      for await (const entry of readIndexed(log, segment, filter, index && segment.compressed)) part.push(entry);
       tail = [...part.slice(-count), ...tail].slice(-count);
     }
     found.push(...tail);
@@ -119,12 +120,12 @@ async function* lastOf(logs: readonly string[], filter: EntryFilter, count: numb
 
 async function* readLog(log: string, filter: EntryFilter, index: boolean): AsyncGenerator<ReadEntry> {
   const segments = await listSegments(log);
-  for (const segment of segments) yield* readIndexed(log, segment, filter, index && segment !== segments.at(-1));
+  for (const segment of segments) yield* readIndexed(log, segment, filter, index && segment.compressed);
 }
 
 /**
- * What matches in one segment. `indexed` for a closed one: its index says where to look, and is made on the way where there is none.
- * The index is not trusted: each line it leads to is read and compared.
+ * What matches in one segment. `indexed` for a compressed one, which does not change any more: its index says where to look, and is made
+ * on the way where there is none. The index is not trusted: each line it leads to is read and compared.
  */
 async function* readIndexed(log: string, segment: Segment, filter: EntryFilter, indexed: boolean): AsyncGenerator<ReadEntry> {
   if (!indexed) return yield* scanSegment(log, segment, filter, null);
@@ -138,15 +139,32 @@ async function* readIndexed(log: string, segment: Segment, filter: EntryFilter, 
   }
   if (filter.since !== undefined && index.last < Date.parse(filter.since)) return;
   if (filter.until !== undefined && index.first >= Date.parse(filter.until)) return;
+  yield* (await lookUp(log, segment, filter, index)) ?? scanSegment(log, segment, filter, null);
+}
+
+/** The answer by way of the index; null where it gives none: nothing asked for is in it, it spares nothing, or it is damaged. */
+async function lookUp(log: string, segment: Segment, filter: EntryFilter, index: SegmentIndex): Promise<ReadEntry[] | null> {
   const terms = filterTerms(filter);
   const found = terms.length === 0 ? null : await index.find(terms);
-  if (found === null || found.length === index.entries) return yield* scanSegment(log, segment, filter, null);
-  if (found.length === 0) return;
-  const name = basename(log);
-  for await (const line of readLinesAt(segment, found)) {
-    const entry = entryOf(line, name, segment);
-    if (matches(entry, filter)) yield { log: name, entry };
+  if (found === null || found.length === index.entries) return null;
+  const entries: ReadEntry[] = [];
+  if (found.length === 0) return entries;
+  const { since: _since, until: _until, ...values } = filter;
+  const frames = await index.frames();
+  if (frames === null) return null;
+  try {
+    for await (const line of readLinesAt(segment, found, frames)) {
+      const entry = entryOf(line, basename(log), segment);
+      // Two values with one hash, or an index that leads astray and may so leave out what does match.
+      if (!matches(entry, values)) return null;
+      if (matches(entry, filter)) entries.push({ log: basename(log), entry });
+    }
+  } catch (error) {
+    // Whether the index or the segment is damaged, reading all of the segment will tell.
+    if (error instanceof UnreadableEntry || error instanceof MalformedFrames) return null;
+    throw error;
   }
+  return entries;
 }
 
 /** Makes the missing indexes of closed segments, and removes those of segments that are no more. */
@@ -159,12 +177,13 @@ export async function buildIndexes(
   for (const log of await listLogs(directory)) {
     const segments = await listSegments(log);
     await pruneIndexes(log, segments);
-    for (const segment of segments.slice(0, -1)) {
+    for (const segment of segments.filter(({ compressed }) => compressed)) {
       await using known = await SegmentIndex.open(indexPath(log, segment));
       if (known !== null) continue;
       const builder = new IndexBuilder();
-      for await (const { lines } of readSegment(segment)) {
+      for await (const { lines, frameEnd } of readSegment(segment)) {
         for (const line of lines) builder.add(entryOf(line, basename(log), segment));
+        builder.frame(frameEnd);
         entries += lines.length;
         onProgress(entries);
       }
@@ -177,7 +196,7 @@ export async function buildIndexes(
 async function* scanSegment(log: string, segment: Segment, filter: EntryFilter, builder: IndexBuilder | null): AsyncGenerator<ReadEntry> {
   const name = basename(log);
   const needles = needlesOf(filter);
-  for await (const { lines } of readSegment(segment)) {
+  for await (const { lines, frameEnd } of readSegment(segment)) {
     for (const line of lines) {
       // Most lines of a query do not match, and a search in the text is a tenth of parsing it.
       const candidate = needles.every((needle) => line.includes(needle));
@@ -186,6 +205,7 @@ async function* scanSegment(log: string, segment: Segment, filter: EntryFilter, 
       builder?.add(entry);
       if (candidate && matches(entry, filter)) yield { log: name, entry };
     }
+    builder?.frame(frameEnd);
   }
 }
 

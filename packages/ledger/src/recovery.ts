@@ -8,7 +8,8 @@ import { type EntryLine, parseLine } from './line.ts';
 import { leafHash } from './merkle.ts';
 import { MalformedNote } from './note.ts';
 import { keptCheckpointPath } from './publisher.ts';
-import { contentLength, listSegments, readSegment, type Segment, segmentPath } from './segment.ts';
+import { contentLength, listSegments, type Segment, segmentPath } from './segment.ts';
+import { readSegment } from './segment-read.ts';
 import { readTile, TILE_WIDTH, type Tile, TreeEdge } from './tiles.ts';
 
 /** The log on disk is not one that a crash can leave: somebody changed it. It is not written any further. */

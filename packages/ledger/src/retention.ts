@@ -4,7 +4,8 @@ import { type EntryLine, parseLine } from './line.ts';
 import { leafHash } from './merkle.ts';
 import { keptCheckpointPath } from './publisher.ts';
 import { LogDamaged } from './recovery.ts';
-import { listSegments, readSegment, type Segment } from './segment.ts';
+import { listSegments, type Segment } from './segment.ts';
+import { readSegment } from './segment-read.ts';
 import { TILE_WIDTH, tilePath } from './tiles.ts';
 
 /** What `Ledger.retain` removed: entries `from` (inclusive) to `until` (exclusive). */

@@ -4,17 +4,20 @@ import { basename, dirname, join } from 'node:path';
 import type { Entry } from './entry.ts';
 import { isCode } from './files.ts';
 import { type Segment, segmentName } from './segment.ts';
+import type { FramePlace } from './segment-read.ts';
 
 /**
  * Where in one closed segment which values are (docs/ledger.md, 'The index'). A segment never changes once it is closed, so its index is
  * written once, and may be thrown away at any time: `readEntries` makes it anew. It only says where to look: what is found there is read
  * and compared again, and it holds 32-bit hashes instead of values.
  *
- * Little endian: header (magic, entries, terms, bytes of postings, first and last time), hashes of terms in ascending order (u32 each),
- * ends of their postings (u32 each), postings (positions in the segment, ascending, as LEB128 differences).
+ * Little endian: header (magic, entries, terms, bytes of postings, frames, 0, first and last time), frames (where each and its entries
+ * end, u32 each), hashes of terms in ascending order (u32 each), ends of their postings (u32 each), postings (positions in the segment,
+ * ascending, as LEB128 differences).
  */
-const MAGIC = 0x3158_4453; // 'SDX1'
-const HEADER_BYTES = 32;
+const MAGIC = 0x3258_4453; // 'SDX2'
+const HEADER_BYTES = 40;
+const FRAME_BYTES = 8;
 const DIRECTORY = 'index';
 
 /** The members of an entry that can be asked for, by the names of `EntryFilter`. */
@@ -64,6 +67,7 @@ export function hashTerm(field: string, value: string): number {
 /** Gathers the terms of a segment's entries, in their order. */
 export class IndexBuilder {
   readonly #postings = new Map<number, number[]>();
+  readonly #frames: FramePlace[] = [];
   #entries = 0;
   #first = Number.POSITIVE_INFINITY;
   #last = Number.NEGATIVE_INFINITY;
@@ -82,6 +86,11 @@ export class IndexBuilder {
     }
   }
 
+  /** The entries added so far end where a frame of the segment does; null where they do not. */
+  frame(end: number | null): void {
+    if (end !== null) this.#frames.push({ end, lines: this.#entries });
+  }
+
   bytes(): Buffer {
     const hashes = Uint32Array.from(this.#postings.keys()).sort();
     const bytes: number[] = [];
@@ -94,16 +103,22 @@ export class IndexBuilder {
       }
       ends[index] = bytes.length;
     }
-    const out = Buffer.alloc(HEADER_BYTES + hashes.length * 8 + bytes.length);
+    const terms = HEADER_BYTES + this.#frames.length * FRAME_BYTES;
+    const out = Buffer.alloc(terms + hashes.length * 8 + bytes.length);
     out.writeUInt32LE(MAGIC, 0);
     out.writeUInt32LE(this.#entries, 4);
     out.writeUInt32LE(hashes.length, 8);
     out.writeUInt32LE(bytes.length, 12);
-    out.writeDoubleLE(this.#first, 16);
-    out.writeDoubleLE(this.#last, 24);
-    for (const [index, hash] of hashes.entries()) out.writeUInt32LE(hash, HEADER_BYTES + index * 4);
-    for (const [index, end] of ends.entries()) out.writeUInt32LE(end, HEADER_BYTES + hashes.length * 4 + index * 4);
-    out.set(bytes, HEADER_BYTES + hashes.length * 8);
+    out.writeUInt32LE(this.#frames.length, 16);
+    out.writeDoubleLE(this.#first, 24);
+    out.writeDoubleLE(this.#last, 32);
+    for (const [index, { end, lines }] of this.#frames.entries()) {
+      out.writeUInt32LE(end, HEADER_BYTES + index * FRAME_BYTES);
+      out.writeUInt32LE(lines, HEADER_BYTES + index * FRAME_BYTES + 4);
+    }
+    for (const [index, hash] of hashes.entries()) out.writeUInt32LE(hash, terms + index * 4);
+    for (const [index, end] of ends.entries()) out.writeUInt32LE(end, terms + hashes.length * 4 + index * 4);
+    out.set(bytes, terms + hashes.length * 8);
     return out;
   }
 }
@@ -155,6 +170,7 @@ export class SegmentIndex implements AsyncDisposable {
   readonly first: number;
   readonly last: number;
   readonly #file: FileHandle;
+  readonly #frames: number;
   readonly #terms: number;
   readonly #postingBytes: number;
 
@@ -163,8 +179,9 @@ export class SegmentIndex implements AsyncDisposable {
     this.entries = header.readUInt32LE(4);
     this.#terms = header.readUInt32LE(8);
     this.#postingBytes = header.readUInt32LE(12);
-    this.first = header.readDoubleLE(16);
-    this.last = header.readDoubleLE(24);
+    this.#frames = header.readUInt32LE(16);
+    this.first = header.readDoubleLE(24);
+    this.last = header.readDoubleLE(32);
   }
 
   /** Null where there is none, or one that cannot be used. */
@@ -181,10 +198,29 @@ export class SegmentIndex implements AsyncDisposable {
     if (bytesRead === HEADER_BYTES && header.readUInt32LE(0) === MAGIC) {
       const index = new SegmentIndex(file, header);
       const { size } = await file.stat();
-      if (size === HEADER_BYTES + index.#terms * 8 + index.#postingBytes) return index;
+      if (size === index.#termsAt + index.#terms * 8 + index.#postingBytes) return index;
     }
     await file.close();
     return null;
+  }
+
+  get #termsAt(): number {
+    return HEADER_BYTES + this.#frames * FRAME_BYTES;
+  }
+
+  /** The frames of the segment; null where they do not hold all its entries, one after the other. */
+  async frames(): Promise<readonly FramePlace[] | null> {
+    const bytes = Buffer.alloc(this.#frames * FRAME_BYTES);
+    await this.#file.read(bytes, 0, bytes.length, HEADER_BYTES);
+    const frames: FramePlace[] = [];
+    let [end, lines] = [0, 0];
+    for (let at = 0; at < bytes.length; at += FRAME_BYTES) {
+      const frame = { end: bytes.readUInt32LE(at), lines: bytes.readUInt32LE(at + 4) };
+      if (frame.end <= end || frame.lines <= lines) return null;
+      ({ end, lines } = frame);
+      frames.push(frame);
+    }
+    return lines === this.entries ? frames : null;
   }
 
   /** Positions of the entries that may have all the terms, ascending; null where the index is damaged. */
@@ -211,7 +247,7 @@ export class SegmentIndex implements AsyncDisposable {
     const end = ends.readUInt32LE(rank === 0 ? 0 : 4);
     if (start > end || end > this.#postingBytes) return null;
     const bytes = Buffer.alloc(end - start);
-    await this.#file.read(bytes, 0, bytes.length, HEADER_BYTES + this.#terms * 8 + start);
+    await this.#file.read(bytes, 0, bytes.length, this.#termsAt + this.#terms * 8 + start);
     return decodePostings(bytes, this.entries);
   }
 
@@ -239,7 +275,7 @@ export class SegmentIndex implements AsyncDisposable {
 
   async #words(from: number, count: number): Promise<Buffer> {
     const words = Buffer.alloc(count * 4);
-    await this.#file.read(words, 0, words.length, HEADER_BYTES + from * 4);
+    await this.#file.read(words, 0, words.length, this.#termsAt + from * 4);
     return words;
   }
 

@@ -31,7 +31,7 @@ export function serialiseEntry(facts: EntryFacts, seq: number, time: string, pre
 }
 
 /** Bytes of `,"hash":"…"`. */
-const HASH_MEMBER = 74;
+export const HASH_MEMBER: number = 74;
 
 function decision(value: EntryFacts['decision']): string {
   if (value === null) return 'null';
@@ -108,7 +108,7 @@ function detail(value: EntryFacts['detail']): string {
   if (keys.length === 0) return '{}';
   if (keys.length > ENTRY_LIMITS.detailKeys) throw new InvalidEntry('detail', `at most ${ENTRY_LIMITS.detailKeys} members`);
   // Plain comparison is RFC 8785's order, by UTF-16 units.
-  keys.sort();
+  if (keys.length > 1) keys.sort();
   let out = '{';
   for (const key of keys) {
     if (!DETAIL_KEY.test(key)) throw new InvalidEntry('detail', `keyed by names like "bytesRead"; one key is not`);
@@ -156,11 +156,13 @@ function word(value: string, field: string, words: Readonly<Record<string, true>
   return `"${value}"`;
 }
 
-const HEX = /^[0-9a-f]{64}$/;
+/** The length is compared beside it: counting in the expression takes three times as long. */
+const HEX = /^[0-9a-f]*$/;
 
 function hexOrNull(value: string | null, field: string): string {
   if (value === null) return 'null';
-  if (typeof value !== 'string' || !HEX.test(value)) throw new InvalidEntry(field, '64 lowercase hex digits or null');
+  if (typeof value !== 'string' || value.length !== 64 || !HEX.test(value))
+    throw new InvalidEntry(field, '64 lowercase hex digits or null');
   return `"${value}"`;
 }
 

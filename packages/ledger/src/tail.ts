@@ -4,7 +4,8 @@ import { openCheckpoint } from './checkpoint.ts';
 import { isCode, readIfPresent, WRITER_NAME } from './files.ts';
 import { MalformedNote } from './note.ts';
 import { listLogs } from './recovery.ts';
-import { listSegments, readSegment, type Segment } from './segment.ts';
+import { listSegments, type Segment } from './segment.ts';
+import { readSegment } from './segment-read.ts';
 
 /** Entries that are not there any more: retention removed their segment. */
 export class EntriesGone extends Error {

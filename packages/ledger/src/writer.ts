@@ -1,27 +1,21 @@
 import { createHmac } from 'node:crypto';
-import { rm } from 'node:fs/promises';
 import type { Clock, EntryFacts } from '@sallyport/core';
 import type { Checkpoint } from './checkpoint.ts';
+import { ClosedSegments } from './closed-segments.ts';
 import type { Receipt } from './entry.ts';
+import { type Caller, EntryQueue, type Group, type Pending } from './entry-queue.ts';
 import { type FailureReason, isSystemError, LedgerUnavailable, reasonOf } from './failure.ts';
 import { type Digester, type Ledger, type LedgerHealth, type LedgerOptions, type OpenExchange, UNRECORDED } from './ledger.ts';
 import type { LogLock } from './lock.ts';
-import { leafHash } from './merkle.ts';
+import { LockWatch } from './lock-watch.ts';
 import { OpenSegment, roomOf, segmentBytesOf } from './open-segment.ts';
 import { Publisher } from './publisher.ts';
-import { MAX_WRITE_BYTES, type RecoveredLog, SEGMENT_UNIT, type Tip } from './recovery.ts';
-import { expiredSegments, type Retention } from './retention.ts';
-import { compressSegment, listSegments, type SegmentStore, segmentPath } from './segment.ts';
+import { type RecoveredLog, SEGMENT_UNIT, type Tip } from './recovery.ts';
+import type { Retention } from './retention.ts';
+import { segmentPath } from './segment.ts';
+import type { SegmentStore } from './segment-store.ts';
 import { serialiseEntry } from './serialise.ts';
-
-interface Pending {
-  readonly line: string;
-  readonly tip: Tip;
-  /** The ledger's own entry, not counted among the refused. */
-  readonly own: boolean;
-  readonly resolve: (receipt: Receipt) => void;
-  readonly reject: (error: LedgerUnavailable) => void;
-}
+import { systemFacts } from './system-entry.ts';
 
 interface Trouble {
   readonly reason: FailureReason;
@@ -31,11 +25,8 @@ interface Trouble {
 
 /** A clock that steps back by no more than this is held still instead: time synchronisation, not an event. */
 const CLOCK_TOLERANCE_MS = 1000;
-const WRITE_BYTES = 1 << 20;
 /** Least time between two groups while entries come in quickly, milliseconds. */
 const GROUP_INTERVAL = 2;
-/** Milliseconds for which a log that was ours still is: well below the lease, so that what is written then arrives before it ends. */
-const LOCK_CERTAIN = 3_000;
 /** Entries that make a group worth writing at once. */
 const GROUP_ENOUGH = 64;
 
@@ -45,18 +36,18 @@ export class LogWriter implements Ledger {
   readonly #log: string;
   readonly #options: LedgerOptions;
   readonly #clock: Clock;
-  readonly #lock: LogLock;
+  readonly #lock: LockWatch;
   readonly #store: SegmentStore;
   readonly #publisher: Publisher;
   readonly #segmentBytes: number;
   readonly #maxPending: number;
-  readonly #buffer: Buffer = Buffer.allocUnsafe(MAX_WRITE_BYTES);
+  readonly #closedSegments: ClosedSegments;
+  readonly #queue: EntryQueue = new EntryQueue();
   #segment: OpenSegment;
   /** The last entry accepted; what the next one follows. */
   #tip: Tip;
   /** The last entry that is durable. */
   #durable: Tip;
-  #pending: Pending[] = [];
   #writing: Promise<void> | null = null;
   /** When the last group was taken, monotonic milliseconds. */
   #groupAt = Number.NEGATIVE_INFINITY;
@@ -65,14 +56,10 @@ export class LogWriter implements Ledger {
   #closed = false;
   #trouble: Trouble | null = null;
   #overloads = 0;
-  #housekeeping: unknown = null;
-  #compressing: Promise<void> = Promise.resolve();
   #sealTimer: NodeJS.Timeout | null = null;
   #retrying: Promise<void> | null = null;
   #retryTimer: NodeJS.Timeout | null = null;
   #lockTimer: NodeJS.Timeout | null = null;
-  /** When the log was asked for and was ours, monotonic milliseconds. */
-  #lockSeenAt = Number.NEGATIVE_INFINITY;
   /** `time` of the last entry as text: most entries share their millisecond with one before. */
   #timeText = { at: -1, text: '' };
 
@@ -81,7 +68,8 @@ export class LogWriter implements Ledger {
     this.#log = log;
     this.#options = options;
     this.#clock = options.clock;
-    this.#lock = lock;
+    this.#lock = new LockWatch(lock, options.clock);
+    this.#closedSegments = new ClosedSegments(log);
     this.#store = store;
     this.#segment = segment;
     this.#tip = recovered.tip;
@@ -95,7 +83,7 @@ export class LogWriter implements Ledger {
   /** Cuts an unfinished write, makes the rest durable, and records the opening. */
   async start(recovered: RecoveredLog): Promise<void> {
     try {
-      await this.#expectOurs();
+      await this.#lock.expectOurs();
       await this.#segment.cut();
     } catch (error) {
       await this.#segment.close();
@@ -103,7 +91,7 @@ export class LogWriter implements Ledger {
     }
     this.#lockTimer = setInterval(() => void this.#refreshLock(), 1000).unref();
     const [ed25519, mlDsa44] = this.#options.signer.verifierKeys(this.origin);
-    const facts = this.#systemFacts('ledger.open', {
+    const facts = systemFacts(this.#options, 'ledger.open', {
       generation: this.#lock.generation,
       key: ed25519?.split('+')[1] ?? null,
       quantumSafeKey: mlDsa44?.split('+')[1] ?? null,
@@ -117,12 +105,12 @@ export class LogWriter implements Ledger {
       throw error;
     }
     await this.#publisher.seal(false);
-    this.#compressing = this.#compressClosed();
+    this.#closedSegments.compress(this.#segment.first);
   }
 
   append(facts: EntryFacts): Promise<Receipt> {
     if (!this.#accepting) return this.#refuse(this.#closed ? 'closed' : (this.#trouble?.reason ?? 'io'));
-    if (this.#pending.length >= this.#maxPending) {
+    if (this.#queue.length >= this.#maxPending) {
       this.#overloads++;
       return this.#refuse('overloaded');
     }
@@ -147,28 +135,16 @@ export class LogWriter implements Ledger {
   }
 
   retain(before: number): Promise<Retention> {
-    // Takes its turn with compression, which works on the same files.
-    const done = this.#compressing.then(() => this.#retain(before));
-    this.#compressing = done.then(ignore, ignore);
-    return done;
-  }
-
-  /** Expired segments go after the entry that says so is durable. */
-  async #retain(before: number): Promise<Retention> {
-    if (!this.#accepting) throw new LedgerUnavailable(this.#closed ? 'closed' : (this.#trouble?.reason ?? 'io'));
-    const expired = await expiredSegments(this.#log, before);
-    const first = expired[0];
-    const last = expired.at(-1);
-    if (first === undefined || last === undefined) return { segments: 0, from: 0, until: 0 };
-    const { until } = last;
-    const from = first.segment.first;
-    const receipt = await this.#record(
-      this.#systemFacts('ledger.retention', { from, until, before: new Date(before).toISOString() }),
-      true,
-    );
-    if (receipt === UNRECORDED) throw new LedgerUnavailable(this.#trouble?.reason ?? 'io');
-    for (const { segment } of expired) await rm(segment.path);
-    return { segments: expired.length, from, until };
+    return this.#closedSegments.remove(before, async (expired) => {
+      if (!this.#accepting) throw new LedgerUnavailable(this.#closed ? 'closed' : (this.#trouble?.reason ?? 'io'));
+      const from = expired[0]?.segment.first ?? 0;
+      const until = expired.at(-1)?.until ?? 0;
+      if (expired.length > 0) {
+        const facts = systemFacts(this.#options, 'ledger.retention', { from, until, before: new Date(before).toISOString() });
+        if ((await this.#record(facts, true)) === UNRECORDED) throw new LedgerUnavailable(this.#trouble?.reason ?? 'io');
+      }
+      return { segments: expired.length, from, until };
+    });
   }
 
   digest(text: string | Uint8Array): string {
@@ -186,7 +162,7 @@ export class LogWriter implements Ledger {
 
   health(): LedgerHealth {
     const { published, publishedAt, size } = this.#publisher;
-    const sealing = this.#publisher.trouble ?? this.#housekeeping;
+    const sealing = this.#publisher.trouble ?? this.#closedSegments.trouble;
     const closed = this.#closed ? ({ reason: 'closed', since: null, refused: 0 } as const) : null;
     const trouble = this.#trouble ?? closed;
     return {
@@ -195,7 +171,7 @@ export class LogWriter implements Ledger {
       since: trouble?.since ?? null,
       refused: (trouble?.refused ?? 0) + this.#overloads,
       entries: this.#durable.seq + 1,
-      pending: this.#pending.length,
+      pending: this.#queue.length,
       unsealed: size - (published?.size ?? 0),
       checkpoint: published === null ? null : { size: published.size, at: publishedAt },
       sealing: sealing === null ? null : reasonOf(sealing),
@@ -222,14 +198,14 @@ export class LogWriter implements Ledger {
     this.#closed = true;
     for (const timer of [this.#sealTimer, this.#retryTimer, this.#lockTimer]) if (timer !== null) clearTimeout(timer);
     // Asked anew: who has lost the log since the last look must not write over the entries of its new owner.
-    const isOurs = await this.#isOurs().catch(() => false);
+    const isOurs = await this.#lock.isOurs().catch(() => false);
     try {
       // A failure to say goodbye is visible as a log whose last entry is not `ledger.close`.
-      if (wasOpen && isOurs) await this.#record(this.#systemFacts('ledger.close', {}), true).catch(onlyUnavailable);
+      if (wasOpen && isOurs) await this.#record(systemFacts(this.#options, 'ledger.close', {}), true).catch(onlyUnavailable);
       await this.#retrying;
       await this.#writing;
       if (isOurs) await this.#publisher.seal(false);
-      await this.#compressing;
+      await this.#closedSegments.settled();
     } finally {
       await this.#segment.close(isOurs);
       await this.#lock.release();
@@ -253,19 +229,15 @@ export class LogWriter implements Ledger {
       if (now < this.#tip.time) {
         const back = this.#tip.time - now;
         if (back <= CLOCK_TOLERANCE_MS) now = this.#tip.time;
-        else this.#enqueue(this.#systemFacts('ledger.clock', { back }), now, true, ignore, ignore);
+        else this.#enqueue(systemFacts(this.#options, 'ledger.clock', { back }), now, NOBODY);
       }
-      this.#enqueue(facts, now, own, resolve, reject);
+      this.#enqueue(facts, now, { own, resolve, reject });
     });
   }
 
-  #enqueue(facts: EntryFacts, now: number, own: boolean, resolve: Pending['resolve'], reject: Pending['reject']): void {
+  #enqueue(facts: EntryFacts, now: number, caller: Caller): void {
     const seq = this.#tip.seq + 1;
-    const { head, tail } = serialiseEntry(facts, seq, this.#time(now), this.#tip.hash);
-    const hash = leafHash(head + tail);
-    const tip = { seq, hash, time: now };
-    this.#tip = tip;
-    this.#pending.push({ line: `${head},"hash":"${hash}"${tail}\n`, tip, own, resolve, reject });
+    this.#tip = this.#queue.add(serialiseEntry(facts, seq, this.#time(now), this.#tip.hash), seq, now, caller);
     this.#writing ??= this.#write();
   }
 
@@ -278,25 +250,28 @@ export class LogWriter implements Ledger {
   async #write(): Promise<void> {
     // The rest of this turn's appends join the first group.
     await new Promise((resolve) => setImmediate(resolve));
-    let group: Pending[] = [];
+    let group: Group | null = null;
     try {
-      while (this.#pending.length > 0) {
+      while (this.#queue.length > 0) {
         if (this.#segment.length >= this.#segmentBytes && (this.#durable.seq + 1) % SEGMENT_UNIT === 0) await this.#rotate();
         await this.#gather();
-        await this.#expectOurs();
-        const taken = this.#takeGroup();
-        group = taken.group;
-        this.#groupSize = group.length;
-        await this.#segment.append(this.#buffer, taken.length);
-        this.#acknowledge(group);
-        group = [];
-        if (this.#segment.wantsRoom(taken.length)) {
-          await this.#expectOurs();
+        await this.#lock.expectOurs();
+        group = this.#queue.take(
+          this.#segment.length >= this.#segmentBytes ? SEGMENT_UNIT - ((this.#durable.seq + 1) % SEGMENT_UNIT) : Infinity,
+        );
+        const { entries, bytes } = group;
+        this.#groupSize = entries.length;
+        await this.#segment.append(bytes, bytes.length);
+        this.#acknowledge(entries);
+        this.#queue.release(group);
+        group = null;
+        if (this.#segment.wantsRoom(bytes.length)) {
+          await this.#lock.expectOurs();
           await this.#segment.makeRoom();
         }
       }
     } catch (error) {
-      this.#fail(reasonOf(error), group);
+      this.#fail(reasonOf(error), group?.entries);
     } finally {
       this.#writing = null;
     }
@@ -309,29 +284,15 @@ export class LogWriter implements Ledger {
   async #gather(): Promise<void> {
     const now = this.#clock.monotonic();
     const wait = this.#groupAt + GROUP_INTERVAL - now;
-    if (this.#groupSize > 1 && wait > 0 && this.#pending.length < GROUP_ENOUGH) await new Promise((resolve) => setTimeout(resolve, wait));
+    if (this.#groupSize > 1 && wait > 0 && this.#queue.length < GROUP_ENOUGH) await new Promise((resolve) => setTimeout(resolve, wait));
     this.#groupAt = this.#clock.monotonic();
   }
 
-  /** Moves what is written next into the buffer: up to a write's size, and to the end of a tile where the segment is full. */
-  #takeGroup(): { group: Pending[]; length: number } {
-    const untilUnit = SEGMENT_UNIT - ((this.#durable.seq + 1) % SEGMENT_UNIT);
-    const limit = this.#segment.length >= this.#segmentBytes ? Math.min(untilUnit, this.#pending.length) : this.#pending.length;
-    let length = 0;
-    let count = 0;
-    for (const { line } of this.#pending) {
-      if (count === limit || length >= WRITE_BYTES) break;
-      length += this.#buffer.write(line, length, 'utf8');
-      count++;
-    }
-    return { group: this.#pending.splice(0, count), length };
-  }
-
   #acknowledge(group: readonly Pending[]): void {
-    for (const { tip, resolve } of group) {
+    for (const { tip, caller } of group) {
       this.#publisher.add(tip.hash);
       this.#durable = tip;
-      resolve({ seq: tip.seq, hash: tip.hash });
+      caller.resolve({ seq: tip.seq, hash: tip.hash });
     }
     this.#sealTimer ??= setTimeout(() => {
       this.#sealTimer = null;
@@ -361,33 +322,20 @@ export class LogWriter implements Ledger {
     this.#segment = await OpenSegment.open(this.#store, place, true, roomOf(this.#options));
     // What is left of its room is not compressed with it, and gone then.
     await closed.close(false);
-    this.#compressing = Promise.all([this.#compressing, this.#publisher.seal(true)]).then(() => this.#compressClosed());
-  }
-
-  /** What fails is tried again with the next rotation or opening. */
-  async #compressClosed(): Promise<void> {
-    try {
-      for (const segment of await listSegments(this.#log)) {
-        if (segment.first < this.#segment.first) await compressSegment(segment);
-      }
-      this.#housekeeping = null;
-    } catch (error) {
-      this.#housekeeping = error;
-    }
+    this.#closedSegments.compress(first, this.#publisher.seal(true));
   }
 
   /** Takes back what was accepted and is not durable. */
-  #fail(reason: FailureReason, group: readonly Pending[]): void {
-    const lost = [...group, ...this.#pending];
-    this.#pending = [];
+  #fail(reason: FailureReason, group: readonly Pending[] = []): void {
+    const lost = [...group, ...this.#queue.clear()];
     this.#tip = this.#durable;
     this.#accepting = false;
     this.#trouble ??= { reason, since: this.#clock.now(), refused: 0 };
-    for (const { own } of lost) if (!own) this.#trouble.refused++;
     const resolves = this.#options.onFailure === 'unsafe-continue-unrecorded';
-    for (const { resolve, reject } of lost) {
-      if (resolves) resolve(UNRECORDED);
-      else reject(new LedgerUnavailable(reason));
+    for (const { caller } of lost) {
+      if (!caller.own) this.#trouble.refused++;
+      if (resolves) caller.resolve(UNRECORDED);
+      else caller.reject(new LedgerUnavailable(reason));
     }
     this.#scheduleRetry();
   }
@@ -411,7 +359,7 @@ export class LogWriter implements Ledger {
       this.#tip = this.#durable;
       await this.#reopen();
       this.#accepting = true;
-      const facts = this.#systemFacts('ledger.recovered', { reason, refused, since: new Date(since).toISOString() });
+      const facts = systemFacts(this.#options, 'ledger.recovered', { reason, refused, since: new Date(since).toISOString() });
       if ((await this.#record(facts, true)) !== UNRECORDED) this.#trouble = null;
     } catch (error) {
       if (!(error instanceof LedgerUnavailable) && !isSystemError(error)) throw error;
@@ -426,7 +374,7 @@ export class LogWriter implements Ledger {
     try {
       const length = await segment.fileLength();
       if (length === null || length < segment.length) throw new LedgerUnavailable('log-removed');
-      await this.#expectOurs();
+      await this.#lock.expectOurs();
       await segment.cut();
     } catch (error) {
       await segment.close();
@@ -437,52 +385,20 @@ export class LogWriter implements Ledger {
     await old.close();
   }
 
-  async #isOurs(): Promise<boolean> {
-    const asked = this.#clock.monotonic();
-    const isOurs = await this.#lock.refresh();
-    if (isOurs) this.#lockSeenAt = asked;
-    return isOurs;
-  }
-
-  /** A process that stood still may have lost its log meanwhile, and would write over the entries of the new owner. */
-  async #expectOurs(): Promise<void> {
-    if (this.#clock.monotonic() - this.#lockSeenAt < LOCK_CERTAIN) return;
-    if (!(await this.#isOurs())) throw new LedgerUnavailable('lock-lost');
-  }
-
   async #refreshLock(): Promise<void> {
     try {
-      const held = await this.#isOurs();
+      const held = await this.#lock.isOurs();
       if (this.#closed) return;
-      if (!held) this.#fail('lock-lost', []);
-      else if (this.#accepting && (await this.#segment.fileLength()) === null && !this.#closed) this.#fail('log-removed', []);
+      if (!held) this.#fail('lock-lost');
+      else if (this.#accepting && (await this.#segment.fileLength()) === null && !this.#closed) this.#fail('log-removed');
     } catch (error) {
-      if (!this.#closed && this.#accepting) this.#fail(reasonOf(error), []);
+      if (!this.#closed && this.#accepting) this.#fail(reasonOf(error));
     }
-  }
-
-  #systemFacts(action: string, detail: EntryFacts['detail']): EntryFacts {
-    return {
-      id: Buffer.from(this.#options.random.bytes(16)).toString('hex'),
-      kind: 'system',
-      principal: null,
-      source: null,
-      action,
-      resource: this.#options.writer,
-      decision: null,
-      model: null,
-      usage: null,
-      latency: null,
-      verdicts: [],
-      outcome: 'done',
-      fault: null,
-      digest: { prompt: null, reply: null },
-      detail,
-    };
   }
 }
 
-function ignore(): void {}
+/** Of an entry that nobody asked for. */
+const NOBODY: Caller = { own: true, resolve: () => {}, reject: () => {} };
 
 function onlyUnavailable(error: unknown): void {
   if (!(error instanceof LedgerUnavailable)) throw error;

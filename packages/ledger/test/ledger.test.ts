@@ -8,7 +8,9 @@ import { InvalidEntry } from '../src/entry.ts';
 import { type Ledger, LedgerUnavailable, LogDamaged, LogLocked, type SegmentFile, type SegmentStore, UNRECORDED } from '../src/index.ts';
 import { parseLine } from '../src/line.ts';
 import { leafHash } from '../src/merkle.ts';
-import { diskStore, listSegments, readSegment } from '../src/segment.ts';
+import { listSegments } from '../src/segment.ts';
+import { readSegment } from '../src/segment-read.ts';
+import { diskStore } from '../src/segment-store.ts';
 import { facts, ManualClock, openTestLedger, TemporaryDirectory, testKeys } from './support.ts';
 
 const log = (directory: string): string => join(directory, 'logs', 'w1');

@@ -2,9 +2,12 @@ import assert from 'node:assert/strict';
 import { appendFile, open, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { compressSegment } from '../src/compress.ts';
 import { LogTail, readEntries, verifyLedger } from '../src/index.ts';
 import { OpenSegment } from '../src/open-segment.ts';
-import { compressSegment, contentLength, diskStore, listSegments, readSegment, type SegmentFile } from '../src/segment.ts';
+import { contentLength, listSegments } from '../src/segment.ts';
+import { readSegment } from '../src/segment-read.ts';
+import { diskStore, type SegmentFile } from '../src/segment-store.ts';
 import { facts, ManualClock, openTestLedger, TemporaryDirectory } from './support.ts';
 
 async function busy(ledger: Awaited<ReturnType<typeof openTestLedger>>, count: number): Promise<void> {

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'node:test';
-import { zstdDecompressSync } from 'node:zlib';
 import { type LedgerReport, verifyLedger } from '../src/index.ts';
 import { leafHash } from '../src/merkle.ts';
 import { listSegments, type Segment } from '../src/segment.ts';
+import { readSegment } from '../src/segment-read.ts';
 import { scanSegment } from '../src/verify/stretch.ts';
 import { facts, openTestLedger, TemporaryDirectory, testKeys } from './support.ts';
 
@@ -23,14 +23,11 @@ async function makeLog(directory: string): Promise<string[]> {
 
 /** Puts other lines in place of a closed segment's. */
 async function rewrite(segment: Segment, change: (lines: string[]) => string[]): Promise<void> {
-  const lines = zstdDecompressSync(await readFile(segment.path))
-    .toString()
-    .split('\n')
-    .slice(0, -1);
+  const lines = await Array.fromAsync(readSegment(segment), (block) => block.lines);
   await rm(segment.path);
   await writeFile(
     segment.path.replace('.zst', ''),
-    change(lines)
+    change(lines.flat())
       .map((line) => `${line}\n`)
       .join(''),
   );

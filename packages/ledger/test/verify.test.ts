@@ -8,7 +8,8 @@ import { createSigner, type LedgerReport, type Problem, type VerifyOptions, veri
 import { parseLine } from '../src/line.ts';
 import { leafHash } from '../src/merkle.ts';
 import { formatSignatureLine, parseNote } from '../src/note.ts';
-import { listSegments, readSegment } from '../src/segment.ts';
+import { listSegments } from '../src/segment.ts';
+import { readSegment } from '../src/segment-read.ts';
 import { facts, ManualClock, openTestLedger, TemporaryDirectory, testKeys } from './support.ts';
 
 const COUNT = 598;

@@ -2,8 +2,10 @@ import { availableParallelism } from 'node:os';
 import { basename, join, relative } from 'node:path';
 import { type Checkpoint, openCheckpoint, type SignedCheckpoint } from '../checkpoint.ts';
 import { COSIGNED, readIfPresent } from '../files.ts';
+import { MalformedFrames } from '../frames.ts';
 import { MalformedNote } from '../note.ts';
-import { listSegments, readSegment, type Segment } from '../segment.ts';
+import { listSegments, type Segment } from '../segment.ts';
+import { readSegment } from '../segment-read.ts';
 import { readTile, TILE_WIDTH, type Tile, TreeEdge, tilePath } from '../tiles.ts';
 import { type LogReport, Problems } from './report.ts';
 import { Scans } from './scans.ts';
@@ -143,7 +145,13 @@ function isWithin(size: number, stretch: SoundStretch | null): boolean {
 }
 
 function isDecompression(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' && /^(ZSTD|Z|ERR_ZLIB)_/.test(error.code);
+  if (error instanceof MalformedFrames) return true;
+  return (
+    error instanceof Error &&
+    'code' in error &&
+    typeof error.code === 'string' &&
+    /^(ZSTD_|Z_|ERR_ZLIB_|ERR_BUFFER_TOO_LARGE)/.test(error.code)
+  );
 }
 
 /** Whether the tree rebuilt so far has the signed root; `held` is the largest size at which it was known to. */

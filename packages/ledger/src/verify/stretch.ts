@@ -1,7 +1,8 @@
 import type { Entry } from '../entry.ts';
 import { parseLine } from '../line.ts';
 import { HASH_SIZE, leafHash, perfectRoot } from '../merkle.ts';
-import { readSegment, type Segment } from '../segment.ts';
+import type { Segment } from '../segment.ts';
+import { readSegment } from '../segment-read.ts';
 import { TILE_WIDTH } from '../tiles.ts';
 
 /**

@@ -1,0 +1,51 @@
+import { rm } from 'node:fs/promises';
+import { compressSegment } from './compress.ts';
+import { type ExpiredSegment, expiredSegments } from './retention.ts';
+import { listSegments } from './segment.ts';
+
+/** The segments that a log has left behind: compressed, and in the end removed. One work at a time, on the same files. */
+export class ClosedSegments {
+  readonly #log: string;
+  #working: Promise<unknown> = Promise.resolve();
+  #trouble: unknown = null;
+
+  constructor(log: string) {
+    this.#log = log;
+  }
+
+  /** Why the last compression failed, or null. It is tried again with the next rotation or opening. */
+  get trouble(): unknown {
+    return this.#trouble;
+  }
+
+  /** Compresses those before `open`, the first entry of the segment that is written, once `ready`. */
+  compress(open: number, ready: Promise<void> = Promise.resolve()): void {
+    this.#working = Promise.all([this.#working, ready]).then(() => this.#compress(open));
+  }
+
+  /** Removes those whose last entry is older than `before`, where `record` has put on record which. */
+  remove<Result>(before: number, record: (expired: readonly ExpiredSegment[]) => Promise<Result>): Promise<Result> {
+    const done = this.#working.then(async () => {
+      const expired = await expiredSegments(this.#log, before);
+      const result = await record(expired);
+      for (const { segment } of expired) await rm(segment.path);
+      return result;
+    });
+    this.#working = done.catch(() => undefined);
+    return done;
+  }
+
+  /** Resolves once nothing is under way. */
+  async settled(): Promise<void> {
+    await this.#working;
+  }
+
+  async #compress(open: number): Promise<void> {
+    try {
+      for (const segment of await listSegments(this.#log)) if (segment.first < open) await compressSegment(segment);
+      this.#trouble = null;
+    } catch (error) {
+      this.#trouble = error;
+    }
+  }
+}

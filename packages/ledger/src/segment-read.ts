@@ -1,0 +1,138 @@
+import { isAscii, isUtf8 } from 'node:buffer';
+import { type FileHandle, open } from 'node:fs/promises';
+import { isCode } from './files.ts';
+import { decompressFrame, frameEnd, LONGEST_FRAME, MalformedFrames, readFrames } from './frames.ts';
+import { contentLength, type Segment } from './segment.ts';
+
+/** Whole lines of a segment, without their newlines. */
+export interface LineBlock {
+  readonly lines: readonly string[];
+  /** What follows the last newline of the file: bytes of an unfinished write. Only in the last block. */
+  readonly rest: Buffer;
+  /** Where the frame ends in the file whose lines these are, no more and no less; null where they are not those of a frame. */
+  readonly frameEnd: number | null;
+}
+
+const NEWLINE = 0x0a;
+const NOTHING = Buffer.alloc(0);
+
+/** Bytes without a newline that no entry has. They are passed on as a line, which nothing takes for an entry, so that memory stays bounded. */
+const LONGEST_LINE = 1 << 18;
+
+/** Reads a segment in blocks of about a mebibyte, or a frame. The bytes are as trustworthy as the disk. @throws {MalformedFrames} */
+export async function* readSegment(segment: Segment): AsyncGenerator<LineBlock> {
+  let rest: Buffer = NOTHING;
+  for await (const { bytes, end: boundary } of readChunks(segment)) {
+    const end = bytes.lastIndexOf(NEWLINE);
+    if (end < 0) {
+      rest = Buffer.concat([rest, bytes]);
+      if (rest.length <= LONGEST_LINE) continue;
+      yield { lines: decodeLines(rest), rest: NOTHING, frameEnd: null };
+      rest = NOTHING;
+      continue;
+    }
+    const whole = rest.length === 0 && end === bytes.length - 1;
+    const lines = decodeLines(rest.length === 0 ? bytes.subarray(0, end) : Buffer.concat([rest, bytes.subarray(0, end)]));
+    yield { lines, rest: NOTHING, frameEnd: whole ? boundary : null };
+    rest = Buffer.from(bytes.subarray(end + 1));
+  }
+  if (rest.length > 0) yield { lines: [], rest, frameEnd: null };
+}
+
+/** A frame of a compressed segment: where it ends in the file, and its lines in the segment. */
+export interface FramePlace {
+  readonly end: number;
+  readonly lines: number;
+}
+
+/**
+ * The lines at the given positions (ascending, from 0) of a compressed segment. Only the frames that have some are read.
+ * @throws {MalformedFrames} no frame ends where `frames` says
+ */
+export async function* readLinesAt({ path }: Segment, positions: readonly number[], frames: readonly FramePlace[]): AsyncGenerator<string> {
+  await using handle = await open(path, 'r');
+  let [next, start, first] = [0, 0, 0];
+  for (const { end, lines } of frames) {
+    const from = next;
+    while (next < positions.length && (positions[next] ?? 0) < lines) next += 1;
+    if (next > from) yield* pickLines(await readFrame(handle, start, end), first, positions.slice(from, next));
+    [start, first] = [end, lines];
+  }
+}
+
+async function readFrame(handle: FileHandle, start: number, end: number): Promise<Buffer> {
+  const bytes = Buffer.alloc(Math.max(0, Math.min(end - start, LONGEST_FRAME)));
+  await handle.read(bytes, 0, bytes.length, start);
+  if (frameEnd(bytes, 0) !== end - start) throw new MalformedFrames('a frame is not where the index has it');
+  return decompressFrame(bytes);
+}
+
+/** Lines decoded alone: the others are only counted. `first` is the position of the first line of `bytes`. */
+function* pickLines(bytes: Buffer, first: number, positions: readonly number[]): Generator<string> {
+  let line = first;
+  let start = 0;
+  for (const position of positions) {
+    for (; line < position; line += 1) start = bytes.indexOf(NEWLINE, start) + 1;
+    yield* decodeLines(bytes.subarray(start, bytes.indexOf(NEWLINE, start)));
+  }
+}
+
+interface Chunk {
+  readonly bytes: Buffer;
+  /** Where its frame ends in the file; null in a plain segment. */
+  readonly end: number | null;
+}
+
+/** The bytes of a segment, decompressed. */
+async function* readChunks(segment: Segment): AsyncGenerator<Chunk> {
+  // Opened first: once open, a segment that is compressed meanwhile stays readable.
+  const { handle, compressed } = await openSegment(segment);
+  await using file = handle;
+  if (compressed) return yield* decompressed(file);
+  const end = await contentLength(file);
+  if (end === 0) return;
+  const stream: AsyncIterable<Buffer> = file.createReadStream({ highWaterMark: 1 << 20, end: end - 1, autoClose: false });
+  for await (const bytes of stream) yield { bytes, end: null };
+}
+
+/** One frame is decompressed while the one before it is looked at. */
+async function* decompressed(file: FileHandle): AsyncGenerator<Chunk> {
+  let ahead: Promise<Chunk> | null = null;
+  try {
+    for await (const { bytes, end } of readFrames(file)) {
+      const next: Promise<Chunk> = decompressFrame(bytes).then((content) => ({ bytes: content, end }));
+      // Awaited in the next round, or not at all where the reader stops early.
+      next.catch(() => {});
+      const ready = ahead;
+      ahead = next;
+      if (ready !== null) yield await ready;
+    }
+  } catch (error) {
+    // What came before the damage is still told.
+    if (error instanceof MalformedFrames && ahead !== null) yield await ahead;
+    throw error;
+  }
+  if (ahead !== null) yield await ahead;
+}
+
+async function openSegment({ path, compressed }: Segment): Promise<{ handle: FileHandle; compressed: boolean }> {
+  try {
+    return { handle: await open(path, 'r'), compressed };
+  } catch (error) {
+    if (compressed || !isCode(error, 'ENOENT')) throw error;
+    return { handle: await open(`${path}.zst`, 'r'), compressed: true };
+  }
+}
+
+/** Lines as text. One that is not UTF-8 is decoded byte for byte instead, so that its hash cannot match by way of a replacement character. */
+function decodeLines(bytes: Buffer): string[] {
+  if (isAscii(bytes)) return bytes.toString('latin1').split('\n');
+  if (isUtf8(bytes)) return bytes.toString().split('\n');
+  return bytes
+    .toString('latin1')
+    .split('\n')
+    .map((line) => {
+      const raw = Buffer.from(line, 'latin1');
+      return isUtf8(raw) ? raw.toString() : line;
+    });
+}

@@ -1,0 +1,23 @@
+import type { EntryFacts } from '@sallyport/core';
+import type { LedgerOptions } from './ledger.ts';
+
+/** What the ledger records of itself. */
+export function systemFacts({ random, writer }: LedgerOptions, action: string, detail: EntryFacts['detail']): EntryFacts {
+  return {
+    id: Buffer.from(random.bytes(16)).toString('hex'),
+    kind: 'system',
+    principal: null,
+    source: null,
+    action,
+    resource: writer,
+    decision: null,
+    model: null,
+    usage: null,
+    latency: null,
+    verdicts: [],
+    outcome: 'done',
+    fault: null,
+    digest: { prompt: null, reply: null },
+    detail,
+  };
+}
