@@ -188,7 +188,8 @@ class PackGuard implements Guard {
     const key = `${stage} ${provenance} ${kind}`;
     let window = this.#windows.get(key);
     if (window !== undefined) {
-      window.reset(context);
+      // It was reset after its last use; only what a text brings along is new.
+      if (context.exchange !== undefined || context.placeholders !== undefined || context.allowed !== undefined) window.reset(context);
       return window;
     }
     window = this.#open(context);

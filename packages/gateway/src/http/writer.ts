@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { constants, type Http2ServerResponse } from 'node:http2';
+import type { Socket } from 'node:net';
 
 /** The few things an answer needs of a connection, the same for HTTP/1.1 and HTTP/2. */
 export interface Writer {
@@ -22,6 +23,8 @@ const ONE_WRITE = 16 * 1024;
 
 export class Http1Writer implements Writer {
   readonly #response: ServerResponse;
+  /** Where chunks go once the head has left; null where Node has to write them: before that, in HTTP/1.0, behind another answer. */
+  #socket: Socket | null = null;
 
   constructor(response: ServerResponse) {
     this.#response = response;
@@ -38,7 +41,12 @@ export class Http1Writer implements Writer {
   }
 
   write(chunk: Buffer): boolean {
-    return this.#response.write(chunk);
+    if (this.#socket !== null) return chunk.length === 0 || this.#socket.write(framed(chunk));
+    const response = this.#response;
+    const more = response.write(chunk);
+    // What is written from here on is one write of one buffer; Node makes four parts of a chunk and joins them a tick later.
+    if (response.headersSent && response.chunkedEncoding) this.#socket = response.socket;
+    return more;
   }
 
   end(body: Buffer | null, timeout: number): void {
@@ -58,9 +66,23 @@ export class Http1Writer implements Writer {
   }
 
   onDrain(listener: () => void): () => void {
-    this.#response.on('drain', listener);
-    return () => this.#response.removeListener('drain', listener);
+    // What the answer itself was told to wait for, it waits for on its connection.
+    const source = this.#socket ?? this.#response;
+    source.on('drain', listener);
+    return () => source.removeListener('drain', listener);
   }
+}
+
+/** A chunk with its size before and its line end behind it (RFC 9112 section 7.1). */
+function framed(chunk: Buffer): Buffer {
+  const size = chunk.length.toString(16);
+  const start = size.length + 2;
+  const frame = Buffer.allocUnsafe(start + chunk.length + 2);
+  frame.write(size, 0, 'latin1');
+  frame[start - 2] = frame[start + chunk.length] = 0x0d;
+  frame[start - 1] = frame[start + chunk.length + 1] = 0x0a;
+  chunk.copy(frame, start);
+  return frame;
 }
 
 export class Http2Writer implements Writer {
