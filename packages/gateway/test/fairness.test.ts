@@ -43,6 +43,32 @@ describe('a server that many wait for', () => {
     assert.ok(waited.every(({ headers }) => Number(headers.get('x-sallyport-queue-position')) >= 1));
   });
 
+  it('keeps the last free slot for a tenant that has asked of late, and no longer', async () => {
+    const gate = Promise.withResolvers<void>();
+    await using engine = await ScriptedUpstream.start({
+      behaviour: async (exchange) => {
+        if (String(await exchange.request.body).includes('flood')) await gate.promise;
+        await answerJson(chatReply('Hi', 'chat'))(exchange);
+      },
+    });
+    await using harness = await startHarness({
+      upstreams: [upstream(engine.url, { timeouts, maxConcurrency: 4, queue: { perSlot: 200, wait: 20_000, slowClient: 10_000 } })],
+    });
+    const quiet = { authorization: `Bearer ${harness.addKey({ tenant: 'quiet' })}` };
+    assert.equal((await post(harness, CHAT, chatBody(), quiet)).status, 200);
+    const flood = Array.from({ length: 20 }, () => post(harness, CHAT, chatBody({ user: 'flood' })));
+    await eventually('the flood holds what it gets', () => engine.requests.length === 4);
+    for (let i = 0; i < 5; i += 1) {
+      const answer = await post(harness, CHAT, chatBody(), quiet);
+      assert.equal(answer.status, 200);
+      assert.ok(Number(answer.headers.get('x-sallyport-queue-wait-ms') ?? 0) < 500);
+    }
+    assert.equal(engine.requests.length, 9);
+    await eventually('nobody came for it: the flood has it too', () => engine.requests.length === 10, 5_000);
+    gate.resolve();
+    for (const { status } of await Promise.all(flood)) assert.equal(status, 200);
+  });
+
   it('refuses at once where the line is full, from the tenant that fills it, with a time to come back', async () => {
     const gate = Promise.withResolvers<void>();
     await using engine = await ScriptedUpstream.start({

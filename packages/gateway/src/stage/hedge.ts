@@ -101,7 +101,9 @@ async function askSecond(
 ): Promise<{ readonly branch: Branch; readonly hedge: Hedge; readonly destination: Destination } | null> {
   const freeAt = ({ route, upstream }: Destination): ConnectedUpstream | null => {
     const connected = door.upstreams.get(upstream.name);
-    return connected?.isReady(route.target, callerName(cleared)) === true ? connected : null;
+    return connected?.isReady({ target: route.target, caller: callerName(cleared), tenant: cleared.principal.tenant }) === true
+      ? connected
+      : null;
   };
   const destination = replicas.find((one) => freeAt(one) !== null);
   if (destination === undefined) return null;

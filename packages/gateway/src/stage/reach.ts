@@ -46,6 +46,7 @@ export async function reach(
     target: destination.route.target,
     cost,
     caller: callerName(cleared),
+    tenant: cleared.principal.tenant,
     onGone: (listener) => asker.onGone(listener),
     claim: () => claimOf(cleared, cost),
   });

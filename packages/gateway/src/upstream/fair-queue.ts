@@ -74,11 +74,15 @@ export class FairQueue<T extends { readonly claim: Claim }> {
     if (this.#classes.get(waiter.claim.priority)?.flows.get(waiter.claim.tenant)?.waiting.delete(waiter) === true) this.#size -= 1;
   }
 
-  /** The next in line, taken out; null where nobody waits. */
-  next(): T | null {
-    const group = earliest(this.#classes.values(), this.#now, ({ flows }) => hasWaiting(flows));
+  /** The next in line of those that `may`, taken out; null where nobody waits. Of a tenant's only the first is looked at. */
+  next(may: (waiter: T) => boolean = () => true): T | null {
+    const isNext = ({ waiting }: Flow<T>): boolean => {
+      for (const first of waiting) return may(first);
+      return false;
+    };
+    const group = earliest(this.#classes.values(), this.#now, ({ flows }) => hasAny(flows, isNext));
     if (group === null) return null;
-    const flow = earliest(group.flows.values(), group.now, ({ waiting }) => waiting.size > 0);
+    const flow = earliest(group.flows.values(), group.now, isNext);
     const [waiter] = flow?.waiting ?? [];
     if (flow === null || waiter === undefined) return null;
     flow.waiting.delete(waiter);
@@ -117,8 +121,8 @@ function earliest<T extends { readonly paid: number }>(all: Iterable<T>, now: nu
   return first;
 }
 
-function hasWaiting<T>(flows: ReadonlyMap<string, Flow<T>>): boolean {
-  for (const { waiting } of flows.values()) if (waiting.size > 0) return true;
+function hasAny<T>(flows: ReadonlyMap<string, Flow<T>>, isNext: (flow: Flow<T>) => boolean): boolean {
+  for (const flow of flows.values()) if (isNext(flow)) return true;
   return false;
 }
 

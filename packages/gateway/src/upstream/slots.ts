@@ -1,6 +1,7 @@
 import { Fault } from '@sallyport/core';
 import type { EndListener } from '../http/reply.ts';
 import { type Claim, FairQueue } from './fair-queue.ts';
+import { Shares } from './shares.ts';
 
 /** Subscribes to the end of whoever waits; returns the unsubscription. */
 export type OnGone = (listener: EndListener) => () => void;
@@ -30,16 +31,25 @@ export interface SlotSettings {
 
 /** Weight of the newest of the times slots were held. */
 const NEWEST = 0.1;
+/** Milliseconds for which the last free slot is kept for a tenant that has asked, at least. */
+const KEPT = 1_000;
 const LONGEST_RETRY = 300;
 
 /**
  * At most `limit` calls at a time; the rest wait in fair order, for a bounded time and in bounded number. Where the line is full the
  * tenant that fills it most gives up a place.
+ *
+ * Calls are not interrupted, so being next is not enough: who asks one thing after another would wait, each time, for one of a flood's
+ * calls to end, which may double the time of a short one. So the last free slot is not given to a tenant that holds more than another
+ * that has asked within the last second (or the time a call takes): it stays free for that one.
  */
 export class Slots {
   readonly #queue = new FairQueue<Waiter>();
   #settings: SlotSettings;
+  readonly #shares = new Shares();
   #busy = 0;
+  /** Looks again whether what is kept is still wanted. */
+  #again: NodeJS.Timeout | null = null;
   /** Milliseconds a slot is held, a moving average; 0 while none was given back. */
   #held = 0;
 
@@ -57,19 +67,26 @@ export class Slots {
 
   /** Null where there was a slot, which is now taken; else resolves once one is. Rejects with `concurrency_exceeded`. */
   take(onGone: OnGone, claim: () => Claim): Promise<Waited> | null {
-    if (this.#busy >= this.#settings.limit) return this.#turn(onGone, claim());
-    this.#busy += 1;
+    if (this.#settings.limit === Number.POSITIVE_INFINITY) {
+      this.#busy += 1;
+      return null;
+    }
+    const claimed = claim();
+    this.#shares.asked(claimed, performance.now());
+    if (!this.isFree(claimed.tenant)) return this.#turn(onGone, claimed);
+    this.#take(claimed.tenant);
     return null;
   }
 
-  /** Where a call need not wait. */
-  get free(): boolean {
-    return this.#busy < this.#settings.limit;
+  /** Whether a call of the tenant need not wait. */
+  isFree(tenant: string): boolean {
+    return this.#busy < this.#settings.limit && this.#queue.size === 0 && !this.#isKept(tenant);
   }
 
-  /** Gives a taken slot back, which was held for so many milliseconds; null where no call was made with it. */
-  release(held: number | null): void {
+  /** Gives a slot back that the tenant has held for so many milliseconds; null where no call was made with it. */
+  release(held: number | null, tenant: string): void {
     this.#busy -= 1;
+    this.#shares.holds(tenant, -1);
     if (held !== null) this.#held = this.#held === 0 ? held : this.#held + NEWEST * (held - this.#held);
     this.#grant();
   }
@@ -80,14 +97,39 @@ export class Slots {
     this.#grant();
   }
 
+  #take(tenant: string): void {
+    this.#busy += 1;
+    this.#shares.holds(tenant, 1);
+  }
+
   /** Slots pass straight to the next in line, so a newcomer cannot overtake. */
   #grant(): void {
-    while (this.#busy < this.#settings.limit) {
-      const next = this.#queue.next();
-      if (next === null) return;
-      this.#busy += 1;
+    while (this.#busy < this.#settings.limit && this.#queue.size > 0) {
+      const next = this.#queue.next(this.#isLast ? ({ claim }) => !this.#isKept(claim.tenant) : undefined);
+      if (next === null) {
+        // Nobody may come for it, nor anything else happen here.
+        this.#again ??= setTimeout(() => {
+          this.#again = null;
+          this.#grant();
+        }, this.#kept).unref();
+        return;
+      }
+      this.#take(next.claim.tenant);
       next.granted();
     }
+  }
+
+  get #isLast(): boolean {
+    return this.#settings.limit > 1 && this.#busy === this.#settings.limit - 1;
+  }
+
+  /** Milliseconds. */
+  get #kept(): number {
+    return Math.min(10 * KEPT, Math.max(KEPT, this.#held));
+  }
+
+  #isKept(tenant: string): boolean {
+    return this.#isLast && this.#shares.hasLess(tenant, performance.now() - this.#kept);
   }
 
   #turn(onGone: OnGone, claim: Claim): Promise<Waited> {
@@ -114,6 +156,7 @@ export class Slots {
     const timer = setTimeout(() => waiter.refused(this.#full(claim)), wait);
     const forget = onGone((why) => waiter.refused(why));
     this.#queue.add(waiter);
+    this.#grant();
     return promise;
   }
 

@@ -39,8 +39,9 @@ export interface Ask {
   readonly target: string;
   /** Tokens it is expected to take, at least 1. */
   readonly cost: number;
-  /** Whose request it is (`callerName`). */
+  /** Whose request it is (`callerName`), and of which tenant. */
   readonly caller: string;
+  readonly tenant: string;
   readonly onGone: OnGone;
   readonly claim: () => Claim;
 }
@@ -147,8 +148,8 @@ export class ConnectedUpstream implements AsyncDisposable {
   }
 
   /** Whether a call of the model would be made at once. */
-  isReady(target: string, caller: string): boolean {
-    return this.#slots.free && this.wait(target, caller) === 0;
+  isReady({ target, caller, tenant }: Pick<Ask, 'target' | 'caller' | 'tenant'>): boolean {
+    return this.#slots.isFree(tenant) && this.wait(target, caller) === 0;
   }
 
   /** Tokens of the calls that run or wait here. */
@@ -251,7 +252,7 @@ export class ConnectedUpstream implements AsyncDisposable {
     const breaker = this.#breakerOf(ask.target);
     const leave = (held: number | null): void => {
       this.#outstanding -= ask.cost;
-      this.#slots.release(held);
+      this.#slots.release(held, ask.tenant);
       this.#leave();
     };
     const release = (isWhole: boolean): void => {
