@@ -26,9 +26,13 @@ export interface Report {
 
 export function markdown(report: Report): string {
   const head = `\`${report.command}\`, ${report.date}\n${report.machine}\n${report.versions}\n`;
-  const notes = (table: Table): string =>
-    table.data.flatMap(({ peer, problem }) => (problem === null ? [] : `\n${peer}: ${problem.trim().split('\n')[0]}`)).join('');
-  return `${head}${report.tables.map((table) => `\n### ${table.title}\n\n${markdownTable(table.header, table.rows)}\n${notes(table)}\n`).join('')}`;
+  return `${head}${report.tables.map(tableText).join('')}`;
+}
+
+/** One table, for suites that print each as soon as they have it. */
+export function tableText({ title, header, rows, data }: Table): string {
+  const notes = data.flatMap(({ peer, problem }) => (problem === null ? [] : `\n${peer}: ${problem.trim().split('\n')[0]}`));
+  return `\n### ${title}\n\n${markdownTable(header, rows)}\n${notes.join('')}\n`;
 }
 
 export function json(report: Report): string {

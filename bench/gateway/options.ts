@@ -102,7 +102,7 @@ function positive(option: string, text: string): number {
   return value;
 }
 
-function oneOf<T extends string>(option: string, known: readonly T[], name: string): T {
+export function oneOf<T extends string>(option: string, known: readonly T[], name: string): T {
   const found = known.find((candidate) => candidate === name);
   if (found === undefined) throw new RangeError(`${option} knows ${known.join(', ')}, not ${name}`);
   return found;
