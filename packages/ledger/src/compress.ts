@@ -27,26 +27,28 @@ export async function compressSegment(segment: Segment): Promise<void> {
   await rm(segment.path);
 }
 
-/** The bytes of a plain segment, cut after each `TILE_WIDTH` lines. */
+/** The bytes of a plain segment, cut after each `TILE_WIDTH` lines. What is given is overwritten once the next is asked for. */
 async function* readTiles(input: FileHandle): AsyncGenerator<Buffer> {
-  const end = await contentLength(input);
-  let rest: Buffer = Buffer.alloc(0);
-  let lines = 0;
-  for (let position = 0; position < end; ) {
-    const chunk = Buffer.allocUnsafe(Math.min(CHUNK, end - position));
-    const { bytesRead } = await input.read(chunk, 0, chunk.length, position);
+  const length = await contentLength(input);
+  let buffer = Buffer.allocUnsafe(2 * CHUNK);
+  let [position, end, lines] = [0, 0, 0];
+  while (position < length) {
+    if (buffer.length - end < CHUNK) buffer = Buffer.concat([buffer.subarray(0, end)], 2 * buffer.length);
+    const { bytesRead } = await input.read(buffer, end, Math.min(CHUNK, length - position), position);
     if (bytesRead === 0) throw new RangeError('the segment became shorter while it was read');
     position += bytesRead;
-    let at = rest.length;
-    rest = Buffer.concat([rest, chunk.subarray(0, bytesRead)]);
     let start = 0;
-    for (at = rest.indexOf(NEWLINE, at); at >= 0; at = rest.indexOf(NEWLINE, at + 1)) {
+    let at = end;
+    end += bytesRead;
+    const bytes = buffer.subarray(0, end);
+    for (at = bytes.indexOf(NEWLINE, at); at >= 0; at = bytes.indexOf(NEWLINE, at + 1)) {
       if (++lines < TILE_WIDTH) continue;
-      yield rest.subarray(start, at + 1);
+      yield buffer.subarray(start, at + 1);
       start = at + 1;
       lines = 0;
     }
-    rest = rest.subarray(start);
+    buffer.copyWithin(0, start, end);
+    end -= start;
   }
-  if (rest.length > 0 || end === 0) yield rest;
+  if (end > 0 || length === 0) yield buffer.subarray(0, end);
 }

@@ -4,7 +4,7 @@ import type { Clock } from '@sallyport/core';
 import type { Checkpoint } from './checkpoint.ts';
 import { replaceFile, syncDirectory } from './files.ts';
 import type { LedgerSigner } from './keys.ts';
-import { edgeRoot, type Tile, type TreeEdge, tilePath, writeTile } from './tiles.ts';
+import { edgeRoot, removePartials, TILE_WIDTH, type Tile, type TreeEdge, tilePath, writeTile } from './tiles.ts';
 
 /** A checkpoint to be signed, and the tiles that have to be there first. */
 interface Publication {
@@ -14,6 +14,9 @@ interface Publication {
   readonly keep: boolean;
   started: boolean;
 }
+
+/** Of tiles: as many as a tree of 2^53 entries has. */
+const LEVELS = 7;
 
 /** Where a kept checkpoint lies: one for the end of each closed segment. */
 export function keptCheckpointPath(log: string, size: number): string {
@@ -35,6 +38,8 @@ export class Publisher {
   #running: Promise<void> | null = null;
   /** Full tiles written since the last kept checkpoint; the next one makes them durable. */
   readonly #unsynced = new Set<string>();
+  /** For each level the last tile that may lie on the disk as a partial one. */
+  readonly #partials: number[];
   #published: Checkpoint | null;
   #publishedAt: number | null = null;
   #trouble: unknown = null;
@@ -46,6 +51,8 @@ export class Publisher {
     this.#clock = clock;
     this.#edge = edge;
     this.#published = published;
+    // What an earlier process wrote lies within the tree that this one found.
+    this.#partials = Array.from({ length: LEVELS }, (_, level) => Math.floor(edge.size / TILE_WIDTH ** (level + 1)));
   }
 
   /** Leaves in the tree: durable entries. */
@@ -125,9 +132,14 @@ export class Publisher {
   async #publish({ checkpoint, full, partial, keep }: Publication): Promise<void> {
     for (const tile of full) {
       await writeTile(this.#log, tile);
+      // Most tiles of a busy log are never written as partial ones.
+      if (tile.index <= (this.#partials[tile.level] ?? -1)) await removePartials(this.#log, tile);
       this.#unsynced.add(this.#path(tile));
     }
-    for (const tile of partial) await writeTile(this.#log, tile);
+    for (const tile of partial) {
+      await writeTile(this.#log, tile);
+      this.#partials[tile.level] = tile.index;
+    }
     if (keep) await this.#sync(partial);
     const now = this.#clock.now();
     const note = this.#signer.sign(checkpoint, Math.floor(now / 1000));

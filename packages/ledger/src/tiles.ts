@@ -132,11 +132,13 @@ export function edgeRoot(tiles: readonly Tile[]): Buffer {
   return root ?? emptyRoot();
 }
 
-/** Writes a tile; a full one replaces its partial predecessors. */
 export async function writeTile(log: string, tile: Tile): Promise<void> {
-  const path = join(log, tilePath(tile.level, tile.index, tile.width));
-  await writeDerived(path, tile.bytes);
-  if (tile.width === TILE_WIDTH) await rm(`${path}.p`, { recursive: true, force: true });
+  await writeDerived(join(log, tilePath(tile.level, tile.index, tile.width)), tile.bytes);
+}
+
+/** Removes the partial predecessors of a full tile. */
+export async function removePartials(log: string, { level, index }: Tile): Promise<void> {
+  await rm(`${join(log, tilePath(level, index))}.p`, { recursive: true, force: true });
 }
 
 /**

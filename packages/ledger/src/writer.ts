@@ -25,8 +25,10 @@ interface Trouble {
 
 /** A clock that steps back by no more than this is held still instead: time synchronisation, not an event. */
 const CLOCK_TOLERANCE_MS = 1000;
-/** Least time between two groups while entries come in quickly, milliseconds. */
-const GROUP_INTERVAL = 2;
+/** Least time between two groups while several callers append at once, and while so many do that the last group was large; milliseconds. */
+const GROUP_INTERVAL = 1;
+const LARGE_GROUP_INTERVAL = 2;
+const LARGE_GROUP = 8;
 /** Entries that make a group worth writing at once. */
 const GROUP_ENOUGH = 64;
 
@@ -279,11 +281,11 @@ export class LogWriter implements Ledger {
 
   /**
    * A write costs the event loop more than an entry does. While several callers append at once (the last group had company), a group
-   * waits for its share of a `GROUP_INTERVAL`; a single caller, and any that comes later than that, waits for nothing.
+   * waits until the interval has passed; a single caller, and any that comes later than that, waits for nothing.
    */
   async #gather(): Promise<void> {
-    const now = this.#clock.monotonic();
-    const wait = this.#groupAt + GROUP_INTERVAL - now;
+    const interval = this.#groupSize < LARGE_GROUP ? GROUP_INTERVAL : LARGE_GROUP_INTERVAL;
+    const wait = this.#groupAt + interval - this.#clock.monotonic();
     if (this.#groupSize > 1 && wait > 0 && this.#queue.length < GROUP_ENOUGH) await new Promise((resolve) => setTimeout(resolve, wait));
     this.#groupAt = this.#clock.monotonic();
   }
