@@ -1,15 +1,25 @@
 import assert from 'node:assert/strict';
 import { createSecretKey, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { silentLogger, systemClock } from '@sallyport/core';
 import { eventually, type RedisServer, redisMissing, startRedis } from '@sallyport/testkit';
 import { Redis } from 'iovalkey';
-import { openReplicaChannel, type ReplicaChannel, type ReplicaMessage, ReplicaOutbox, RiskBook } from '../src/index.ts';
+import {
+  openReplicaChannel,
+  type ReplicaChannel,
+  type ReplicaChannelOptions,
+  type ReplicaMessage,
+  ReplicaOutbox,
+  RiskBook,
+} from '../src/index.ts';
+import { streamOf } from '../src/replicas/channel.ts';
 import { SETTINGS } from './risk-settings.ts';
 
-const STREAM = 'sallyport:{replicas}:news';
 const missing = await redisMissing();
 const pepper = createSecretKey(randomBytes(32));
+const STREAM = streamOf(pepper);
 const signal = (subject: string, times = 1): ReplicaMessage => ({
   kind: 'signal',
   subject: `principal:acme/${subject}`,
@@ -40,7 +50,10 @@ describe('news between replicas in a Redis', { skip: missing ?? false }, () => {
   });
   after(() => server[Symbol.asyncDispose]());
 
-  const join = async (key = pepper): Promise<{ channel: ReplicaChannel; heard: [ReplicaMessage, number][] } & AsyncDisposable> => {
+  const join = async (
+    key = pepper,
+    change: Partial<ReplicaChannelOptions> = {},
+  ): Promise<{ channel: ReplicaChannel; heard: [ReplicaMessage, number][] } & AsyncDisposable> => {
     const heard: [ReplicaMessage, number][] = [];
     const channel = await openReplicaChannel({
       counters: { url: server.url, password: null },
@@ -49,6 +62,7 @@ describe('news between replicas in a Redis', { skip: missing ?? false }, () => {
       random: { bytes: (length) => randomBytes(length) },
       logger: silentLogger,
       onMessage: (message, age) => heard.push([message, age]),
+      ...change,
     });
     return { channel, heard, [Symbol.asyncDispose]: () => channel[Symbol.asyncDispose]() };
   };
@@ -103,6 +117,60 @@ describe('news between replicas in a Redis', { skip: missing ?? false }, () => {
     await new Promise((resolve) => setTimeout(resolve, 400));
     assert.ok(!messages(fresh).some((message) => 'subject' in message && message.subject.endsWith('ann.secret')));
     await other.del(STREAM);
+    other.disconnect();
+  });
+
+  it('connects anew where the other end is gone without a word', async () => {
+    // What a firewall that forgot a connection does: bytes go nowhere, and nothing ends.
+    const sockets = new Set<Socket>();
+    let isForgotten = false;
+    const { port } = new URL(server.url);
+    await using middle = createServer((socket) => {
+      const on = connect(Number(port), '127.0.0.1');
+      const forward = (from: Socket, to: Socket): void => {
+        sockets.add(from);
+        const since = isForgotten;
+        from.on('data', (chunk) => isForgotten === since && to.write(chunk));
+        from.on('error', () => undefined);
+        from.on('close', () => to.destroy());
+      };
+      forward(socket, on);
+      forward(on, socket);
+    });
+    middle.listen(0, '127.0.0.1');
+    await once(middle, 'listening');
+    const url = `redis://127.0.0.1:${(middle.address() as AddressInfo).port}`;
+    await using a = await join(pepper, { counters: { url, password: null }, block: 200 });
+    await using b = await join();
+    b.channel.send(signal('through'));
+    await eventually('it is heard', () => a.heard.length === 1);
+    isForgotten = true;
+    b.channel.send(signal('meanwhile'));
+    await eventually('it is heard by another connection', () => a.heard.length === 2, 10_000);
+    await eventually(
+      'and so is what it says',
+      async () => {
+        a.channel.send(signal('again'));
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        return b.heard.length > 0;
+      },
+      10_000,
+    );
+    for (const socket of sockets) socket.destroy();
+  });
+
+  it('an installation that says much takes nothing from another at the same server', async () => {
+    const other = new Redis(server.url);
+    await other.flushall();
+    await using quiet = await join();
+    quiet.channel.send(signal('quiet'));
+    await eventually('it is told', async () => (await other.xlen(STREAM)) === 1);
+    const theirs = createSecretKey(randomBytes(32));
+    await using loud = await join(theirs);
+    loud.channel.send(signal('loud'));
+    await eventually('they have a stream of their own', async () => (await other.xlen(streamOf(theirs))) === 1);
+    assert.equal(await other.xlen(STREAM), 1);
+    await other.flushall();
     other.disconnect();
   });
 

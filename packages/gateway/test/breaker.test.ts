@@ -25,7 +25,7 @@ describe('a circuit breaker', () => {
     assert.equal(breaker.wait(0), 100);
     assert.equal(breaker.admit(99), 'refused');
     const trial = breaker.admit(100);
-    assert.equal(trial, 'trial');
+    assert.equal(typeof trial, 'object');
     assert.equal(breaker.admit(100), 'refused');
     breaker.succeeded(trial, 0);
     assert.deepEqual(states, ['open', 'half-open', 'closed']);
@@ -84,15 +84,32 @@ describe('a circuit breaker', () => {
     breaker.abandon(early);
     assert.equal(breaker.admit(200), 'refused');
     breaker.abandon(trial);
-    assert.equal(breaker.admit(200), 'trial');
+    assert.equal(typeof breaker.admit(200), 'object');
     assert.deepEqual(states, ['open', 'half-open']);
+  });
+
+  it('a trial that ends after the server has said when to come back decides nothing for the next one', () => {
+    const { breaker } = make();
+    fail(breaker, 0, 3);
+    const late = breaker.admit(200);
+    breaker.busy(200, 500, 'status 503');
+    const next = breaker.admit(800);
+    assert.equal(typeof next, 'object');
+    breaker.abandon(late);
+    assert.equal(breaker.admit(800), 'refused', 'one at a time');
+    breaker.succeeded(late, 800);
+    assert.equal(breaker.state, 'half-open');
+    breaker.failed(late, 800, 'status 500');
+    assert.equal(breaker.state, 'half-open');
+    breaker.succeeded(next, 800);
+    assert.equal(breaker.state, 'closed');
   });
 
   it('is tried at once when a probe was answered, and never opens where it is turned off', () => {
     const { breaker } = make();
     fail(breaker, 0, 3);
     breaker.hint(10);
-    assert.equal(breaker.admit(10), 'trial');
+    assert.equal(typeof breaker.admit(10), 'object');
     const off = make({ failures: 0, open: 100, maxOpen: 1_000 });
     fail(off.breaker, 0, 100);
     off.breaker.busy(0, 1_000, 'status 429');

@@ -10,6 +10,7 @@ const SWEEP_AT = 10_000;
  * gained by being forgotten.
  */
 export class NameBook {
+  /** When each name gives its place up, by caller. */
   readonly #callers = new Map<string, Map<string, number>>();
   readonly #most: number;
   #sweepAt = SWEEP_AT;
@@ -29,26 +30,26 @@ export class NameBook {
   has(caller: string, name: string, now: number, horizon: number): boolean {
     let names = this.#callers.get(caller);
     if (names === undefined) {
-      if (this.#callers.size >= this.#sweepAt) this.#sweep(now, horizon);
+      if (this.#callers.size >= this.#sweepAt) this.#sweep(now);
       names = new Map();
       this.#callers.set(caller, names);
     }
     // In the order of their last use.
     if (!names.delete(name) && names.size >= this.#most) {
-      for (const [oldest, usedAt] of names) {
-        if (now - usedAt < horizon) return false;
+      for (const [oldest, until] of names) {
+        if (now < until) return false;
         names.delete(oldest);
         break;
       }
     }
-    names.set(name, now);
+    names.set(name, now + horizon);
     return true;
   }
 
-  #sweep(now: number, horizon: number): void {
+  #sweep(now: number): void {
     for (const [caller, names] of this.#callers) {
-      for (const [name, usedAt] of names) {
-        if (now - usedAt < horizon) break;
+      for (const [name, until] of names) {
+        if (now < until) break;
         names.delete(name);
       }
       if (names.size === 0) this.#callers.delete(caller);

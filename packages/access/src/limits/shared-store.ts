@@ -1,6 +1,7 @@
 import { createHmac, type KeyObject } from 'node:crypto';
 import type { Clock, Logger, Random } from '@sallyport/core';
-import { Redis } from 'iovalkey';
+import type { Redis } from 'iovalkey';
+import { connectionTo, isSilence, type SharedServer } from '../shared-server.ts';
 import { periodAt } from './calendar.ts';
 import type { Claim } from './claim.ts';
 import { MemoryStore } from './memory-store.ts';
@@ -9,12 +10,7 @@ import { type CounterStore, countersAway, type Hold, type Shortage, type Standin
 import { SLICES } from './window.ts';
 
 /** Counters in a Redis or Valkey that several processes share. Times are milliseconds. */
-export interface SharedCounters {
-  /** `redis://` or `rediss://` (TLS), without a password. */
-  readonly url: string;
-  readonly password: string | null;
-  /** Authorities to trust instead of the system's, PEM. */
-  readonly ca?: string | null;
+export interface SharedCounters extends SharedServer {
   /** What happens while the server is away: requests under a limit are refused, or held to a share of it in this process. */
   readonly onUnavailable: 'refuse' | 'local';
   /** Processes that share the limits, workers included: while the server is away each admits this part. */
@@ -38,6 +34,8 @@ export type CounterState = 'away-refusing' | 'away-local-shares' | 'back' | 'bac
 
 /** How long a decision may take; after that the server counts as away. */
 const PATIENCE = 1_000;
+/** Answers in a row that did not come in time, after which the connection counts as dead and is made anew. */
+const SILENCES = 3;
 /** How long a server that did not answer is left alone before the next request tries it. */
 const PAUSE = 1_000;
 /** Renewed three times as often as it ends. */
@@ -94,6 +92,7 @@ export class SharedStore implements CounterStore, AsyncDisposable {
   #ready = false;
   #away = false;
   #pausedUntil = 0;
+  #silences = 0;
   #given = 0;
   #arriving: Promise<void> | null = null;
   #retry: NodeJS.Timeout | null = null;
@@ -103,26 +102,13 @@ export class SharedStore implements CounterStore, AsyncDisposable {
     const { counters, clock } = options;
     this.#instance = Buffer.from(options.random.bytes(9)).toString('base64url');
     this.#local = new MemoryStore(clock, 1 / counters.shares);
-    const tls = counters.url.startsWith('rediss:');
-    this.#client = new Redis(counters.url, {
-      lazyConnect: true,
-      enableOfflineQueue: false,
-      // A script is never sent twice: what became of it is not known, and the record of its reservation settles that.
-      maxRetriesPerRequest: 0,
-      autoResendUnfulfilledCommands: false,
-      connectTimeout: 2_000,
-      commandTimeout: PATIENCE,
-      retryStrategy: (attempt) => Math.min(attempt * 50, 500),
-      ...(counters.password === null ? {} : { password: counters.password }),
-      ...(tls && counters.ca !== undefined && counters.ca !== null ? { tls: { ca: counters.ca } } : {}),
-    });
+    // A script is never sent twice: what became of it is not known, and the record of its reservation settles that.
+    this.#client = connectionTo(counters, PATIENCE);
     this.#client.on('ready', () => void this.#arrived());
     this.#client.on('close', () => {
       this.#ready = false;
       this.#left();
     });
-    // Each failed attempt to connect is one; what matters of it is said by `close`.
-    this.#client.on('error', () => undefined);
     this.#lease = options.lease ?? LEASE;
     this.#renewal = setInterval(() => void this.#renew(), this.#lease / 3);
     this.#renewal.unref();
@@ -315,6 +301,7 @@ export class SharedStore implements CounterStore, AsyncDisposable {
       this.#mark = mark;
       this.#ready = true;
       this.#pausedUntil = 0;
+      this.#silences = 0;
       await this.#renew();
       // What waits is settled before anything new is decided on, as far as one connection keeps its order.
       for (const settlement of this.#backlog.splice(0)) void this.#send(settlement);
@@ -327,6 +314,10 @@ export class SharedStore implements CounterStore, AsyncDisposable {
   }
 
   #failed(error: unknown): void {
+    if (isSilence(error)) {
+      this.#silences += 1;
+      if (this.#silences % SILENCES === 0) this.#client.disconnect(true);
+    }
     this.#pausedUntil = this.#options.clock.monotonic() + PAUSE;
     this.#options.logger.debug('counters.failed', { reason: error instanceof Error ? error.name : 'unknown' });
     this.#left();

@@ -1,12 +1,12 @@
 import { createCipheriv, createDecipheriv, hkdfSync, type KeyObject } from 'node:crypto';
 import type { Clock, Logger, Random } from '@sallyport/core';
-import { Redis } from 'iovalkey';
-import type { SharedCounters } from '../limits/shared-store.ts';
+import type { Redis } from 'iovalkey';
+import { connectionTo, isSilence, type SharedServer } from '../shared-server.ts';
 import { isReplicaMessage, type ReplicaMessage, type ReplicaRelay } from './message.ts';
 import { ReplicaOutbox } from './outbox.ts';
 
 export interface ReplicaChannelOptions {
-  readonly counters: Pick<SharedCounters, 'url' | 'password' | 'ca'>;
+  readonly counters: SharedServer;
   /** Messages are sealed under a key derived from it: who reads the server learns nothing, who writes to it is not believed. */
   readonly pepper: KeyObject;
   readonly clock: Clock;
@@ -14,25 +14,34 @@ export interface ReplicaChannelOptions {
   readonly logger: Logger;
   /** Told what others told, in its order; `age` is how long ago by the server's clock, milliseconds. */
   readonly onMessage: (message: ReplicaMessage, age: number) => void;
+  /** Milliseconds a reading waits for news. Default 5 s. */
+  readonly block?: number;
 }
 
-const STREAM = 'sallyport:{replicas}:news';
 /** Batches kept for replicas that come back or are new; the oldest go. */
 const KEPT = 2_000;
 /** What a replica that starts is told of, milliseconds. */
 const HISTORY = 3_600_000;
 /** By how much the time in a message may differ from when the server got it: an old one that is put there again is none. */
 const DRIFT = 60_000;
-/** Milliseconds a reading waits for news, and the pause after one that failed. */
 const BLOCK = 5_000;
+/** Milliseconds an answer may take; beyond it the connection counts as dead and is made anew. */
+const PATIENCE = 2_000;
+/** The pause after a reading that failed, milliseconds. */
 const PAUSE = 500;
 /** Senders whose last number is remembered. */
 const MAX_SENDERS = 10_000;
 
 /** Which use of the pepper this is (RFC 5869, `info`), and what is authenticated with each message. */
 const PURPOSE = 'sallyport replicas 1';
+const STREAM_PURPOSE = 'sallyport replicas stream 1';
 const NONCE = 12;
 const TAG = 16;
+
+/** The stream of an installation: another one that uses the same server has its own, and trims none but that. */
+export function streamOf(pepper: KeyObject): string {
+  return `sallyport:{replicas}:${Buffer.from(hkdfSync('sha256', pepper, new Uint8Array(0), STREAM_PURPOSE, 12)).toString('base64url')}`;
+}
 
 /**
  * News between the replicas of an installation: a stream in a Redis or Valkey that each appends to and reads. A replica that starts
@@ -42,6 +51,7 @@ const TAG = 16;
 export class ReplicaChannel implements ReplicaRelay, AsyncDisposable {
   readonly #options: ReplicaChannelOptions;
   readonly #key: Buffer;
+  readonly #stream: string;
   readonly #writer: Redis;
   readonly #reader: Redis;
   readonly #outbox: ReplicaOutbox;
@@ -57,8 +67,9 @@ export class ReplicaChannel implements ReplicaRelay, AsyncDisposable {
     this.#options = options;
     this.#key = Buffer.from(hkdfSync('sha256', options.pepper, new Uint8Array(0), PURPOSE, 32));
     this.#me = Buffer.from(options.random.bytes(9)).toString('base64url');
-    this.#writer = connect(options.counters, { commandTimeout: 2_000 });
-    this.#reader = connect(options.counters, {});
+    this.#stream = streamOf(options.pepper);
+    this.#writer = connectionTo(options.counters, PATIENCE);
+    this.#reader = connectionTo(options.counters, (options.block ?? BLOCK) + PATIENCE);
     this.#outbox = new ReplicaOutbox((messages) => void this.#append(messages));
   }
 
@@ -88,11 +99,11 @@ export class ReplicaChannel implements ReplicaRelay, AsyncDisposable {
     const at = Math.round(this.#options.clock.now() + this.#offset);
     const text = JSON.stringify({ from: this.#me, number: this.#sent, at, messages });
     try {
-      const id = await this.#writer.xadd(STREAM, 'MAXLEN', '~', KEPT, '*', 'm', this.#seal(text));
+      const id = await this.#writer.xadd(this.#stream, 'MAXLEN', '~', KEPT, '*', 'm', this.#seal(text));
       if (id !== null) this.#offset = timeOf(id) - this.#options.clock.now();
-      await this.#writer.pexpire(STREAM, HISTORY);
+      await this.#writer.pexpire(this.#stream, HISTORY);
     } catch (error) {
-      this.#failed(error);
+      this.#failed(error, this.#writer);
     }
   }
 
@@ -109,9 +120,9 @@ export class ReplicaChannel implements ReplicaRelay, AsyncDisposable {
           'COUNT',
           KEPT,
           'BLOCK',
-          BLOCK,
+          this.#options.block ?? BLOCK,
           'STREAMS',
-          STREAM,
+          this.#stream,
           last,
         );
         const entries: readonly [string, string[]][] = answer?.[0]?.[1] ?? [];
@@ -126,7 +137,7 @@ export class ReplicaChannel implements ReplicaRelay, AsyncDisposable {
         for (const [message, age] of unlifted(heard)) this.#options.onMessage(message, age);
       } catch (error) {
         if (this.#closing) return;
-        this.#failed(error);
+        this.#failed(error, this.#reader);
         await new Promise((resolve) => setTimeout(resolve, PAUSE));
       }
     }
@@ -170,26 +181,10 @@ export class ReplicaChannel implements ReplicaRelay, AsyncDisposable {
     }
   }
 
-  #failed(error: unknown): void {
+  #failed(error: unknown, connection: Redis): void {
+    if (isSilence(error)) connection.disconnect(true);
     this.#options.logger.debug('replicas.failed', { reason: error instanceof Error ? error.name : 'unknown' });
   }
-}
-
-function connect({ url, password, ca }: ReplicaChannelOptions['counters'], more: { readonly commandTimeout?: number }): Redis {
-  const client = new Redis(url, {
-    lazyConnect: true,
-    enableOfflineQueue: false,
-    maxRetriesPerRequest: 0,
-    autoResendUnfulfilledCommands: false,
-    connectTimeout: 2_000,
-    retryStrategy: (attempt) => Math.min(attempt * 50, 500),
-    ...more,
-    ...(password === null ? {} : { password }),
-    ...(url.startsWith('rediss:') && ca !== undefined && ca !== null ? { tls: { ca } } : {}),
-  });
-  // That it is away is said by the counters, which live in the same server.
-  client.on('error', () => undefined);
-  return client;
 }
 
 /** Without what was lifted since: nobody is kept out for a moment of the past. */

@@ -2,8 +2,13 @@ import type { Upstream } from '@sallyport/core';
 
 export type BreakerState = 'closed' | 'open' | 'half-open';
 
+/** One call at a half-open breaker. Which one counts: the end of one that came late must not decide for the next. */
+export interface Trial {
+  readonly since: number;
+}
+
 /** What `admit` gives. */
-export type Leave = 'free' | 'trial' | 'refused';
+export type Leave = 'free' | 'refused' | Trial;
 
 /**
  * Told of every change of state. `reason` is a stable code of ours (`ECONNREFUSED`, `status 503`), null where it closes. `scope` says
@@ -50,7 +55,7 @@ export class Breaker {
   #openedTimes = 0;
   /** Monotonic milliseconds. */
   #openUntil = 0;
-  #trying = false;
+  #trial: Trial | null = null;
 
   constructor(settings: Upstream['breaker'], onChange: OnBreaker) {
     this.#settings = settings;
@@ -69,7 +74,7 @@ export class Breaker {
   /** Milliseconds until a call may be tried; 0 where one may be made now. */
   wait(now: number, caller: string | null = null): number {
     if (this.#state === 'closed') return 0;
-    if (this.#trying) return TRIAL_LOOK;
+    if (this.#trial !== null) return TRIAL_LOOK;
     if (this.#state === 'half-open' || (this.#suspect !== null && caller !== null && caller !== this.#suspect)) return 0;
     return Math.max(0, this.#openUntil - now);
   }
@@ -79,8 +84,8 @@ export class Breaker {
     if (this.#state === 'closed') return 'free';
     if (this.wait(now, caller) > 0) return 'refused';
     if (this.#state === 'open') this.#become('half-open', null);
-    this.#trying = true;
-    return 'trial';
+    this.#trial = { since: now };
+    return this.#trial;
   }
 
   succeeded(leave: Leave, now: number, by: string | null = null): void {
@@ -92,9 +97,9 @@ export class Breaker {
     if (this.#state === 'closed') {
       if (this.#row.length > 0) this.#row = [];
       this.#remember(0);
-    } else if (leave === 'trial' && this.#state === 'half-open') {
+    } else if (leave === this.#trial) {
       // A call that began before it opened proves nothing.
-      this.#trying = false;
+      this.#trial = null;
       this.#openedTimes = 0;
       this.#forget();
       this.#become('closed', null);
@@ -104,7 +109,7 @@ export class Breaker {
   /** `by`: whose call it was, where what it sent may be why it failed. */
   failed(leave: Leave, now: number, reason: string, by: string | null = null): void {
     if (this.#settings.failures === 0) return;
-    if (leave === 'trial' && this.#state === 'half-open') {
+    if (leave === this.#trial) {
       this.#trip(now, reason, this.#suspect === null || this.#suspect === by ? by : null);
       return;
     }
@@ -130,7 +135,7 @@ export class Breaker {
   /** The server said that it takes nothing for so many milliseconds. */
   busy(now: number, milliseconds: number, reason: string): void {
     if (this.#settings.failures === 0) return;
-    this.#trying = false;
+    this.#trial = null;
     this.#suspect = null;
     this.#openUntil = Math.max(this.#state === 'open' ? this.#openUntil : 0, now + Math.min(milliseconds, this.#settings.maxOpen));
     if (this.#state !== 'open') this.#become('open', reason, 'busy');
@@ -138,7 +143,7 @@ export class Breaker {
 
   /** A trial ended without saying anything about the server: its client left. */
   abandon(leave: Leave): void {
-    if (leave === 'trial') this.#trying = false;
+    if (leave === this.#trial) this.#trial = null;
   }
 
   /** The server answers again, as a probe found: the next call tries it. */
@@ -152,7 +157,7 @@ export class Breaker {
   }
 
   #trip(now: number, reason: string, suspect: string | null): void {
-    this.#trying = false;
+    this.#trial = null;
     this.#suspect = suspect;
     const { open, maxOpen } = this.#settings;
     this.#openUntil = now + Math.min(maxOpen, open * 2 ** Math.min(this.#openedTimes, 20));
