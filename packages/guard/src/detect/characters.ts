@@ -200,15 +200,15 @@ class CharacterScanner implements Scanner {
   #reportStray(run: Run, after: number, at: number, hits: Hit[]): void {
     if (isFlag(run)) return;
     const { codePoints } = run;
+    const first = hits.length;
     let offset = run.start;
     let base = run.before;
-    const strays: Hit[] = [];
-    for (const [index, codePoint] of codePoints.entries()) {
+    for (let index = 0; index < codePoints.length; index++) {
+      const codePoint = codePoints[index] ?? 0;
       const start = offset;
       offset += codePoint > 0xffff ? 2 : 1;
       const kind = kindOf(codePoint);
-      const next = codePoints[index + 1] ?? after;
-      if (isAtHome(codePoint, kind, base, next, start)) {
+      if (isAtHome(codePoint, kind, base, codePoints[index + 1] ?? after, start)) {
         // A variation selector leaves its base in place for a joiner after it.
         if (kind !== VARIATION) base = codePoint;
         continue;
@@ -217,12 +217,11 @@ class CharacterScanner implements Scanner {
       const [category, severity] = CATEGORY[kind] ?? ['zero-width', 'low'];
       const replacement = kind === LONE_SURROGATE ? '\ufffd' : '';
       const action = this.#actions.stray;
-      const last = strays.at(-1);
+      const last = hits.length > first ? hits.at(-1) : undefined;
       // Neighbours of one category are one finding.
-      if (last?.category === category && last.end === start) strays[strays.length - 1] = { ...last, end: offset };
-      else strays.push({ start, end: offset, at, detector: 'characters', category, severity, action, replacement });
+      if (last?.category === category && last.end === start) hits[hits.length - 1] = { ...last, end: offset };
+      else hits.push({ start, end: offset, at, detector: 'characters', category, severity, action, replacement });
     }
-    hits.push(...strays);
   }
 }
 

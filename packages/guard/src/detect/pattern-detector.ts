@@ -21,6 +21,8 @@ export interface PatternRule {
    * all. Must be pure and linear: the text is hostile. Without it the whole match counts.
    */
   readonly locate?: (match: string, before: string) => readonly Part[];
+  /** Units of the shortest match that `locate` would take for one. */
+  readonly shortest?: number;
 }
 
 export interface Treatment {
@@ -141,6 +143,7 @@ export class PatternScanner implements FoldableScanner {
     const rule = this.#rules[pattern];
     if (rule === undefined) throw new RangeError('a match of a pattern that the set does not have');
     const { severity, locate } = rule;
+    if (rule.shortest !== undefined && end - start < rule.shortest) return;
     const report = (part: Part): void => {
       const category = part.category ?? rule.category;
       const treated = this.#treat(rule, category, part.label);

@@ -204,10 +204,13 @@ export class Matcher {
     third.read(units, index, to, matches3);
   }
 
-  /** How far positive cells may be followed without a look at the registers: to the length cap of the first group, or one unit where a match is tentative. */
+  /**
+   * How far positive cells may be followed without a look at the registers: to the length cap of the first group. One unit where a match is
+   * tentative and no group is old, for then the smallest start may grow with every unit; an old one's changes with the registers only.
+   */
   #due(offset: number): number {
-    if (this.#tentative.size > 0) return offset + 1;
-    return this.#old > 0 ? (this.#starts[0] ?? 0) + this.#set.maxMatch : Number.POSITIVE_INFINITY;
+    if (this.#old > 0) return (this.#starts[0] ?? 0) + this.#set.maxMatch;
+    return this.#tentative.size > 0 ? offset + 1 : Number.POSITIVE_INFINITY;
   }
 
   /** Takes the step of a cell that is not positive, at the unit at `offset`. Returns the row it leads to. */

@@ -8,11 +8,18 @@ export function weightedSum(text: string, weights: readonly number[]): number {
   return weights.reduce((sum, weight, index) => sum + weight * Number(text.charAt(index)), 0);
 }
 
+/** The same digit throughout: passes most checks and is nobody's number. */
+export function isOneDigit(digits: string): boolean {
+  const first = digits.charCodeAt(0);
+  for (let index = 1; index < digits.length; index++) if (digits.charCodeAt(index) !== first) return false;
+  return true;
+}
+
 /** ISO/IEC 7812-1 annex B. */
 export function luhn(text: string): boolean {
   let sum = 0;
   for (let index = 0; index < text.length; index++) {
-    const digit = Number(text.charAt(text.length - 1 - index));
+    const digit = text.charCodeAt(text.length - 1 - index) - 0x30;
     const doubled = digit * 2;
     sum += index % 2 === 0 ? digit : doubled > 9 ? doubled - 9 : doubled;
   }

@@ -1,4 +1,4 @@
-import { digitsOf, isDay, luhn, mod11and10, modulo, verhoeff, weightedSum } from './checksums.ts';
+import { digitsOf, isDay, isOneDigit, luhn, mod11and10, modulo, verhoeff, weightedSum } from './checksums.ts';
 
 /**
  * A national identifier made of digits. `valid` checks digits, dates and ranges; where chance would pass it too often, `written` names the
@@ -225,8 +225,11 @@ const BY_LENGTH = Map.groupBy(IDENTIFIERS, ({ length }) => length);
  */
 export function identify(digits: string, written: string, surroundings: { readonly context: string }): string | null {
   for (const rule of BY_LENGTH.get(digits.length) ?? []) {
-    if (!rule.valid(digits) || /^(\d)\1*$/.test(digits)) continue;
-    if (rule.certain === true || rule.written?.test(written) === true || rule.context.test(surroundings.context)) return rule.category;
+    const isVouched =
+      rule.certain === true ||
+      rule.written?.test(written) === true ||
+      (surroundings.context !== '' && rule.context.test(surroundings.context));
+    if (isVouched && rule.valid(digits) && !isOneDigit(digits)) return rule.category;
   }
   return null;
 }

@@ -1,5 +1,6 @@
 import type { Part } from '../detect/pattern-detector.ts';
-import { isDay, luhn } from './checksums.ts';
+import { trailingFrom } from '../detect/trailing.ts';
+import { isDay, isOneDigit, luhn } from './checksums.ts';
 import { identify } from './identifiers.ts';
 
 /**
@@ -15,6 +16,8 @@ const MAX_GROUPS = 8;
 interface Group {
   readonly start: number;
   readonly end: number;
+  /** Without an extension. */
+  readonly digits: string;
 }
 
 interface Kind {
@@ -22,12 +25,40 @@ interface Kind {
   readonly label: string;
 }
 
-const NOT_A_START = /\b[A-Z]{2}\d{2} $|[\p{L}\p{N}_][+(]*$|[\p{L}\p{N}_][.:/-]$|\d,$/u;
+/** Fewest digits of anything that is found: a shorter match is none. */
+export const FEWEST_DIGITS = 6;
+
+/**
+ * Whether what stands before a match says that it is no number of a person: the rest of an IBAN, part of a word, a decimal fraction or an
+ * identifier with dashes. From the end backwards: an expression would be tried at each of the units before every match.
+ */
+function isNoStart(before: string): boolean {
+  const end = before.length;
+  const last = before.charAt(end - 1);
+  if (last === ' ') return /\b[A-Z]{2}\d{2} $/.test(before.slice(-6));
+  if (last === ',') return isDigit(before.charCodeAt(end - 2));
+  if (last === '.' || last === ':' || last === '/' || last === '-') return endsInWord(before, end - 1);
+  return endsInWord(before, trailingFrom(before, '+('));
+}
+
+function isSpaceOrHyphen(unit: number): boolean {
+  return unit === 0x20 || unit === 0x2d;
+}
+
+/** Whether a letter, a digit or an underscore ends at `end`. */
+function endsInWord(text: string, end: number): boolean {
+  const unit = text.charCodeAt(end - 1);
+  if (unit < 0x80) return isDigit(unit) || unit === 0x5f || ((unit | 0x20) >= 0x61 && (unit | 0x20) <= 0x7a);
+  return /[\p{L}\p{N}]$/u.test(text.slice(Math.max(0, end - 2), end));
+}
+
+function isDigit(unit: number): boolean {
+  return unit >= 0x30 && unit <= 0x39;
+}
 
 /** Finds the numbers in a match of `NUMBER_PATTERN`: at each group the longest sequence of groups that is something. */
 export function locateNumbers(match: string, before: string): readonly Part[] {
-  // The rest of an IBAN, part of a word, a decimal fraction or an identifier with dashes is no number of a person.
-  if (NOT_A_START.test(before)) return [];
+  if (isNoStart(before)) return [];
   const groups = groupsOf(match);
   const parts: Part[] = [];
   for (let first = 0; first < groups.length; ) {
@@ -65,10 +96,12 @@ function groupsOf(match: string): Group[] {
   let start = -1;
   for (let index = 0; index <= match.length; index++) {
     const unit = match.charCodeAt(index);
-    const inside = (unit >= 0x30 && unit <= 0x39) || (unit === 0x78 && start >= 0);
+    const inside = isDigit(unit) || (unit === 0x78 && start >= 0);
     if (inside && start < 0) start = index;
     if (!inside && start >= 0) {
-      groups.push({ start, end: index });
+      const run = match.slice(start, index);
+      const extension = run.indexOf('x');
+      groups.push({ start, end: index, digits: extension < 0 ? run : run.slice(0, extension) });
       start = -1;
     }
   }
@@ -91,7 +124,10 @@ function longestFrom(
 ): { readonly part: Part; readonly next: number } | null {
   const start = openingOf(match, groups[first]?.start ?? 0);
   const surroundings = new Surroundings(match, before, start);
-  for (const sequence of plausibleSequences(match, groups, first).reverse()) {
+  const sequences = plausibleSequences(groups, first);
+  for (let longest = sequences.length - 1; longest >= 0; longest--) {
+    const sequence = sequences[longest];
+    if (sequence === undefined) continue;
     const end = groups[sequence.last]?.end ?? 0;
     const kind = kindOf(match.slice(start, end), sequence, sequence.last - first + 1, surroundings, end);
     if (kind !== null) return { part: { start, end, ...kind }, next: sequence.last + 1 };
@@ -100,21 +136,18 @@ function longestFrom(
 }
 
 /** The sequences from `first` on that are not mostly lone digits. */
-function plausibleSequences(match: string, groups: readonly Group[], first: number): Sequence[] {
+function plausibleSequences(groups: readonly Group[], first: number): Sequence[] {
   const sequences: Sequence[] = [];
   let digits = '';
   let written = '';
   let lone = 0;
   for (let last = first; last < groups.length && last < first + MAX_GROUPS; last++) {
-    const { start = 0, end = 0 } = groups[last] ?? {};
-    const run = match.slice(start, end);
-    const extension = run.indexOf('x');
-    const length = extension < 0 ? run.length : extension;
-    if (length === 1 && ++lone > 2) break;
-    digits += run.slice(0, length);
-    written += written === '' ? length : `-${length}`;
+    const more = groups[last]?.digits ?? '';
+    if (more.length === 1 && ++lone > 2) break;
+    digits += more;
     if (digits.length > 20) break;
-    if (digits.length >= 6) sequences.push({ last, digits, written });
+    written += written === '' ? more.length : `-${more.length}`;
+    if (digits.length >= FEWEST_DIGITS) sequences.push({ last, digits, written });
   }
   return sequences;
 }
@@ -122,9 +155,12 @@ function plausibleSequences(match: string, groups: readonly Group[], first: numb
 /** A `+` or an opening bracket belongs to the number after it. */
 function openingOf(match: string, start: number): number {
   let from = start;
-  while (from > 0 && /[+(]/.test(match.charAt(from - 1))) from--;
+  while (from > 0 && '+('.includes(match.charAt(from - 1))) from--;
   return from;
 }
+
+/** Units before a number in which words tell what it is. */
+const CONTEXT = 48;
 
 /** What stands around a number, looked at once however many sequences start there, and only where a check asks. */
 class Surroundings {
@@ -141,26 +177,29 @@ class Surroundings {
     this.#start = start;
   }
 
-  /** The text before, in lower case. */
+  /** The text before, in lower case; empty where it is nothing but other digits of the match. */
   get context(): string {
-    this.#context ??= (this.#before + this.#match.slice(Math.max(0, this.#start - 48), this.#start)).slice(-48).toLowerCase();
+    if (this.#start >= CONTEXT) return '';
+    this.#context ??= (this.#before + this.#match.slice(0, this.#start)).slice(-CONTEXT).toLowerCase();
     return this.#context;
   }
 
   get speaksOfCalling(): boolean {
-    this.#called ??= CALL.test(this.context);
+    this.#called ??= this.context !== '' && CALL.test(this.context);
     return this.#called;
   }
 
   get speaksOfOtherNumber(): boolean {
-    this.#other ??= OTHER_NUMBER.test(this.context);
+    this.#other ??= this.context !== '' && OTHER_NUMBER.test(this.context);
     return this.#other;
   }
 
   /** Whether a word after it says that it is a telephone number. */
   isNamedAt(end: number): boolean {
     return (
-      end < this.#match.length && /^[ -]{1,2}\(?(?:office|fax|mobile|cell|home|work|tel|phone)/i.test(this.#match.slice(end, end + 12))
+      isSpaceOrHyphen(this.#match.charCodeAt(end)) &&
+      !isDigit(this.#match.charCodeAt(end + 1)) &&
+      /^[ -]{1,2}\(?(?:office|fax|mobile|cell|home|work|tel|phone)/i.test(this.#match.slice(end, end + 12))
     );
   }
 }
@@ -188,8 +227,8 @@ const BRANDS: readonly (readonly [range: RegExp, lengths: readonly number[]])[] 
 ];
 
 function isCard(digits: string, written: string): boolean {
-  if (!/^(?:\d+|4-4-4-4(?:-3)?|4-6-[45]|4-4-4-1)$/.test(written) || /^(\d)\1*$/.test(digits)) return false;
-  return BRANDS.some(([range, lengths]) => range.test(digits) && lengths.includes(digits.length)) && luhn(digits);
+  if (!luhn(digits) || isOneDigit(digits) || !/^(?:\d+|4-4-4-4(?:-3)?|4-6-[45]|4-4-4-1)$/.test(written)) return false;
+  return BRANDS.some(([range, lengths]) => range.test(digits) && lengths.includes(digits.length));
 }
 
 /** Nobody born before is alive: such a date is history, not personal data. */
@@ -220,16 +259,19 @@ const CALLING_CODE =
   /^(?:1|7|20|21[1-8]|2[2-6]\d|27|29\d|3[0-469]|3[578]\d|4[013-9]|42[0-9]|5[1-8]|5[09]\d|6[0-6]|6[7-9]\d|8[1246]|85[02356]|88\d|9[0-58]|9[679]\d)/;
 
 function isPhone(text: string, digits: string, groupCount: number, written: string, surroundings: Surroundings, end: number): boolean {
-  if (digits.length > 15 || /^(\d)\1*$/.test(digits)) return false;
-  if (/^\(?\+/.test(text)) return digits.length >= 8 && CALLING_CODE.test(digits);
-  // Dates, times of day and version numbers are written like this.
-  if (/^\d{1,4}([/.-])\d{1,2}\1\d{1,4}$/.test(text) || /^(?:19|20)\d\d[-/. ](?:19|20)\d\d$/.test(text)) return false;
-  const american = /^(?:1-)?3-3-4$/.test(written) && /^1?[2-9]\d\d[2-9]/.test(digits) && /[-.()]/.test(text);
-  const international = digits.startsWith('00') && digits.length >= 11 && groupCount >= 3 && CALLING_CODE.test(digits.slice(2));
-  const national = /^0[1-9]/.test(digits) && digits.length >= 9 && digits.length <= 12 && groupCount >= 3 && !text.includes('/');
+  if (digits.length > 15 || isOneDigit(digits)) return false;
+  if (text.startsWith('+') || text.startsWith('(+')) return digits.length >= 8 && CALLING_CODE.test(digits);
+  const { length } = digits;
+  const american =
+    (length === 10 || length === 11) && /^(?:1-)?3-3-4$/.test(written) && /^1?[2-9]\d\d[2-9]/.test(digits) && /[-.()]/.test(text);
+  const zero = digits.startsWith('0') && groupCount >= 3;
+  const international = zero && length >= 11 && digits.startsWith('00') && CALLING_CODE.test(digits.slice(2));
+  const national = zero && length >= 9 && length <= 12 && !digits.startsWith('00') && !text.includes('/');
   if (!american && !international && !national) {
     const named = surroundings.isNamedAt(end);
-    if (digits.length < (named ? 6 : 7) || groupCount > 7 || !(named || surroundings.speaksOfCalling)) return false;
+    if (length < (named ? 6 : 7) || groupCount > 7 || !(named || surroundings.speaksOfCalling)) return false;
   }
+  // Dates, times of day and version numbers are written like this.
+  if (/^\d{1,4}([/.-])\d{1,2}\1\d{1,4}$/.test(text) || /^(?:19|20)\d\d[-/. ](?:19|20)\d\d$/.test(text)) return false;
   return !surroundings.speaksOfOtherNumber;
 }

@@ -55,7 +55,7 @@ function compileRules(
 ): FoldableDetector {
   const treat = treatment(pii, mode === 'observe', { action: action ?? 'redact', form, isDefault: true });
   const patterns = rules.map(
-    ({ category, label, pattern, ignoreCase, locate }): PatternRule => ({
+    ({ category, label, pattern, ignoreCase, locate, shortest }): PatternRule => ({
       // `locate` judges what has reached the cap as it judges everything else.
       pattern: { source: pattern, ignoreCase: ignoreCase ?? false, overlong: 'match' },
       category,
@@ -64,6 +64,7 @@ function compileRules(
       replacement: { label, form },
       treat,
       locate,
+      ...(shortest === undefined ? {} : { shortest }),
     }),
   );
   return new PatternDetector(name, patterns, maxHold, action === null ? ['tool-arguments'] : []);

@@ -3,7 +3,7 @@ import type { Part } from '../detect/pattern-detector.ts';
 import { trailingFrom } from '../detect/trailing.ts';
 import { bech32, isDay, mod97 } from './checksums.ts';
 import { chineseCheck } from './identifiers.ts';
-import { locateNumbers, NUMBER_PATTERN, OLDEST_BIRTH } from './numbers.ts';
+import { FEWEST_DIGITS, locateNumbers, NUMBER_PATTERN, OLDEST_BIRTH } from './numbers.ts';
 
 /** Personal data known by its form. `locate` says which parts of a candidate hold. */
 export interface PersonalRule {
@@ -12,6 +12,8 @@ export interface PersonalRule {
   readonly pattern: string;
   readonly ignoreCase?: boolean;
   readonly locate: (match: string, before: string) => readonly Part[];
+  /** Units of the shortest candidate that can hold. */
+  readonly shortest?: number;
 }
 
 /** The whole candidate where a test holds. */
@@ -153,12 +155,15 @@ export const PERSONAL_RULES: readonly PersonalRule[] = [
     locate: (match) => {
       const start = match.search(/[\p{L}\p{N}_]/u);
       const end = trailingFrom(match, '-_');
-      const [local = '', domain = ''] = match.slice(start, end).split('@');
-      const held = local.length <= 64 && domain.length <= 253 && /\.\p{L}{2,24}$/u.test(domain) && !/\.\./.test(match);
-      return held && !/(?:^|\.)(?:example|test|invalid|localhost)(?:\.(?:com|org|net))?$/i.test(domain) ? [{ start, end }] : [];
+      const at = match.indexOf('@');
+      const domain = match.slice(at + 1, end);
+      if (at - start > 64 || domain.length > 253 || match.includes('..')) return [];
+      const top = domain.slice(domain.lastIndexOf('.') + 1);
+      if (top.length === domain.length || !/^\p{L}{2,24}$/u.test(top)) return [];
+      return /(?:^|\.)(?:example|test|invalid|localhost)(?:\.(?:com|org|net))?$/i.test(domain) ? [] : [{ start, end }];
     },
   },
-  { category: 'number', label: 'NUMBER', pattern: NUMBER_PATTERN, locate: locateNumbers },
+  { category: 'number', label: 'NUMBER', pattern: NUMBER_PATTERN, locate: locateNumbers, shortest: FEWEST_DIGITS },
   { category: 'iban', label: 'IBAN', pattern: '\\b[A-Z]{2}\\d{2}(?:[ -]?[A-Z0-9]){11,34}\\b', ignoreCase: true, locate: locateIban },
   { category: 'ip-address', label: 'IP', pattern: '\\b\\d{1,3}(?:\\.\\d{1,3}){3}\\b', locate: whole(isPublicIpv4) },
   {

@@ -1,6 +1,6 @@
 import { trailingFrom } from '../detect/trailing.ts';
 import { reversed, sameLength, type View, ViewBuilder } from './view.ts';
-import { correct, isKnownWord } from './words.ts';
+import { correct, isKnownWord, knownLength } from './words.ts';
 
 /** Letters in other places or other shapes: views of a whole stretch of text. */
 
@@ -151,15 +151,14 @@ function wordsIn(run: string): { readonly start: number; readonly end: number }[
   let unknown = 0;
   let known = 0;
   for (let at = 0; at < run.length; ) {
-    let length = Math.min(LONGEST_WORD, run.length - at);
-    while (length > 1 && !isKnownWord(run.slice(at, at + length))) length--;
+    const length = knownLength(run, at, LONGEST_WORD);
     if (length > 1) {
       if (unknown < at) words.push({ start: unknown, end: at });
       words.push({ start: at, end: at + length });
       unknown = at + length;
       known += length;
     }
-    at += length;
+    at += Math.max(1, length);
   }
   if (unknown < run.length) words.push({ start: unknown, end: run.length });
   return known < KNOWN * run.length ? whole : words;

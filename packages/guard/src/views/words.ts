@@ -138,6 +138,23 @@ function spreadWide(hash: number): number {
 
 const knownHashes: ReadonlySet<number> = new Set([...known].map(hashOf));
 
+/** First look-up for every beginning of a run of letters: one bit says that hardly any is a word. */
+const maybeKnown = new Uint32Array(1 << 13);
+for (const key of knownHashes) maybeKnown[spreadWide(key) >>> 5] = (maybeKnown[spreadWide(key) >>> 5] ?? 0) | (1 << (spreadWide(key) & 31));
+
+/** Units of the longest known word that begins at `from`, of at most `most`; 0 where there is none. */
+export function knownLength(text: string, from: number, most: number): number {
+  let found = 0;
+  let hash = 0;
+  const end = Math.min(text.length, from + most);
+  for (let at = from; at < end; at++) {
+    hash = hashUnit(hash, text.charCodeAt(at) | 0x20);
+    const bit = spreadWide(hash);
+    if (((maybeKnown[bit >>> 5] ?? 0) & (1 << (bit & 31))) !== 0 && isKnownWord(text.slice(from, at + 1))) found = at + 1 - from;
+  }
+  return found;
+}
+
 /** The signs of one word. */
 export function signsOf(hash: number, signature: number): number {
   let found = 0;

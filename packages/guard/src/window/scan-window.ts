@@ -95,14 +95,19 @@ export class ScanWindow implements TextWindow {
   whole(text: string): WindowStep {
     this.#length = text.length;
     this.#tape.append(text);
-    for (let from = 0; from < text.length; ) {
+    const hits: Hit[] = [];
+    let isBlocked = false;
+    // What comes after a block cannot be certain before it: nothing more is read.
+    for (let from = 0; from < text.length && !isBlocked; ) {
       const to = pieceEnd(text, from);
+      const known = hits.length;
       for (const scanner of this.#scanners) scanner.mark();
-      this.#show(from === 0 && to === text.length ? text : text.slice(from, to), this.#hits);
+      this.#show(from === 0 && to === text.length ? text : text.slice(from, to), hits);
+      isBlocked = this.#mayBlock && hits.length > known && firstBlock(this.#withoutAllowed(hits.slice(known))) !== null;
       from = to;
     }
-    for (const scanner of this.#scanners) scanner.end(this.#hits);
-    this.#hits = this.#withoutAllowed(this.#hits);
+    if (!isBlocked) for (const scanner of this.#scanners) scanner.end(hits);
+    this.#hits = this.#withoutAllowed(hits);
     const block = this.#mayBlock ? firstBlock(this.#hits) : null;
     if (block === null) return this.#release(this.#length);
     const certain = this.#hits.filter((hit) => hit.at <= block.at).sort(byPlace);
@@ -179,8 +184,9 @@ export class ScanWindow implements TextWindow {
       this.#released = Math.max(this.#released, this.#withhold ? decided : this.#length);
       return { released: this.#released, edits: NOTHING, findings: NOTHING, effect: 'pass' };
     }
-    const ready = this.#hits.filter((hit) => hit.start < decided).sort(byPlace);
-    this.#hits = ready.length === this.#hits.length ? [] : this.#hits.filter((hit) => hit.start >= decided);
+    const all = this.#hits;
+    const ready = inOrder(all.some((hit) => hit.start >= decided) ? all.filter((hit) => hit.start < decided) : all);
+    this.#hits = ready.length === all.length ? [] : all.filter((hit) => hit.start >= decided);
     const edits: TextEdit[] = [];
     for (const hit of ready) {
       if (hit.action !== 'redact' && hit.action !== 'restore') continue;
@@ -239,6 +245,15 @@ function strongest(hits: readonly Hit[]): 'pass' | 'flag' | 'redact' {
   return effect;
 }
 
+/** Sorted where they are not: those of one detector come in order, and a hostile text has hundreds of thousands. */
+function inOrder(hits: Hit[]): Hit[] {
+  for (let index = 1; index < hits.length; index++) {
+    const [before, after] = [hits[index - 1], hits[index]];
+    if (before !== undefined && after !== undefined && byPlace(before, after) > 0) return hits.sort(byPlace);
+  }
+  return hits;
+}
+
 function byPlace(a: Hit, b: Hit): number {
   return a.start - b.start || b.end - a.end || compare(a.detector, b.detector) || compare(a.category, b.category);
 }
@@ -254,8 +269,8 @@ function toFindings(hits: readonly Hit[]): Finding[] {
     if (action === 'restore') continue;
     const last = findings.at(-1);
     if (last?.start === start && last.end === end && last.detector === detector && last.category === category) continue;
-    const finding = { detector, category, severity, start, end };
-    findings.push(score === undefined ? finding : { ...finding, score, ...(threshold === undefined ? {} : { threshold }) });
+    if (score === undefined) findings.push({ detector, category, severity, start, end });
+    else findings.push({ detector, category, severity, start, end, score, ...(threshold === undefined ? {} : { threshold }) });
   }
   return findings;
 }
