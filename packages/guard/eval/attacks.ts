@@ -7,6 +7,8 @@ interface Count {
   total: number;
   found: number;
   blocked: number;
+  /** Found as a request for the prompt. */
+  extraction: number;
 }
 
 /** Attacks that the guard finds (the detector reports something) and blocks, by set and by kind of text. */
@@ -18,14 +20,20 @@ export function recall(guard: Guard, rows: readonly Row[]): string | null {
     const found = verdict.effect !== 'pass' && verdict.findings.some(({ detector }) => detector === 'injection');
     const keys = [`${set} · ${context.provenance}`, ...(set === HARMFUL ? [] : [`= all · ${context.provenance}`])];
     for (const key of keys) {
-      const count = counts.get(key) ?? { total: 0, found: 0, blocked: 0 };
+      const count = counts.get(key) ?? { total: 0, found: 0, blocked: 0, extraction: 0 };
       counts.set(key, count);
       count.total++;
       if (found) count.found++;
+      if (verdict.effect !== 'pass' && verdict.findings.some(({ category }) => category === 'prompt-extraction')) count.extraction++;
       if (verdict.effect === 'block') count.blocked++;
     }
   }
   if (counts.size === 0) return null;
-  const lines = [...counts].map(([key, { total, found, blocked }]) => [key, rate(found, total), rate(blocked, total)]);
-  return table([['attacks', 'found [95 %]', 'blocked [95 %]'], ...lines]);
+  const lines = [...counts].map(([key, { total, found, blocked, extraction }]) => [
+    key,
+    rate(found, total),
+    rate(blocked, total),
+    `${extraction}`,
+  ]);
+  return table([['attacks', 'found [95 %]', 'blocked [95 %]', 'as prompt-extraction'], ...lines]);
 }

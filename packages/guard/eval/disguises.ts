@@ -1,4 +1,5 @@
 import type { Guard } from '../src/guard.ts';
+import { seamVerdicts } from '../src/seams.ts';
 import { mistype } from '../train/garble.ts';
 import { Random } from '../train/random.ts';
 import { table, wilson } from './figures.ts';
@@ -24,8 +25,15 @@ interface Disguise {
   readonly name: string;
   /** How many points of recall it may cost. */
   readonly allowed: number;
-  /** A text may become several, of which each is judged by itself. */
+  /** A text may become several, which are judged one by one and at their seams. */
   readonly apply: (text: string, random: Random) => string | readonly string[];
+}
+
+/** A text cut into so many messages, between words. */
+export function parts(text: string, count: number): string[] {
+  const words = text.split(' ');
+  const size = Math.ceil(words.length / count);
+  return Array.from({ length: Math.ceil(words.length / size) }, (_, part) => words.slice(part * size, (part + 1) * size).join(' '));
 }
 
 const CHARACTERS = 3;
@@ -85,12 +93,9 @@ const DISGUISES: readonly Disguise[] = [
   },
   { name: 'HTML entities', allowed: ENCODINGS, apply: (text) => [...text].map((c) => `&#${c.codePointAt(0)};`).join('') },
   {
-    name: 'split in two messages',
+    name: 'split in four messages',
     allowed: ENCODINGS,
-    apply: (text) => {
-      const at = text.indexOf(' ', text.length >> 1);
-      return at < 0 ? [text] : [text.slice(0, at), text.slice(at + 1)];
-    },
+    apply: (text) => parts(text, 4),
   },
 ];
 
@@ -133,11 +138,12 @@ export function underDisguise(guard: Guard, rows: readonly Row[]): string {
 
 /** What the guard reports of injection or of something hidden, or what it stops. */
 function isFound(guard: Guard, texts: readonly string[], context: Row['context']): boolean {
-  return texts.some((text) => {
+  const isAlone = texts.some((text) => {
     const verdict = guard.inspect(text, context);
     if (verdict.effect === 'pass') return false;
     return verdict.effect === 'block' || verdict.findings.some(({ detector }) => detector === 'injection' || detector === 'normalise');
   });
+  return isAlone || seamVerdicts(guard, texts, context).some((verdict) => verdict !== null);
 }
 
 function rateOf(hits: number, total: number): string {

@@ -13,6 +13,7 @@ import { outputFigures } from './output.ts';
 import { personalFigures } from './personal.ts';
 import { secretFigures } from './secrets.ts';
 import { readRows } from './sets.ts';
+import { splitFigures } from './split.ts';
 import { atStrictRates, paperTable } from './strict.ts';
 
 const { values } = parseArgs({
@@ -49,6 +50,7 @@ const figures = [
   atStrictRates(guard, rows),
   paperTable(guard, rows),
   underDisguise(guard, rows),
+  splitFigures(guard, rows),
   secretFigures(guard, values.data, values.verbose),
   personalFigures(personal, values.data),
   outputFigures(guard, rows),

@@ -49,12 +49,13 @@ export function readRows(folder: string): Row[] {
 }
 
 function toRows(set: string, file: string, row: Readonly<Record<string, unknown>>): Row[] {
-  const { text, label, kind, lang, choices } = row;
+  const { text, label, kind, lang, choices, task } = row;
   if (Array.isArray(choices)) {
     return answersOf(choices).map((answer) => ({ set, text: answer, attack: false, lang: 'en', context: contextOf('reply') }));
   }
   if (typeof text !== 'string' || (label !== 'benign' && label !== 'attack') || typeof kind !== 'string') return [];
-  const name = file.includes('quotes') ? `${set} (quotes attacks)` : set;
+  const part = typeof task === 'string' ? `${set} ${task}` : set;
+  const name = file.includes('quotes') ? `${part} (quotes attacks)` : part;
   return [{ set: name, text, attack: label === 'attack', lang: typeof lang === 'string' ? lang : '?', context: contextOf(kind) }];
 }
 

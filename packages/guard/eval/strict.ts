@@ -1,6 +1,6 @@
 import type { Guard } from '../src/guard.ts';
 import { headOf } from '../src/injection/classifier.ts';
-import { lengthClass, scoreOf } from '../src/injection/model.ts';
+import { classOf, scoreOf } from '../src/injection/model.ts';
 import { WindowScores } from '../src/injection/window-scores.ts';
 import { pieceOf } from '../src/window/piece.ts';
 import { fold } from '../train/examples.ts';
@@ -15,8 +15,9 @@ const RULE = 10;
 function suspicion(guard: Guard, { text, context }: Row): number {
   const head = headOf(context.provenance === 'untrusted' ? 'untrusted' : 'user');
   let highest = Number.NEGATIVE_INFINITY;
-  const sink = (start: number, end: number, sum: number, count: number): void => {
-    if (end > start) highest = Math.max(highest, scoreOf(head, sum, count) - (head.thresholds.flag[lengthClass(end - start)] ?? 0));
+  const sink = (start: number, end: number, sum: number, count: number, isPair: boolean): void => {
+    const threshold = head.thresholds.flag[classOf(end - start, isPair)] ?? 0;
+    if (end > start) highest = Math.max(highest, scoreOf(head, sum, count) - threshold);
   };
   const scores = new WindowScores(head.weights);
   const { units, length } = pieceOf(fold(text));

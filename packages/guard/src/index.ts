@@ -6,6 +6,7 @@ export type * from './guard.ts';
 export { PACKS, type PackSettings } from './packs.ts';
 export { PatternError } from './pattern/parse.ts';
 export { type Pattern, type PatternMatch, PatternSet, type PatternSetOptions } from './pattern/pattern-set.ts';
+export { SEAM_CHUNK, type SeamVerdict, seamVerdicts } from './seams.ts';
 export { type GuardWeakness, weaknesses } from './weakness.ts';
 export { applyEdits } from './window/edits.ts';
 export { Placeholders } from './window/placeholders.ts';

@@ -23,7 +23,7 @@ export function weaknesses(settings: GuardSettings): readonly GuardWeakness[] {
   const { injection } = settings.thresholds ?? {};
   for (const degree of ['flag', 'block'] as const) {
     const given = injection?.[degree];
-    const calibrated = Math.max(...Object.values(HEADS).flatMap(({ thresholds }) => thresholds[degree].map(probability)));
+    const calibrated = Math.max(...[HEADS.user, HEADS.untrusted].flatMap(({ thresholds }) => thresholds[degree].map(probability)));
     if (given === undefined || given <= calibrated) continue;
     found.push({
       path: ['thresholds', 'injection', degree],

@@ -1,7 +1,7 @@
 import { Folder } from '../src/normalise/folder.ts';
 import { pieceOf } from '../src/window/piece.ts';
 import { garble, mistype } from './garble.ts';
-import { writeAttack, writeBenign, writeGoal, writeMessage } from './phrases.ts';
+import { writeAttack, writeBenign, writeExtraction, writeGoal, writeHindi, writeMessage, writeTakeover } from './phrases.ts';
 import type { Random } from './random.ts';
 import type { Sources } from './sources.ts';
 
@@ -15,7 +15,7 @@ export interface Example {
 const LENGTHS = [256, 512, 1024] as const;
 const LONGEST = 1024;
 /** The share of composed attacks with typing errors. */
-const MISTYPED = 0.08;
+const MISTYPED = 0.16;
 
 /** A text as the classifier sees it. */
 export function fold(text: string): string {
@@ -30,6 +30,7 @@ export function userExamples(sources: Sources, random: Random): Example[] {
   add(examples, ordinary.filter(talksOfModels), false, 1, 1, random);
   add(examples, sample(unique(sources.documents), 8000, random), false, 0.5, 1, random);
   add(examples, written(writeBenign, 9000, random), false, 0.5, 1, random);
+  add(examples, written(writeHindi, 4000, random), false, 1, 1, random);
   const direct = unique(sources.direct);
   add(examples, direct, true, 4, 3, random);
   add(examples, unique(sources.hidden), true, 3, 1, random);
@@ -89,10 +90,67 @@ export function untrustedExamples(sources: Sources, random: Random): Example[] {
     const kind = random.next();
     const payload = fold(kind < 0.65 ? random.pick(payloads) : kind < 0.93 ? writeAttack(random) : writeGoal(random)).slice(0, 800);
     const text = embed(payload, fold(random.pick(hosts)), random);
-    examples.push({ text: random.next() < MISTYPED ? mistype(text, random).slice(0, LONGEST) : text, attack: true, weight: 1 });
+    examples.push({
+      text: random.next() < MISTYPED ? mistype(text, random).slice(0, LONGEST) : text,
+      attack: true,
+      weight: 1,
+    });
   }
   random.shuffle(examples);
   return examples;
+}
+
+/** What asks for the prompt, or for what it says: against other attacks, too, so that it is a class of its own. */
+export function extractionExamples(sources: Sources, random: Random): Example[] {
+  const examples: Example[] = [];
+  const ordinary = unique(sources.requests);
+  add(examples, ordinary, false, 1, 1, random);
+  add(examples, ordinary.filter(talksOfModels), false, 1, 2, random);
+  add(examples, sample(unique(sources.documents), 5000, random), false, 0.5, 1, random);
+  add(examples, written(writeBenign, 9000, random), false, 0.5, 1, random);
+  add(examples, written(writeHindi, 1000, random), false, 1, 1, random);
+  add(examples, written(writeTakeover, 4000, random), false, 0.3, 1, random);
+  const direct = unique(sources.direct).filter(({ length }) => length <= 400);
+  const found = direct.filter(asksForPrompt);
+  add(
+    examples,
+    direct.filter((text) => !asksForPrompt(text)),
+    false,
+    0.3,
+    1,
+    random,
+  );
+  add(examples, found, true, 4, 1, random);
+  const requests = written(writeExtraction, 8000, random);
+  add(examples, requests, true, 1, 1, random);
+  add(
+    examples,
+    requests.slice(0, 2000).map((text) => mistype(text, random)),
+    true,
+    0.7,
+    1,
+    random,
+  );
+  const short = ordinary.filter(({ length }) => length < 120);
+  for (let count = 0; count < 2000; count++) {
+    const parts = [fold(random.pick(short)), fold(random.next() < 0.5 && found.length > 0 ? random.pick(found) : writeExtraction(random))];
+    if (random.next() < 0.4) parts.reverse();
+    examples.push({ text: parts.join(random.pick([' ', '\n', '. '])).slice(0, 256), attack: true, weight: 1 });
+  }
+  random.shuffle(examples);
+  return examples;
+}
+
+/** Whether an attack is about what the model was told. */
+function asksForPrompt(text: string): boolean {
+  return (
+    /\b(?:system|initial|hidden|secret|original|full|your|the|my|above|previous)\W{1,3}(?:\w+\W){0,2}(?:prompts?|instructions?|passwords?|access codes?|messages?|directives?|configuration|keys?)\b/i.test(
+      text,
+    ) &&
+    /\b(?:reveal|show|print|repeat|output|display|tell|give|write|share|leak|dump|recite|list|spell|return|what|copy|translate|summari[sz]e|say|disclose|zeig|nenn|gib|wie lautet|was)\w{0,3}\b/i.test(
+      text,
+    )
+  );
 }
 
 /** The lines and sentences of a text that say something. */

@@ -226,3 +226,8 @@ export function writeForeign(random: Random): string {
   ] as const);
   return kinds.map((kind) => random.pick(phrases[kind]).replace('{w}', () => random.pick(WORDS))).join(' ');
 }
+
+/** A request for what a model was told, or a secret. */
+export function writeForeignExtraction(random: Random): string {
+  return random.pick(random.pick(LANGUAGES).reveal);
+}

@@ -10,7 +10,7 @@ import { readOtherRows } from '../eval/other-sets.ts';
 import { readRows } from '../eval/sets.ts';
 import type { HeadData, HeadName } from '../src/injection/model.ts';
 import { writeTagger } from './entities/write.ts';
-import { type Example, untrustedExamples, userExamples } from './examples.ts';
+import { type Example, extractionExamples, untrustedExamples, userExamples } from './examples.ts';
 import { learn, quantise } from './learn.ts';
 import { Random } from './random.ts';
 import { readSources } from './sources.ts';
@@ -43,14 +43,20 @@ const plans: Readonly<Record<HeadName, Plan>> = {
   user: {
     examples: (random) => userExamples(sources, random),
     epochs: 8,
-    flag: { all: 0.005, set: 0.01, hard: 0.05, floors: [0, 0.8, 0.5, 2, 2] },
-    block: { all: 0.002, set: 0.005, hard: 0.01, floors: [1.5, 1.5, 2, 2.5, 2.5] },
+    flag: { all: 0.005, set: 0.01, hard: 0.03, floors: [0, 0.8, 0.5, 2, 2, 5] },
+    block: { all: 0.002, set: 0.005, hard: 0.01, floors: [1.5, 1.5, 2, 2.5, 2.5, 7] },
   },
   untrusted: {
     examples: (random) => untrustedExamples(sources, random),
     epochs: 8,
-    flag: { all: 0.012, set: 0.015, hard: 0.015, floors: [0, 0, 0, 0, 8] },
-    block: { all: 0.004, set: 0.01, hard: 0.01, floors: [3.5, 3.5, 3.5, 3.5, 3.5] },
+    flag: { all: 0.012, set: 0.01, hard: 0.01, floors: [0, 0, 0, 0, 8, 6] },
+    block: { all: 0.004, set: 0.01, hard: 0.01, floors: [3.5, 3.5, 3.5, 3.5, 3.5, 8] },
+  },
+  extraction: {
+    examples: (random) => extractionExamples(sources, random),
+    epochs: 6,
+    flag: { all: 0.001, set: 0.004, hard: 0.004, floors: [0, 0, 0, 8, 8, 20] },
+    block: { all: 0.0003, set: 0.003, hard: 0.003, floors: [2.5, 2.5, 2.5, 9, 9, 20] },
   },
 };
 
@@ -89,6 +95,7 @@ export const LETTER_PAIRS: string =
 );
 const user = train('user', plans.user);
 const untrusted = train('untrusted', plans.untrusted);
+const extraction = train('extraction', plans.extraction);
 writeFileSync(
   out,
   `import type { HeadData, HeadName } from './model.ts';
@@ -97,6 +104,7 @@ writeFileSync(
 export const HEADS: Readonly<Record<HeadName, HeadData>> = {
   user: ${code(user)},
   untrusted: ${code(untrusted)},
+  extraction: ${code(extraction)},
 };
 `,
 );

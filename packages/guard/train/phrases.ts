@@ -1,5 +1,6 @@
-import { writeForeign } from './foreign-phrases.ts';
+import { writeForeign, writeForeignExtraction } from './foreign-phrases.ts';
 import { GOALS, HARMLESS, MESSAGES, PERSUASION } from './goal-phrases.ts';
+import { HINDI } from './hindi-phrases.ts';
 import type { Random } from './random.ts';
 import { EXTRACTION, HIJACK, ORDINARY } from './takeover-phrases.ts';
 
@@ -466,6 +467,16 @@ export function writeAttack(random: Random): string {
   return write(which < 0.58 ? english : which < 0.68 ? others : which < 0.84 ? EXTRACTION : HIJACK, random);
 }
 
+/** A request for what a model was told, in some twenty languages. */
+export function writeExtraction(random: Random): string {
+  return random.next() < 0.2 ? writeForeignExtraction(random) : write(EXTRACTION, random);
+}
+
+/** An attempt at something else. */
+export function writeTakeover(random: Random): string {
+  return write(random.next() < 0.5 ? HIJACK : PERSUASION, random);
+}
+
 /** What a document should not tell an agent to do. */
 export function writeGoal(random: Random): string {
   return write(GOALS, random);
@@ -474,6 +485,11 @@ export function writeGoal(random: Random): string {
 export function writeBenign(random: Random): string {
   const which = random.next();
   return write(which < 0.35 ? random.pick(BENIGN) : which < 0.7 ? ORDINARY : HARMLESS, random);
+}
+
+/** One to five sentences of what people ask in Hindi, of which public sets hold little. */
+export function writeHindi(random: Random): string {
+  return Array.from({ length: 1 + random.below(5) }, () => write(HINDI, random)).join(' ');
 }
 
 /** What documents, mails and manuals ask of people. */

@@ -1,5 +1,5 @@
 import { contextOf, type Row } from '../eval/sets.ts';
-import { type Head, type HeadName, LENGTH_CLASSES, lengthClass, scoreOf, type Thresholds } from '../src/injection/model.ts';
+import { classOf, type Head, type HeadName, PAIR, scoreOf, type Thresholds } from '../src/injection/model.ts';
 import { WindowScores } from '../src/injection/window-scores.ts';
 import { pieceOf } from '../src/window/piece.ts';
 import { fold, sentences } from './examples.ts';
@@ -14,6 +14,9 @@ export interface Limits {
   readonly floors: readonly number[];
 }
 
+/** Classes that have thresholds of their own. */
+const CLASSES: readonly number[] = Array.from({ length: PAIR + 1 }, (_, index) => index);
+
 const HARD_SETS: readonly string[] = ['cyberseceval refusals', 'xstest safe'];
 
 /** Sets smaller than this say too little by themselves. */
@@ -27,7 +30,7 @@ interface Scored {
 
 /** Highest scores of the ordinary texts that a head judges. */
 export function scoreBenign(head: Omit<Head, 'thresholds'>, name: HeadName, rows: readonly Row[]): Scored[] {
-  const wanted = contextOf(name).provenance;
+  const wanted = contextOf(name === 'extraction' ? 'user' : name).provenance;
   return rows
     .filter(({ attack, context, set }) => !attack && context.provenance === wanted && !set.includes('quotes'))
     .flatMap(({ set, text }) => {
@@ -40,10 +43,10 @@ export function scoreBenign(head: Omit<Head, 'thresholds'>, name: HeadName, rows
 }
 
 function highestScores(head: Omit<Head, 'thresholds'>, text: string): number[] {
-  const highest = LENGTH_CLASSES.map(() => Number.NEGATIVE_INFINITY);
+  const highest = CLASSES.map(() => Number.NEGATIVE_INFINITY);
   const scores = new WindowScores(head.weights);
-  const sink = (start: number, end: number, sum: number, count: number): void => {
-    const lengths = lengthClass(end - start);
+  const sink = (start: number, end: number, sum: number, count: number, isPair: boolean): void => {
+    const lengths = classOf(end - start, isPair);
     highest[lengths] = Math.max(highest[lengths] ?? 0, scoreOf(head, sum, count));
   };
   const { units, length } = pieceOf(fold(text));
@@ -55,15 +58,15 @@ function highestScores(head: Omit<Head, 'thresholds'>, text: string): number[] {
 /** Thresholds that keep the limits, lowered in turn for one length class after the other, one text at a time, as far as the limits allow. */
 export function chooseThresholds(scored: readonly Scored[], limits: Limits): readonly number[] {
   const floor = (lengths: number): number => limits.floors[lengths] ?? 0;
-  const sorted = LENGTH_CLASSES.map((_, lengths) => {
+  const sorted = CLASSES.map((_, lengths) => {
     const scores = scored.map(({ highest }) => highest[lengths] ?? Number.NEGATIVE_INFINITY);
     return scores.filter((score) => score >= floor(lengths)).sort((a, b) => b - a);
   });
   // A threshold lies just above the score of the first text that may not reach it.
   const at = (lengths: number, texts: number): number =>
     round(Math.max(floor(lengths), (sorted[lengths]?.[texts] ?? floor(lengths)) + 1e-3));
-  const reached = LENGTH_CLASSES.map(() => 0);
-  const open = new Set(LENGTH_CLASSES.keys());
+  const reached = CLASSES.map(() => 0);
+  const open = new Set(CLASSES);
   while (open.size > 0) {
     for (const lengths of open) {
       const next = reached.map((texts, index) => (index === lengths ? texts + 1 : texts));

@@ -1,7 +1,7 @@
 import { fold } from './examples.ts';
 import type { Sources } from './sources.ts';
 
-const SIZE = 1200;
+const SIZE = 2400;
 
 /** The words of four letters and more that most attacks on a model and ordinary requests use, each text counted once, by name. */
 export function vocabularyOf(sources: Sources): string {

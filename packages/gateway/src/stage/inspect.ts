@@ -1,5 +1,5 @@
-import { Fault, type Finding, PASS, type Provenance, type TextEdit, type Verdict } from '@sallyport/core';
-import { applyEdits, type Guard, Placeholders, type TextContext, type WindowStep } from '@sallyport/guard';
+import { type AddressedText, Fault, type Finding, PASS, type Provenance, type TextEdit, type Verdict } from '@sallyport/core';
+import { applyEdits, type Guard, Placeholders, SEAM_CHUNK, seamVerdicts, type TextContext, type WindowStep } from '@sallyport/guard';
 import type { AllowedSink } from '../allowances.ts';
 import { GreyBand } from '../classifier/grey-band.ts';
 import type { Shadow, ShadowSink } from '../shadow.ts';
@@ -28,6 +28,8 @@ export async function inspect(admitted: Admitted, sink: FindingSink): Promise<Cl
   const edits: { path: readonly (string | number)[]; value: string }[] = [];
   const placeholders = new Placeholders();
   if (guard.tokenises) for (const { text } of request?.texts ?? []) placeholders.reserve(text);
+  /** Texts without an allowed injection: what an operator allows in one is not to be found again beside another. */
+  const strict: AddressedText[] = [];
   let left = TURN;
   for (const text of request?.texts ?? []) {
     if (left <= 0) {
@@ -43,9 +45,17 @@ export async function inspect(admitted: Admitted, sink: FindingSink): Promise<Cl
       kind: last === 'arguments' ? last : null,
       placeholders,
     };
-    const context = allowances === null ? plain : { ...plain, allowed: allowances.in(text.text, compiled.clock.now(), sink) };
+    let isAllowed = false;
+    const allowing: AllowedSink = {
+      allowed: (found) => {
+        isAllowed ||= found.some(({ detector }) => detector === 'injection');
+        sink.allowed(found);
+      },
+    };
+    const context = allowances === null ? plain : { ...plain, allowed: allowances.in(text.text, compiled.clock.now(), allowing) };
     if (shadow !== null) await inspectBeside(shadow, text.text, context, sink);
     const verdict = text.text.length <= TURN ? guard.inspect(text.text, context) : await inspectLong(guard, text.text, context);
+    if (!isAllowed) strict.push(text);
     if (verdict.effect === 'pass') continue;
     sink.found(verdict.findings, verdict.effect, text.provenance);
     // A text that was decoded or put together from several places has no place where its edit could be made.
@@ -59,7 +69,38 @@ export async function inspect(admitted: Admitted, sink: FindingSink): Promise<Cl
     }
     if (verdict.effect === 'redact') edits.push({ path: text.path, value: applyEdits(text.text, verdict.edits) });
   }
+  await inspectSeams(admitted, strict, sink);
   return { ...admitted, edits, placeholders };
+}
+
+/** Whose texts are read together where a model reads them one after the other. */
+const SEWN: readonly Provenance[] = ['user', 'untrusted'];
+
+/** Shows what several texts say together to the guard: an instruction may be split over messages or documents. */
+async function inspectSeams({ guarding: { guard } }: Admitted, texts: readonly AddressedText[], sink: FindingSink): Promise<void> {
+  for (const provenance of SEWN) {
+    const own = texts.filter((text) => text.provenance === provenance && !isApart(text));
+    let left = TURN;
+    for (const verdict of seamVerdicts(
+      guard,
+      own.map(({ text }) => text),
+      { stage: 'input', provenance, kind: null },
+    )) {
+      if (verdict !== null) {
+        sink.found(verdict.findings, verdict.effect, provenance);
+        if (verdict.effect === 'block') throw blocked(own[verdict.index]?.address ?? '', verdict.findings);
+      }
+      left -= SEAM_CHUNK;
+      if (left > 0) continue;
+      await turn();
+      left = TURN;
+    }
+  }
+}
+
+/** A string of a list of strings: prompts that are answered one by one, texts to embed or to rank. No model reads them together. */
+function isApart({ path }: AddressedText): boolean {
+  return path.length === 2 && typeof path[1] === 'number';
 }
 
 function blocked(param: string, findings: readonly Finding[]): Fault {

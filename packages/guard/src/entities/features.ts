@@ -6,6 +6,8 @@ export const ROWS: number = 1 << 16;
 export const FEATURES = 25 as const;
 /** Of those, the ones that know the word itself: what a name list would know. Training hides them at times, so that unknown names are found too. */
 export const WORD_FEATURES: readonly number[] = [0, 3, 4];
+/** Those that know the words around it. */
+export const CONTEXT_FEATURES: readonly number[] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 19, 20, 22, 23];
 
 const PRIME = 0x01000193;
 const OUTSIDE = 0x2545f491;

@@ -1,9 +1,10 @@
 import type { ScoreThresholds, Severity } from '@sallyport/core';
 import type { Action, Detector, Hit, Scanner } from '../detect/detector.ts';
 import type { TextContext } from '../guard.ts';
-import type { Piece } from '../window/piece.ts';
+import { type Piece, pieceOf } from '../window/piece.ts';
 import type { Tape } from '../window/tape.ts';
-import { decodeHead, type Head, type HeadName, lengthClass, scoreOf } from './model.ts';
+import { FeatureReader } from './features.ts';
+import { BLOCK, classOf, decodeHead, type Head, type HeadName, scoreOf } from './model.ts';
 import { HEADS } from './weights.ts';
 import { WindowScores } from './window-scores.ts';
 
@@ -37,9 +38,9 @@ export class ClassifierDetector implements Detector {
     this.#given = { flag: logOdds(given.flag), block: logOdds(given.block) };
   }
 
-  open(_tape: Tape, { provenance }: TextContext): Scanner {
+  open(tape: Tape, { provenance }: TextContext): Scanner {
     const name = provenance === 'untrusted' ? 'untrusted' : 'user';
-    return new ClassifierScanner(headOf(name), name, this.#actions, this.#given);
+    return new ClassifierScanner(headOf(name), name, this.#actions, this.#given, tape);
   }
 }
 
@@ -49,19 +50,33 @@ interface LogOdds {
   readonly block: number | null;
 }
 
+/** Log odds of `user` from which on a window of at most `EXTRACTION_UNITS` is shown to the head for requests for the prompt, which reads it anew. */
+const EXTRACTION_FROM = -1;
+const EXTRACTION_UNITS = 2 * BLOCK;
+
+/** What a window is taken for. */
+interface Judgement {
+  readonly category: string;
+  readonly score: number;
+  readonly threshold: number;
+  readonly certain: boolean;
+}
+
 class ClassifierScanner implements Scanner {
   readonly #head: Head;
   readonly #name: HeadName;
   readonly #actions: ClassifierActions;
   readonly #given: LogOdds;
   readonly #scores: WindowScores;
+  readonly #tape: Tape;
   #length = 0;
   /** End of the last finding: windows that overlap it say nothing new. */
   #flagged = 0;
   #blocked = false;
   #marked = { length: 0, flagged: 0, blocked: false };
 
-  constructor(head: Head, name: HeadName, actions: ClassifierActions, given: LogOdds) {
+  constructor(head: Head, name: HeadName, actions: ClassifierActions, given: LogOdds, tape: Tape) {
+    this.#tape = tape;
     this.#head = head;
     this.#name = name;
     this.#actions = actions;
@@ -75,11 +90,12 @@ class ClassifierScanner implements Scanner {
 
   push({ units, length }: Piece, hits: Hit[]): void {
     this.#length += length;
-    this.#scores.push(units, length, (start, end, sum, count) => this.#judge(start, end, sum, count, end, hits));
+    this.#scores.push(units, length, (start, end, sum, count, isPair) => this.#judge(start, end, sum, count, isPair, end, hits));
   }
 
   end(hits: Hit[]): void {
-    this.#scores.end((start, end, sum, count) => this.#judge(start, end, sum, count, this.#length + 1, hits));
+    const at = this.#length + 1;
+    this.#scores.end((start, end, sum, count, isPair) => this.#judge(start, end, sum, count, isPair, at, hits));
   }
 
   reset(): void {
@@ -101,26 +117,50 @@ class ClassifierScanner implements Scanner {
     this.#blocked = this.#marked.blocked;
   }
 
-  #judge(start: number, end: number, sum: number, count: number, at: number, hits: Hit[]): void {
+  #judge(start: number, end: number, sum: number, count: number, isPair: boolean, at: number, hits: Hit[]): void {
+    if (end === start) return;
     const score = scoreOf(this.#head, sum, count);
-    const { thresholds } = this.#head;
-    const lengths = lengthClass(end - start);
-    const block = this.#given.block ?? thresholds.block[lengths] ?? Number.POSITIVE_INFINITY;
-    const flag = Math.min(block, this.#given.flag ?? thresholds.flag[lengths] ?? Number.POSITIVE_INFINITY);
-    if (score < flag || end === start) return;
-    const certain = score >= block;
+    const judged = this.#extraction(start, end, score, isPair) ?? this.#injection(score, classOf(end - start, isPair), isPair);
+    if (judged === null) return;
+    const { category, threshold, certain } = judged;
     if (start < this.#flagged && (this.#blocked || !certain)) return;
     this.#flagged = end;
     this.#blocked = certain;
-    hits.push(this.#hit(start, end, at, score, certain ? block : flag, certain));
-  }
-
-  #hit(start: number, end: number, at: number, score: number, threshold: number, certain: boolean): Hit {
-    const category = this.#name === 'user' ? 'prompt-injection' : 'indirect-injection';
     const severity: Severity = certain ? 'high' : 'medium';
     const action = certain ? this.#actions.block : this.#actions.flag;
-    const judged = { score: probability(score), threshold: probability(threshold) };
-    return { start, end, at, detector: 'injection', category, severity, action, replacement: '', ...judged };
+    const figures = { score: probability(judged.score), threshold: probability(threshold) };
+    hits.push({ start, end, at, detector: 'injection', category, severity, action, replacement: '', ...figures });
+  }
+
+  #injection(score: number, windowClass: number, isPair: boolean): Judgement | null {
+    const category = isPair ? 'split-injection' : this.#name === 'user' ? 'prompt-injection' : 'indirect-injection';
+    return this.#reached(this.#head, score, windowClass, category);
+  }
+
+  /** A short window of a person's words that asks for the prompt. Read anew, but few are. */
+  #extraction(start: number, end: number, score: number, isPair: boolean): Judgement | null {
+    if (isPair || score < EXTRACTION_FROM || end - start > EXTRACTION_UNITS || this.#name !== 'user') return null;
+    const head = headOf('extraction');
+    const { units, length } = pieceOf(this.#tape.slice(start, end));
+    const reader = new FeatureReader();
+    reader.sum(units, 0, length, head.weights);
+    let { total, count } = reader;
+    reader.sumEnd(head.weights);
+    total += reader.total;
+    count += reader.count;
+    const asked = this.#reached(head, scoreOf(head, total, count), classOf(length, false), 'prompt-extraction');
+    // Where it is certain as something else, it is certain.
+    return asked?.certain === false && this.#injection(score, classOf(end - start, false), false)?.certain === true
+      ? { ...asked, certain: true }
+      : asked;
+  }
+
+  #reached({ thresholds }: Head, score: number, windowClass: number, category: string): Judgement | null {
+    const block = this.#given.block ?? thresholds.block[windowClass] ?? Number.POSITIVE_INFINITY;
+    const flag = Math.min(block, this.#given.flag ?? thresholds.flag[windowClass] ?? Number.POSITIVE_INFINITY);
+    if (score < flag) return null;
+    const certain = score >= block;
+    return { category, score, threshold: certain ? block : flag, certain };
   }
 }
 

@@ -6,10 +6,13 @@ export const BLOCK = 128;
 export const WINDOWS: readonly number[] = [2, 4, 8];
 /** Upper edges, in units, of the length classes that have thresholds of their own. */
 export const LENGTH_CLASSES: readonly number[] = [64, 128, 256, 512, 1024];
+/** The class of two blocks that are far from each other, after those of lengths. */
+export const PAIR: number = LENGTH_CLASSES.length;
 
-export type HeadName = 'user' | 'untrusted';
+/** What a user says, what comes from elsewhere, and what asks for the prompt. */
+export type HeadName = 'user' | 'untrusted' | 'extraction';
 
-/** Above `flag` a window is suspicious, above `block` it is taken for an attack. By length class; scores as `scoreOf` gives them. */
+/** Above `flag` a window is suspicious, above `block` it is taken for an attack. By class (`classOf`); scores as `scoreOf` gives them. */
 export interface Thresholds {
   readonly flag: readonly number[];
   readonly block: readonly number[];
@@ -41,7 +44,9 @@ export function scoreOf(head: Pick<Head, 'scale' | 'bias'>, sum: number, count: 
   return head.bias + (count === 0 ? 0 : (sum * head.scale) / Math.sqrt(count));
 }
 
-export function lengthClass(units: number): number {
+/** The class of a window or pair: what its thresholds depend on. */
+export function classOf(units: number, isPair: boolean): number {
+  if (isPair) return PAIR;
   let index = 0;
   while (index < LENGTH_CLASSES.length - 1 && units > (LENGTH_CLASSES[index] ?? 0)) index++;
   return index;

@@ -5,12 +5,16 @@ const AT_START = new FeatureReader();
 
 const LONGEST: number = WINDOWS.at(-1) ?? 1;
 
-/** Told of each window once it is complete: `[start, end)` in units read. */
-export type WindowSink = (start: number, end: number, sum: number, count: number) => void;
+/**
+ * Told of each window once it is complete: `[start, end)` in units read. `isPair`: the block there and the one with the greatest sum among
+ * those too far before it to be in one window with it.
+ */
+export type WindowSink = (start: number, end: number, sum: number, count: number, isPair: boolean) => void;
 
 /**
  * Sums weights over windows of a text that is read in pieces. Windows start at multiples of `BLOCK` and are as long as `WINDOWS` says, but
- * at the end of the text, where they end with it. Which windows there are depends on nothing but the text.
+ * at the end of the text, where they end with it. What is split over a long text is in no window: each block is also judged together with
+ * the most suspicious one far before it. Which windows and pairs there are depends on nothing but the text.
  */
 export class WindowScores {
   readonly #weights: Int8Array;
@@ -22,14 +26,19 @@ export class WindowScores {
   #blocks = 0;
   /** Units of the block under way. */
   #filled = 0;
+  /** The block with the greatest sum of those `LONGEST` and more before the one under way; without features where there is none. */
+  #farSum = Number.NEGATIVE_INFINITY;
+  #farCount = 0;
 
   /** What `rewind` goes back to. */
-  readonly #marked: { reader: FeatureReader; sums: Float64Array; counts: Int32Array; blocks: number; filled: number } = {
+  readonly #marked = {
     reader: new FeatureReader(),
     sums: new Float64Array(LONGEST),
     counts: new Int32Array(LONGEST),
     blocks: 0,
     filled: 0,
+    farSum: Number.NEGATIVE_INFINITY,
+    farCount: 0,
   };
 
   constructor(weights: Int8Array) {
@@ -43,6 +52,8 @@ export class WindowScores {
     this.#counts.fill(0);
     this.#blocks = 0;
     this.#filled = 0;
+    this.#farSum = Number.NEGATIVE_INFINITY;
+    this.#farCount = 0;
   }
 
   /** Remembers this moment for `rewind`. */
@@ -53,15 +64,19 @@ export class WindowScores {
     marked.counts.set(this.#counts);
     marked.blocks = this.#blocks;
     marked.filled = this.#filled;
+    marked.farSum = this.#farSum;
+    marked.farCount = this.#farCount;
   }
 
   rewind(): void {
-    const { reader, sums, counts, blocks, filled } = this.#marked;
+    const { reader, sums, counts, blocks, filled, farSum, farCount } = this.#marked;
     this.#reader.follow(reader);
     this.#sums.set(sums);
     this.#counts.set(counts);
     this.#blocks = blocks;
     this.#filled = filled;
+    this.#farSum = farSum;
+    this.#farCount = farCount;
   }
 
   /** No window that is still to come starts before this offset. */
@@ -91,9 +106,10 @@ export class WindowScores {
       const block = this.#blocks - back;
       sum += this.#sums[block % LONGEST] ?? 0;
       count += this.#counts[block % LONGEST] ?? 0;
-      if (block === 0 || WINDOWS.includes(back + 1)) sink(block * BLOCK, end, sum, count);
+      if (block === 0 || WINDOWS.includes(back + 1)) sink(block * BLOCK, end, sum, count, false);
       if (block === 0) break;
     }
+    if (this.#filled > 0) this.#pair(end, sink);
   }
 
   #add(): void {
@@ -111,12 +127,25 @@ export class WindowScores {
       const slot = (this.#blocks - back) % LONGEST;
       sum += this.#sums[slot] ?? 0;
       count += this.#counts[slot] ?? 0;
-      if (WINDOWS.includes(back + 1)) sink(end - (back + 1) * BLOCK, end, sum, count);
+      if (WINDOWS.includes(back + 1)) sink(end - (back + 1) * BLOCK, end, sum, count, false);
     }
+    this.#pair(end, sink);
     this.#blocks++;
     this.#filled = 0;
     const next = this.#blocks % LONGEST;
+    const far = this.#sums[next] ?? 0;
+    if (this.#blocks >= LONGEST && far > this.#farSum) {
+      this.#farSum = far;
+      this.#farCount = this.#counts[next] ?? 0;
+    }
     this.#sums[next] = 0;
     this.#counts[next] = 0;
+  }
+
+  /** The last block, which ends at `end`, with the one far before it. */
+  #pair(end: number, sink: WindowSink): void {
+    if (this.#farCount === 0) return;
+    const slot = this.#blocks % LONGEST;
+    sink(this.#blocks * BLOCK, end, this.#farSum + (this.#sums[slot] ?? 0), this.#farCount + (this.#counts[slot] ?? 0), true);
   }
 }

@@ -95,19 +95,27 @@ export class ScanWindow implements TextWindow {
   whole(text: string): WindowStep {
     this.#length = text.length;
     this.#tape.append(text);
-    const hits: Hit[] = [];
+    let hits: Hit[] = [];
     let isBlocked = false;
     // What comes after a block cannot be certain before it: nothing more is read.
     for (let from = 0; from < text.length && !isBlocked; ) {
       const to = pieceEnd(text, from);
-      const known = hits.length;
+      const seen: Hit[] = [];
       for (const scanner of this.#scanners) scanner.mark();
-      this.#show(from === 0 && to === text.length ? text : text.slice(from, to), hits);
-      isBlocked = this.#mayBlock && hits.length > known && firstBlock(this.#withoutAllowed(hits.slice(known))) !== null;
+      this.#show(from === 0 && to === text.length ? text : text.slice(from, to), seen);
+      if (seen.length > 0) {
+        const more = this.#withoutAllowed(seen);
+        isBlocked = this.#mayBlock && firstBlock(more) !== null;
+        hits = joined(hits, more);
+      }
       from = to;
     }
-    if (!isBlocked) for (const scanner of this.#scanners) scanner.end(hits);
-    this.#hits = this.#withoutAllowed(hits);
+    if (!isBlocked) {
+      const seen: Hit[] = [];
+      for (const scanner of this.#scanners) scanner.end(seen);
+      hits = joined(hits, this.#withoutAllowed(seen));
+    }
+    this.#hits = hits;
     const block = this.#mayBlock ? firstBlock(this.#hits) : null;
     if (block === null) return this.#release(this.#length);
     const certain = this.#hits.filter((hit) => hit.at <= block.at).sort(byPlace);
@@ -215,6 +223,13 @@ function pieceEnd(text: string, from: number): number {
   const end = from + MAX_PIECE;
   if (end >= text.length) return text.length;
   return isHighSurrogate(text.charCodeAt(end - 1)) ? end - 1 : end;
+}
+
+/** Both lists in one; the first may be it. */
+function joined(hits: Hit[], more: Hit[]): Hit[] {
+  if (hits.length === 0) return more;
+  for (const hit of more) hits.push(hit);
+  return hits;
 }
 
 const STRENGTH: readonly WindowStep['effect'][] = ['pass', 'flag', 'redact', 'unavailable', 'block'];

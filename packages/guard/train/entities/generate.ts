@@ -22,7 +22,22 @@ const PLAIN_SETS: ReadonlySet<string> = new Set([
   'trivy-checks',
   'gorilla-api-docs',
 ]);
-const PLAIN_TEXTS = 14_000;
+const PLAIN_TEXTS = 20_000;
+/** Ordinary texts with an entity put into them, and which placeholders stand for it. */
+const INSERTED = 4_000;
+const INSERTABLE = [
+  'person',
+  'person',
+  'first_name',
+  'city',
+  'city',
+  'country',
+  'organization',
+  'organization',
+  'address',
+  'street_name',
+  'date',
+] as const;
 const ROUNDS = 100;
 const SEED = 20_261;
 
@@ -59,7 +74,18 @@ export function taggerSentences(folder: string): Sentence[] {
   for (let count = 0; count < PLAIN_TEXTS && plain.length > 0; count++) {
     sentences.push(toSentence([[stretch(random.pick(plain).text, random), 'none']], random));
   }
+  for (let count = 0; count < INSERTED && plain.length > 0; count++) {
+    const parts = inserted(stretch(random.pick(plain).text, random), values, random);
+    if (parts !== null) sentences.push(toSentence(parts, random));
+  }
   return sentences;
+}
+
+/** Ordinary text with an entity between two of its words: what is one by itself, whatever stands around it. */
+function inserted(text: string, values: Values, random: Random): Part[] | null {
+  const at = random.pick([...text.matchAll(/ /g)].map(({ index }) => index + 1).concat(text.length));
+  const filled = values.of(random.pick(INSERTABLE));
+  return filled === null ? null : [[text.slice(0, at), 'none'], ...filled, [` ${text.slice(at)}`, 'none']];
 }
 
 /** A piece of a text from anywhere in it. */

@@ -1,4 +1,4 @@
-import { FEATURES, featuresOf, ROWS, WORD_FEATURES } from '../../src/entities/features.ts';
+import { CONTEXT_FEATURES, FEATURES, featuresOf, ROWS, WORD_FEATURES } from '../../src/entities/features.ts';
 import { decode, LABEL_COUNT, MOST, type PackedWeights, pack } from '../../src/entities/tagger.ts';
 import type { Tokens } from '../../src/entities/tokens.ts';
 import type { Random } from '../random.ts';
@@ -28,6 +28,9 @@ class Averaged {
   }
 }
 
+/** How often the words around a token are hidden in training: what stands around a name in one sentence pattern does not in another. */
+const CONTEXT_HIDDEN = 0.3;
+
 /** A row that no feature of any word has, for features that are hidden: it is cleared after the training. */
 const HIDDEN = 0;
 
@@ -56,6 +59,7 @@ export function learnTagger(
       const features = featuresOf(sentence.tokens);
       for (let at = 0; at < sentence.tokens.count; at++) {
         if (random.next() < 0.25) for (const feature of WORD_FEATURES) features[at * FEATURES + feature] = HIDDEN;
+        if (random.next() < CONTEXT_HIDDEN) for (const feature of CONTEXT_FEATURES) features[at * FEATURES + feature] = HIDDEN;
       }
       const guess = decode({ rows: rows.now, transitions: transitions.now }, features);
       for (let at = 0; at < guess.length; at++) {
