@@ -27,7 +27,7 @@ const SUITES: Readonly<Record<string, Suite>> = {
     load: () => import('./guard/suite.ts'),
   },
   scanner: {
-    purpose: 'headers, digests, pickle instructions and many small files, beside openssl and picklescan',
+    purpose: 'headers, digests, pickle instructions and many small files, beside openssl and picklescan; files made to cost time',
     load: () => import('./scanner/suite.ts'),
   },
 };

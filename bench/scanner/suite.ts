@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { digestFile, scanPath } from '../../packages/scanner/src/index.ts';
-import { type Listener, Machine } from '../../packages/scanner/src/pickle/machine.ts';
+import type { Listener } from '../../packages/scanner/src/pickle/listener.ts';
+import { Machine } from '../../packages/scanner/src/pickle/machine.ts';
 import { bufferSource } from '../../packages/scanner/src/source.ts';
+import { HOSTILE } from './hostile.ts';
 
 const COMMAND: string = fileURLToPath(new URL('../../packages/cli/bin/sallyport.mjs', import.meta.url));
 const SMALL_FILES = 10_000;
@@ -32,6 +34,7 @@ export async function run(args: string[]): Promise<void> {
     hashing(folder);
     instructions();
     smallFiles(folder, values.picklescan);
+    hostile(folder);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -39,6 +42,21 @@ export async function run(args: string[]): Promise<void> {
 
 function say(line: string): void {
   process.stdout.write(`${line}\n`);
+}
+
+/** Each in a process of its own, of which the peak is that of one file. */
+function hostile(folder: string): void {
+  const file = join(folder, 'hostile');
+  const program = fileURLToPath(new URL('one.ts', import.meta.url));
+  for (const [name, make] of HOSTILE) {
+    const bytes = make();
+    writeFileSync(file, bytes);
+    const { stdout, status } = spawnSync(process.execPath, [program, file], { encoding: 'utf8', timeout: 120_000 });
+    if (status !== 0) throw new Error(`the scan of ${name} ended with ${status}`);
+    const { cpu, peak, verdict, rules } = JSON.parse(stdout) as { cpu: number; peak: number; verdict: string; rules: string[] };
+    const size = (bytes.length / MEBIBYTE).toFixed(0);
+    say(`${cpu.toFixed(2)} s CPU, ${peak.toFixed(0)} MiB: ${name}, ${size} MiB: ${verdict} ${rules.join(' ')}`);
+  }
 }
 
 /** Wall and CPU seconds of a piece of work; on a busy machine only the second says much. */

@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { formatOf, scanBehindUserBlock } from './format/identify.ts';
-import { LimitReached, type Limits } from './limits.ts';
+import { COST, LimitReached, type Limits } from './limits.ts';
 import { type FileVerdict, type ScanFinding, worseVerdict } from './report.ts';
 import { RULES, type Rule, type RuleId } from './rules.ts';
 import { type ByteSource, sliceSource } from './source.ts';
@@ -13,6 +13,9 @@ function collectGarbage(): void {
   if (typeof collect === 'function') collect();
 }
 
+/** Times the floor of the ratio that all parts of a file may come to. */
+const LAYERS = 4;
+
 /** The state of one file's scan: what was found, and what is left of the limits. */
 export class Scan {
   readonly limits: Limits;
@@ -23,14 +26,19 @@ export class Scan {
   #heap: number | null = null;
   readonly #seen = new Set<string>();
   #expanded: number = 0;
+  #spent: number = 0;
+  /** Bytes of the file, to which what comes out of it is compared. */
+  readonly #size: number;
 
-  constructor(limits: Limits) {
+  constructor(limits: Limits, size: number) {
     this.limits = limits;
+    this.#size = Math.max(1, size);
     this.#deadline = performance.now() + limits.time;
   }
 
   /** Adds a finding once. Beyond the limit on findings only the verdict still counts. */
   report(rule: RuleId, message: string, offset: number | null): void {
+    this.#spent += COST.finding;
     const { severity, verdict }: Rule = RULES[rule];
     this.verdict = worseVerdict(this.verdict, verdict);
     const key = `${rule}\0${message}`;
@@ -41,7 +49,14 @@ export class Scan {
 
   /** Call in every loop that a file's content can prolong. Throws `LimitReached`. */
   checkTime(): void {
+    this.spend(0);
     if (performance.now() > this.#deadline) throw new LimitReached('limit-time', 'the time allowed for one file ran out');
+  }
+
+  /** Accounts for steps (`COST`). Throws `LimitReached`. */
+  spend(units: number): void {
+    this.#spent += units;
+    if (this.#spent > this.limits.work) throw new LimitReached('limit-work', 'takes more steps than are taken for one file');
   }
 
   /** Call where a file's content decides how much is held at once. Throws `LimitReached`; other work in the process counts too. */
@@ -62,6 +77,10 @@ export class Scan {
   expand(bytes: number): void {
     this.#expanded += bytes;
     if (this.#expanded > this.limits.expanded) throw new LimitReached('limit-expanded', 'decompresses to more than is looked at');
+    const { ratio, ratioFloor } = this.limits;
+    // Layer upon layer, each within the ratio of its own.
+    if (this.#expanded > LAYERS * ratioFloor && this.#expanded > ratio * this.#size)
+      throw new LimitReached('limit-ratio', `decompresses to more than ${ratio} times the file`);
     this.checkTime();
   }
 }

@@ -1,7 +1,7 @@
 import type { FileVerdict, ScanSeverity } from './report.ts';
 
 /** Changes whenever a rule or one of its lists does, so that a verdict says by which rules it was reached. */
-export const RULES_VERSION = '2026.11.3';
+export const RULES_VERSION = '2026.11.4';
 
 /** What a finding of this rule means. `verdict` is the least the file gets; `clean` is for what is worth knowing and no more. */
 export interface Rule {
@@ -161,6 +161,11 @@ export const RULES = {
   'limit-ratio': { severity: 'high', verdict: 'malformed', explanation: 'Decompresses to far more than any model does: a bomb.' },
   'limit-expanded': { severity: 'high', verdict: 'inconclusive', explanation: 'Decompresses to more than is looked at.' },
   'limit-time': { severity: 'medium', verdict: 'inconclusive', explanation: 'The time allowed for one file ran out.' },
+  'limit-work': {
+    severity: 'medium',
+    verdict: 'inconclusive',
+    explanation: 'Takes more steps than are taken for one file: millions of imports, fields, pickles or findings.',
+  },
   'limit-document': { severity: 'medium', verdict: 'inconclusive', explanation: 'A document is larger than is read.' },
   'limit-values': { severity: 'medium', verdict: 'inconclusive', explanation: 'A pickle holds more values at once than are followed.' },
   'scan-lost': { severity: 'medium', verdict: 'inconclusive', explanation: 'The scan of this file broke off: out of memory, or a defect.' },

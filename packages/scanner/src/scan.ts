@@ -26,7 +26,8 @@ const HASH_TURN = 64 * 2 ** 20;
  * finding. Throws `AbortError` when the signal fires, and defects of our own.
  */
 export async function scanFile(source: ByteSource, options: ScanOptions): Promise<FileReport> {
-  const scan = new Scan(options.limits === undefined ? DEFAULT_LIMITS : { ...DEFAULT_LIMITS, ...options.limits });
+  const limits = options.limits === undefined ? DEFAULT_LIMITS : { ...DEFAULT_LIMITS, ...options.limits };
+  const scan = new Scan(limits, source.size);
   const format = await new Piece(scan, source, options.path, 0, 0).scan();
   const sha256 = options.hash === false ? '' : await digest(source, options.onProgress, options.signal);
   return { path: options.path, sha256, size: source.size, format, verdict: scan.verdict, findings: scan.findings, rules: RULES_VERSION };

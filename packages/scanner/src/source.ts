@@ -143,12 +143,14 @@ export class Spool implements Disposable {
   }
 }
 
+const ZEROS: Buffer = Buffer.alloc(65_536);
+
 /** True where every byte of `[start, end)` is zero. */
 export function isZero(source: ByteSource, start: number, end: number): boolean {
   for (let offset = start; offset < end; ) {
-    const chunk = source.read(offset, Math.min(65_536, end - offset));
+    const chunk = source.read(offset, Math.min(ZEROS.length, end - offset));
     if (chunk.length === 0) return true;
-    for (const byte of chunk) if (byte !== 0) return false;
+    if (chunk.compare(ZEROS, 0, chunk.length) !== 0) return false;
     offset += chunk.length;
   }
   return true;

@@ -59,7 +59,7 @@ function vector(name: string): Buffer {
 }
 
 function output(): Output {
-  return new Output(new Piece(new Scan(DEFAULT_LIMITS), bufferSource(Buffer.alloc(0)), 'test', 0, 0), 1_000_000);
+  return new Output(new Piece(new Scan(DEFAULT_LIMITS, 2 ** 20), bufferSource(Buffer.alloc(0)), 'test', 0, 0), 1_000_000);
 }
 
 function digest(out: Output): string {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import type { FileVerdict } from '../src/index.ts';
 import * as w from './writers.ts';
 import { bytes, callPickle, EVIL, PLAIN, pk, rulesOf, scanBytes, u64 } from './writers.ts';
@@ -34,6 +35,15 @@ describe('what is made to take long ends, and is not clean', () => {
       bytes('\x89HDF\r\n\x1a\n', Buffer.alloc(200), fill('FHDB\x01\x08\x40', 2 ** 21)),
       ['malformed', 'malicious'],
     ],
+    ['imports without end', fill('cos\nsystem\n0', 2 ** 23), ['malicious']],
+    ['imports of unknown names without end', bytes(fill('ca\nb\n0', 2 ** 23), 'N.'), ['inconclusive']],
+    ['pickles in strings without end', bytes(pk.proto(4), fill('C\x04\x80\x04N.0', 2 ** 24), 'N.'), ['inconclusive']],
+    ['pickles one after another without end', fill('\x80\x04N.', 2 ** 23), ['inconclusive']],
+    ['letters before lines behind a break', bytes(pk.proto(4), '\xff', fill(`${'c'.repeat(90)}\nx\n`, 2 ** 22)), ['malformed']],
+    ['gzip streams without end', fill(gzipSync('').toString('latin1'), 2 ** 22), ['inconclusive']],
+    ['lz4 frames without end', fill('\x04\x22\x4d\x18\x40\x40\xc0\0\0\0\0', 2 ** 22), ['inconclusive']],
+    ['local headers without end', fill(`PK\x03\x04\x14${'\0'.repeat(21)}\x01\0\0\0a`, 2 ** 22), ['suspicious', 'malformed']],
+    ['fields of a graph without end', w.onnx(fill('\x12\0', 2 ** 24)), ['inconclusive']],
     ['a library name without end', bytes('ftrt', fill('a', 2 ** 22)), ['not-scanned']],
   ];
   for (const [name, file, verdicts] of cases) {

@@ -6,6 +6,17 @@ describe('Python beside a model', () => {
   const harmful: readonly (readonly [string, string])[] = [
     ['a call alone, which imports nothing by a statement', "x = __import__('os').system('id')\n"],
     ['the same without a result', "__import__('os').system('id')"],
+    ['alone behind another statement', "x = 1; __import__('os').system('id')"],
+    ['alone in a list', "[__import__('os').system('id')]"],
+    ['alone in a call', "print(__import__('os').system('id'))"],
+    ['alone in an assertion', "assert __import__('os').system('id') == 0"],
+    ['alone in a field of a string', 'f\'{__import__("os").system(1)}\''],
+    ['alone, under an annotated name', "x: int = __import__('os').system('id')"],
+    ['alone, code over three lines', "exec(\n'import os'\n)\n"],
+    ['alone, code under a condition', "while True: exec('1')"],
+    ['alone, code that is a key', "__builtins__['eval']('1')"],
+    ['alone, code out of the built-in names', "getattr(__builtins__, 'ex' + 'ec')('1')"],
+    ['alone, code under another name', "f = exec; f('1')"],
     ['at the top', "import os\nos.system('id')\n"],
     ['by another name of the module', "import os as o\no.system('id')\n"],
     ['by another name of the function', "from os import system as s\ns('id')\n"],
@@ -120,6 +131,11 @@ describe('Python beside a model', () => {
       'a function that unpickles what it is given',
       "import pickle\n\ndef load(path):\n    with open(path, 'rb') as f:\n        return pickle.load(f)\n",
     ],
+    ['in a sentence', 'eval(data) gives the accuracy\nand exec(x) runs code'],
+    ['in a metric', 'eval(t1) metric: accuracy\n'],
+    ['in a note', 'exec (see below)\n'],
+    ['in a list of instructions', "Run `__import__('os').system('id')` never.\n"],
+    ['in settings', 'lr = 3e-4\nnotes = do not use eval(x) here\n'],
   ];
   for (const [name, text] of harmless)
     it(`what does not run on import is left alone: ${name}`, async () => {

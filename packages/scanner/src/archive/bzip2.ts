@@ -50,6 +50,7 @@ interface Code {
 
 export function decodeBzip2(input: Input, output: Output): void {
   do {
+    output.startStream();
     const bits = new Bits(input);
     const head = input.bytes(4);
     const level = (head[3] ?? 0) - 0x30;

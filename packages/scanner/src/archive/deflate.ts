@@ -7,7 +7,9 @@ import { Damaged, type Output } from './output.ts';
 export type ZlibKind = 'raw' | 'zlib' | 'zstd';
 
 const CHUNK = 2 ** 18;
-const SMALL = 2 ** 16;
+/** Bytes within which a stream may end, so that no stream of node:zlib is set up for it. */
+const SMALL: readonly number[] = [2 ** 10, 2 ** 16];
+const SMALL_CHUNK = 2 ** 13;
 const OPEN: Readonly<Record<ZlibKind, () => zlib.Inflate | zlib.InflateRaw | zlib.ZstdDecompress>> = {
   raw: () => zlib.createInflateRaw({ chunkSize: CHUNK }),
   zlib: () => zlib.createInflate({ chunkSize: CHUNK }),
@@ -19,9 +21,12 @@ const OPEN: Readonly<Record<ZlibKind, () => zlib.Inflate | zlib.InflateRaw | zli
  * Throws `Damaged` where the stream is invalid, and `LimitReached` from the output.
  */
 export async function decodeZlib(kind: ZlibKind, source: ByteSource, output: Output): Promise<number> {
-  if (source.size <= SMALL && kind !== 'zstd') {
-    const quick = decodeSmall(kind, source, output);
-    if (quick !== null) return quick;
+  if (kind !== 'zstd') {
+    for (const length of SMALL) {
+      const quick = decodeSmall(kind, source.read(0, length), output);
+      if (quick !== null) return quick;
+      if (source.size <= length) break;
+    }
   }
   const stream = OPEN[kind]();
   let failure: Error | null = null;
@@ -62,12 +67,13 @@ export async function decodeZlib(kind: ZlibKind, source: ByteSource, output: Out
   throw 'code' in error ? new Damaged(`the compressed stream is invalid (${String(error.code)})`) : error;
 }
 
-/** Small inputs at once; null where the output is too large for that or the stream is not sound. */
-function decodeSmall(kind: Exclude<ZlibKind, 'zstd'>, source: ByteSource, output: Output): number | null {
+/** A stream that ends within a few bytes at once; null where it is longer, its output is too large for that, or it is not sound. */
+function decodeSmall(kind: Exclude<ZlibKind, 'zstd'>, bytes: Buffer, output: Output): number | null {
   const inflate = { raw: zlib.inflateRawSync, zlib: zlib.inflateSync }[kind];
   let result: { buffer: Buffer; engine: { bytesWritten: number } };
   try {
-    result = inflate(source.read(0, source.size), { maxOutputLength: 2 ** 23, info: true } as zlib.ZlibOptions) as typeof result & Buffer;
+    // Members of a gzip file may be a few bytes each.
+    result = inflate(bytes, { chunkSize: SMALL_CHUNK, maxOutputLength: 2 ** 23, info: true } as zlib.ZlibOptions) as typeof result & Buffer;
   } catch {
     // Damaged or large: the streaming path keeps what comes out before the fault and says which of both it is.
     return null;
@@ -83,6 +89,7 @@ const TRAILER = 8;
 export async function decodeGzip(source: ByteSource, output: Output): Promise<number> {
   let position = 0;
   do {
+    output.startStream();
     const start = gzipData(source, position);
     position = start + (await decodeZlib('raw', sliceSource(source, start), output)) + TRAILER;
   } while (source.read(position, 3).toString('latin1') === '\x1f\x8b\x08');

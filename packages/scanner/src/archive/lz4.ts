@@ -8,6 +8,7 @@ const BLOCK_SIZES: readonly number[] = [0, 0, 0, 0, 65_536, 262_144, 1_048_576, 
 /** LZ4 frames (lz4_Frame_format 1.6, lz4_Block_format). Checksums are not verified. */
 export function decodeLz4(input: Input, output: Output): void {
   while (input.position + 4 <= input.source.size) {
+    output.startStream();
     const magic = input.bytes(4).readUInt32LE(0);
     if (magic >= SKIPPABLE && magic <= SKIPPABLE + 15) {
       input.position += input.bytes(4).readUInt32LE(0);

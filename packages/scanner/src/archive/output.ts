@@ -1,4 +1,4 @@
-import { LimitReached } from '../limits.ts';
+import { COST, LimitReached } from '../limits.ts';
 import type { Piece } from '../piece.ts';
 import { type ByteSource, Spool } from '../source.ts';
 
@@ -20,6 +20,12 @@ export class Output implements Disposable {
     this.#compressed = Math.max(1, compressed);
     this.#spool = new Spool(piece.limits.memory);
     this.limit = limit;
+  }
+
+  /** Call for each of the streams that one input may hold one after another. Throws `LimitReached`. */
+  startStream(): void {
+    this.#piece.run.spend(COST.stream);
+    this.#piece.run.checkTime();
   }
 
   get size(): number {
@@ -62,6 +68,11 @@ export class Input {
   }
 
   set position(offset: number) {
+    const at = offset - this.#base;
+    if (at >= 0 && at <= this.#window.length) {
+      this.#at = at;
+      return;
+    }
     this.#base = offset;
     this.#at = 0;
     this.#window = Buffer.alloc(0);
@@ -83,6 +94,12 @@ export class Input {
 
   /** Exactly `length` bytes. */
   bytes(length: number): Buffer {
+    const end = this.#at + length;
+    if (end <= this.#window.length) {
+      const held = this.#window.subarray(this.#at, end);
+      this.#at = end;
+      return held;
+    }
     const position = this.position;
     const bytes = this.source.read(position, length);
     if (bytes.length < length) throw new Damaged('the stream is cut off');

@@ -8,6 +8,7 @@ const LZMA2 = 0x21n;
 /** The .xz container (xz-file-format 1.2): streams of blocks. Checksums are not verified, so that a wrong one cannot hide a content. */
 export function decodeXz(input: Input, output: Output): void {
   do {
+    output.startStream();
     if (!input.bytes(6).equals(HEADER)) throw new Damaged('no xz stream');
     const flags = input.bytes(2);
     input.position += 4;

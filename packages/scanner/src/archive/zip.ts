@@ -21,6 +21,7 @@ const CHECKED = 64 * 2 ** 20;
 const SYMLINK = 0o120000;
 const FILE_TYPE = 0o170000;
 const GAP_WINDOW = 2 ** 20;
+const FIRST_WINDOW = 2 ** 12;
 
 interface Member {
   readonly entry: ZipEntry;
@@ -115,9 +116,10 @@ function reportGap(piece: Piece, start: number, end: number): void {
 }
 
 function indexOf(piece: Piece, needle: Buffer, start: number, end: number): number {
-  for (let base = start; base < end; base += GAP_WINDOW) {
+  // Most are found at once: a large window for each would read the file over and over.
+  for (let base = start, window = FIRST_WINDOW; base < end; base += window, window = Math.min(2 * window, GAP_WINDOW)) {
     piece.run.checkTime();
-    const at = piece.source.read(base, Math.min(GAP_WINDOW + needle.length - 1, end - base)).indexOf(needle);
+    const at = piece.source.read(base, Math.min(window + needle.length - 1, end - base)).indexOf(needle);
     if (at >= 0) return base + at;
   }
   return -1;

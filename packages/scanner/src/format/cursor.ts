@@ -44,6 +44,11 @@ export class Cursor {
   }
 
   u8(): number {
+    const byte = this.#window[this.#at];
+    if (byte !== undefined) {
+      this.#at += 1;
+      return byte;
+    }
     const at = this.#need(1);
     return this.#window[at] ?? 0;
   }

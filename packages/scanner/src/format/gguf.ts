@@ -1,3 +1,4 @@
+import { LimitReached } from '../limits.ts';
 import { carvePickles } from '../pickle/carve.ts';
 import type { Piece } from '../piece.ts';
 import { quote } from '../report.ts';
@@ -85,8 +86,10 @@ export async function scanGguf(piece: Piece): Promise<void> {
     // Each key takes 12 bytes at least, each tensor 24.
     if (keyCount * 12n > BigInt(cursor.left)) throw new Invalid(`${keyCount} keys do not fit the file`);
     if (tensorCount * 24n > BigInt(cursor.left)) throw new Invalid(`${tensorCount} tensors do not fit the file`);
+    const most = BigInt(piece.limits.entries);
+    if (keyCount > most || tensorCount > most) throw new LimitReached('limit-entries', `more than ${most} keys or tensors`);
     const alignment = readKeys(piece, cursor, Number(keyCount));
-    const tensors = readTensors(piece, cursor, Number(tensorCount));
+    const tensors = readTensors(cursor, Number(tensorCount));
     await checkLayout(piece, tensors, alignUp(cursor.position, alignment), alignment);
   } catch (error) {
     if (!(error instanceof Invalid || error instanceof OutOfBytes)) throw error;
@@ -99,7 +102,6 @@ function readKeys(piece: Piece, cursor: Cursor, count: number): number {
   let alignment = DEFAULT_ALIGNMENT;
   let duplicate = '';
   for (let index = 0; index < count; index += 1) {
-    if ((index & 0xffff) === 0) piece.run.checkMemory();
     const key = readString(cursor);
     if (key === '') throw new Invalid('a key is empty');
     // Loaders refuse a duplicate; some readers take the last. What it says is looked at all the same.
@@ -150,12 +152,10 @@ function readArray(piece: Piece, cursor: Cursor, key: string): void {
   }
 }
 
-function readTensors(piece: Piece, cursor: Cursor, count: number): Tensor[] {
+function readTensors(cursor: Cursor, count: number): Tensor[] {
   const tensors: Tensor[] = [];
   const names = new Set<string>();
   for (let index = 0; index < count; index += 1) {
-    piece.run.checkTime();
-    if ((index & 0xffff) === 0) piece.run.checkMemory();
     const name = readString(cursor);
     if (Buffer.byteLength(name) >= NAME_LIMIT) throw new Invalid('a tensor name has 64 bytes or more');
     if (names.has(name)) throw new Invalid(`two tensors are called ${quote(name)}`);

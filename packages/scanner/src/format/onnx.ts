@@ -1,5 +1,5 @@
 import { leaves } from '../archive/paths.ts';
-import { LimitReached } from '../limits.ts';
+import { COST, LimitReached } from '../limits.ts';
 import type { Piece } from '../piece.ts';
 import { quote } from '../report.ts';
 import { type Field, fields, NotProtobuf, outline, textOf, WIRE } from './protobuf.ts';
@@ -79,7 +79,10 @@ function looksLikeGraph(piece: Piece, graph: Field): boolean {
 export function scanOnnx(piece: Piece): void {
   const functions = new Set<string>();
   try {
-    for (const field of fields(piece.source, 0, piece.source.size)) if (field.number === 25) functions.add(functionDomain(piece, field));
+    for (const field of fields(piece.source, 0, piece.source.size)) {
+      piece.run.spend(COST.field);
+      if (field.number === 25) functions.add(functionDomain(piece, field));
+    }
     walk(piece, 'model', 0, piece.source.size, functions, 0, { count: 0 });
   } catch (error) {
     if (!(error instanceof NotProtobuf)) throw error;
@@ -112,6 +115,7 @@ function walk(
   let operator = '';
   let domain = '';
   for (const field of fields(piece.source, start, end)) {
+    piece.run.spend(COST.field);
     if (field.wire !== WIRE.bytes) continue;
     const next = CHILDREN[message][field.number];
     if (next !== undefined) walk(piece, next, field.start, field.end, functions, depth + 1, messages);
@@ -131,8 +135,10 @@ function checkNesting(piece: Piece, start: number, end: number, depth: number): 
     return;
   }
   try {
-    for (const field of fields(piece.source, start, end))
+    for (const field of fields(piece.source, start, end)) {
+      piece.run.spend(COST.field);
       if (field.wire === WIRE.bytes && field.end - field.start > 1) checkNesting(piece, field.start, field.end, depth + 1);
+    }
   } catch (error) {
     // No message: a string or raw bytes, which nest nothing.
     if (!(error instanceof NotProtobuf)) throw error;

@@ -6,18 +6,19 @@ export class NotProtobuf extends Error {
   override readonly name: string = 'NotProtobuf';
 }
 
-/** One field of a message. `[start, end)` are the bytes of a length-delimited value; `value` is the number of any other. */
+/** One field of a message. `[start, end)` are the bytes of its value. */
 export interface Field {
   readonly number: number;
   readonly wire: number;
   readonly start: number;
   readonly end: number;
-  readonly value: bigint;
 }
 
 export const WIRE = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
 
 const TEXT_LIMIT = 65_536;
+/** Of the tenth byte, which has one bit left. */
+const LAST_FACTOR = 2 ** 63;
 
 /** The fields of the message in `[start, end)`, in order (protobuf.dev, Encoding). Values are not read. Throws `NotProtobuf`. */
 export function* fields(source: ByteSource, start: number, end: number): Generator<Field> {
@@ -25,21 +26,20 @@ export function* fields(source: ByteSource, start: number, end: number): Generat
   try {
     while (cursor.left > 0) {
       const tag = varint(cursor);
-      const number = Number(tag >> 3n);
-      const wire = Number(tag & 7n);
-      if (number === 0 || tag > 0xffffffffn) throw new NotProtobuf('an invalid field number');
-      const at = cursor.position;
-      if (wire === WIRE.varint) yield { number, wire, start: at, end: at, value: varint(cursor) };
-      else if (wire === WIRE.fixed64 || wire === WIRE.fixed32) {
-        const value = wire === WIRE.fixed64 ? cursor.u64() : BigInt(cursor.u32());
-        yield { number, wire, start: at, end: cursor.position, value };
-      } else if (wire === WIRE.bytes) {
+      const number = Math.floor(tag / 8);
+      const wire = tag % 8;
+      if (number === 0 || tag > 0xffffffff) throw new NotProtobuf('an invalid field number');
+      let start = cursor.position;
+      if (wire === WIRE.varint) varint(cursor);
+      else if (wire === WIRE.fixed64) cursor.skip(8);
+      else if (wire === WIRE.fixed32) cursor.skip(4);
+      else if (wire === WIRE.bytes) {
         const length = varint(cursor);
-        if (length > BigInt(cursor.left)) throw new NotProtobuf(`a field of ${length} bytes does not fit its message`);
-        const from = cursor.position;
-        cursor.skip(Number(length));
-        yield { number, wire, start: from, end: from + Number(length), value: length };
+        if (length > cursor.left) throw new NotProtobuf(`a field of ${length} bytes does not fit its message`);
+        start = cursor.position;
+        cursor.skip(length);
       } else throw new NotProtobuf(`an unknown wire type ${wire}`);
+      yield { number, wire, start, end: cursor.position };
     }
   } catch (error) {
     if (error instanceof OutOfBytes) throw new NotProtobuf('the message is cut off');
@@ -47,13 +47,14 @@ export function* fields(source: ByteSource, start: number, end: number): Generat
   }
 }
 
-function varint(cursor: Cursor): bigint {
-  let value = 0n;
-  for (let shift = 0n; shift < 70n; shift += 7n) {
+/** Exact up to 2^53; what is longer fits no file either. Throws `NotProtobuf` beyond 64 bits. */
+function varint(cursor: Cursor): number {
+  let value = 0;
+  for (let factor = 1; factor <= LAST_FACTOR; factor *= 128) {
     const byte = cursor.u8();
-    value |= BigInt(byte & 0x7f) << shift;
+    value += (byte & 0x7f) * factor;
     if (byte < 0x80) {
-      if (value >= 2n ** 64n) break;
+      if (factor === LAST_FACTOR && byte > 1) break;
       return value;
     }
   }

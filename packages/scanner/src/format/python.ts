@@ -1,6 +1,7 @@
 import type { Piece } from '../piece.ts';
 import { quote } from '../report.ts';
 import { blank, importTime } from './python-scope.ts';
+import { readsAsCode } from './python-text.ts';
 
 /** Functions that no modelling code needs, by module and by what they do. */
 const DANGEROUS: readonly (readonly [effect: string, modules: string, names: string])[] = [
@@ -35,6 +36,7 @@ const INDIRECT: readonly (readonly [effect: string, pattern: RegExp])[] = [
   ['looks up a function by name', /\b(?:getattr|vars)\s*\(\s*(?:os|posix|nt|subprocess|builtins|__builtins__|pty|__import__)\b/g],
   ['looks up a function by name', /\b(?:__builtins__|(?:os|subprocess|builtins)\s*\.\s*__dict__)\s*\[/g],
   ['looks up a function by name', /\b(?:os|posix|nt|subprocess|builtins)\s*\.\s*__getattribute__\b/g],
+  ['looks up a function by name', /\bglobals\s*\(\s*\)\s*\[\s*['"]__builtins__/g],
   ['looks up a function by name', /__(?:base__|(?:bases|mro)__\s*\[[^\]\n]{0,40}\])\s*\.\s*__subclasses__\s*\(/g],
   ['runs commands', /\._?os\s*\.\s*(?:system|popen)\s*\(/g],
 ];
@@ -44,6 +46,7 @@ const INDIRECT: readonly (readonly [effect: string, pattern: RegExp])[] = [
  */
 const ON_IMPORT: readonly (readonly [effect: string, pattern: RegExp])[] = [
   ['runs commands', /\.\s*(?:system|popen)\s*\(\s*[^)\s]/g],
+  ['runs code', /(?<![\w.])\w+[ \t]*:?=[ \t]*\(?(?:exec|eval)[ \t]*(?=[;#)\n]|$)/gm],
   ['runs code', /(?:\bmap\s*\(\s*|@\s*|\[\s*)(?:exec|eval)\b/g],
   ['runs code', /(?<![\w.)\]])\(\s*(?:\w+\s*:=\s*)?(?:exec|eval)\s*\)\s*\(/g],
   ['runs code', /\bFunctionType\s*\(\s*(?:\w+\.)?(?:compile|loads)\b/g],
@@ -56,36 +59,25 @@ const HIDING = /^(?:[^\n]*\n)?[ \t\f]*#[^\n]*?coding[:=][ \t]*(?:utf[-_]?7|u7|un
 /** Longest text whose functions are told apart. */
 const SCOPED = 2 ** 20;
 const TORCHSCRIPT = /\b(?:torch|aten)(?:\.|::)(?:from_file|save)\b/;
-const STATEMENT =
-  /(?:^|[;:])[ \t\f]*(?:from\s+[\w.]+\s+import[\s\\(*]|import\s+[A-Za-z_][\w.]*\s*(?:$|,|as\s|#|;|\\)|def\s+\w+\s*\(.*|class\s+\w+\s*[(:]|async\s+def\s)/m;
+/** A word without which nothing below is found. */
+const HARMFUL = /\b(?:exec|eval|system|popen|getattr|vars)\b|__(?:import|builtins|dict|getattribute|subclasses)__/;
+const HARMFUL_LINE =
+  /^[ \t]*(?:\w+[ \t]*=[ \t]*)?(?:exec|eval|__import__|getattr|os\.\w+|subprocess\.\w+)\([^\n]{0,4096}\)[ \t]*(?:[;#][^\n]*)?$/gm;
+/** Places of one kind: what runs is told of each, and no module has a hundredth of it. */
+const MAX_DANGERS = 10_000;
 const MAX_ALIASES = 200;
-/** What stands first in a module, once comments are past: an import, a definition, a docstring, an assignment, a literal. */
-const FIRST =
-  /^[ \t\f]*(?:from\s|import\s|def\s|class\s|async\s|@\w|[rub]{0,2}["']|if\s|try:|[A-Za-z_][\w.]*\s*(?:=|\()|[([{\d]|(?:pass|assert|del|with|for|while|not|raise)\b)/;
-/** The last of a window may be cut. */
-const DOCSTRING = /("""|''')[\s\S]*?(?:\1|$)/g;
-/** A fence of a page; what a backslash joins to the line before is inside a string. */
-const FENCE = /^(?<!\\\r?\n)```/m;
-const COMMENT = /[ \t\r\f]*(?:#[^\n]*)?(?:\n|$)/y;
 
-/** Whether a text begins as a module does: a page about code begins otherwise or has fences. Null where it holds comments alone so far. */
-export function beginsPython(text: string): boolean | null {
-  let end = 0;
-  for (COMMENT.lastIndex = 0; end < text.length && COMMENT.test(text); end = COMMENT.lastIndex);
-  if (end >= text.length) return null;
-  return FIRST.test(text.slice(end)) && !FENCE.test(text.replace(DOCSTRING, ''));
-}
-
-/** Whether there is a statement that modules have and other texts do not. */
-export function hasStatement(text: string): boolean {
-  return STATEMENT.test(text);
+/** Whether a text is code from its first line to its last, whatever it begins with, and does harm. */
+export function isHarmfulCode(text: string): boolean {
+  if (text.length > SCOPED || !HARMFUL.test(text)) return false;
+  const code = blank(text);
+  return code !== null && readsAsCode(code) && findDangers(text, code).some(({ index }) => code[index] === text[index]);
 }
 
 /** Whether a line does nothing but call what does harm, or keeps its result. Such a text is a module even where it imports nothing. */
 export function hasHarmfulLine(text: string): boolean {
-  const lines =
-    /^[ \t]*(?:\w+[ \t]*=[ \t]*)?(?:exec|eval|__import__|getattr|os\.\w+|subprocess\.\w+)[ \t]*\([^\n]{0,4096}\)[ \t]*(?:[;#][^\n]*)?$/gm;
-  return [...text.matchAll(lines)].some(([line]) => findDangers(line, null).length > 0);
+  const lines = text.match(HARMFUL_LINE) ?? [];
+  return lines.length > 0 && findDangers(lines.filter(readsAsCode).join('\n'), null).length > 0;
 }
 
 /**
@@ -96,12 +88,12 @@ export function inspectPython(piece: Piece, text: string, what: string = 'Python
   const scoped = whole && text.length <= SCOPED && piece.depth === 0 && piece.surrounding === 'file';
   const plain = normalized(text);
   const code = scoped ? blank(plain) : null;
-  const dangers = findDangers(plain, code).filter(({ index }) => code === null || code[index] === plain[index]);
+  const dangers = findDangers(plain, code).filter(({ index, always }) => always || code === null || code[index] === plain[index]);
   const runs = code === null ? (): boolean => true : importTime(plain, code, dangers.map(({ index }) => index)); // biome-ignore format: one line
   if (whole && HIDING.test(text)) piece.report('python-dangerous', `${what} is written in an encoding that hides what it does`);
   const told = new Set<string>();
-  for (const { effect, index, words } of dangers) {
-    if (told.has(effect) || !runs(index)) continue;
+  for (const { effect, index, words, always } of dangers) {
+    if (told.has(effect) || !(always || runs(index))) continue;
     told.add(effect);
     piece.report('python-dangerous', `${what} ${effect}: ${quote(words)}`, index);
   }
@@ -113,6 +105,8 @@ interface Danger {
   readonly effect: string;
   readonly index: number;
   readonly words: string;
+  /** Wherever it stands: what else there is could not be followed. */
+  readonly always: boolean;
 }
 
 /** Letters as Python's parser reads them in names: a wide or a mathematical `s` is an `s` (NFKC). Nothing else is changed, quotes least of all. */
@@ -128,50 +122,73 @@ function findDangers(whole: string, code: string | null): Danger[] {
   const dangers: Danger[] = [];
   // A line that goes on.
   const text = whole.replace(/\\\r?\n/g, (joint) => ' '.repeat(joint.length));
+  const giveUp = (index: number): void => {
+    dangers.push({ effect: 'holds more of what runs code than can be followed', index, words: '', always: true });
+  };
   const find = (effect: string, pattern: RegExp, among: string = text): void => {
+    let count = 0;
     for (const match of among.matchAll(pattern)) {
+      count += 1;
+      if (count > MAX_DANGERS) {
+        giveUp(match.index);
+        return;
+      }
       const lead = /^[^\w]*/.exec(match[0])?.[0].length ?? 0;
-      dangers.push({ effect, index: match.index + lead, words: match[0].trim().replace(/\s+/g, ' ') });
+      dangers.push({ effect, index: match.index + lead, words: match[0].trim().replace(/\s+/g, ' '), always: false });
     }
   };
+  // What strings and comments say of imports is no import.
+  const names = code === null ? text : code.replace(/\\\r?\n/g, (joint) => ' '.repeat(joint.length));
   const renamed = [
-    ...[...text.matchAll(RENAMED)].map(([, name = '', alias = '']) => [name, alias] as const),
-    ...[...text.matchAll(ASSIGNED)].map(([, alias = '', name = '']) => [name, alias] as const),
-  ];
-  const taken = [...text.matchAll(TAKEN)];
-  if (renamed.length + taken.length > MAX_ALIASES) find('gives modules that run code many names', /^/g);
+    ...distinct(names, RENAMED, ([, name = '', alias = '']) => `${name} ${alias}`),
+    ...distinct(names, ASSIGNED, ([, alias = '', name = '']) => `${name} ${alias}`),
+  ].map((pair) => pair.split(' '));
+  const taken = distinct(names, TAKEN, ([, name = '', bracketed, plain = '']) => `${name} ${bracketed ?? plain}`).map(
+    (list) => [list.slice(0, list.indexOf(' ')), list.slice(list.indexOf(' ') + 1)] as const,
+  );
+  if (renamed.length + taken.length > MAX_ALIASES) {
+    giveUp(0);
+    return dangers;
+  }
   // What is only named is looked for outside of strings, comments and the imports themselves.
   const named = code === null ? null : code.replace(/\\\n/g, '  ').replace(TAKEN, (list) => ' '.repeat(list.length));
-  for (const [effect, modules, names] of DANGEROUS) {
+  for (const [effect, modules, members] of DANGEROUS) {
     const module = new RegExp(`^(?:${modules})$`);
-    const aliases = renamed.slice(0, MAX_ALIASES).flatMap(([name, alias]) => (module.test(name) ? [alias] : []));
+    const aliases = renamed.flatMap(([name = '', alias = '']) => (module.test(name) ? [alias] : []));
     const prefixes = [modules, ...aliases].join('|');
-    const members = `(?:${prefixes})\\s*(?:\\)\\s*)?\\.\\s*(?:${names})`;
-    find(effect, new RegExp(`(?<![\\w.])${members}\\s*\\(`, 'g'));
+    const member = `(?:${prefixes})\\s*(?:\\)\\s*)?\\.\\s*(?:${members})`;
+    find(effect, new RegExp(`(?<![\\w.])${member}\\s*\\(`, 'g'));
     if (aliases.length > 0 && effect.startsWith('runs'))
       find(
         'looks up a function by name',
         new RegExp(`\\b(?:getattr|vars)\\s*\\(\\s*(?:${aliases.join('|')})\\s*(?:\\)\\s*\\[|,[^()\\n]{0,200}\\)\\s*\\()`, 'g'),
       );
-    const functions = taken
-      .slice(0, MAX_ALIASES)
-      .filter(([, name]) => module.test(name ?? ''))
-      .flatMap((match) => imported(match[2] ?? match[3] ?? '', names));
-    const known = [members, ...functions].join('|');
+    const functions = taken.flatMap(([name, list]) => (module.test(name) ? imported(list, members) : []));
+    const known = [member, ...functions].join('|');
     const assigned = new RegExp(`(?<![\\w.])(\\w+)[ \\t]*:?=[ \\t]*\\(?(?:${known})[ \\t]*(?=[;#)\\n]|$)`, 'gm');
     const given = !new RegExp(`(?<![\\w.])(?:${known})[ \\t]*(?:[;#)\\n]|$)`, 'm').test(text)
       ? []
-      : [...text.matchAll(assigned)].flatMap(([, alias]) => alias ?? []);
-    if (given.length > MAX_ALIASES) find('gives functions that run code many names', /^/g);
-    functions.push(...given.slice(0, MAX_ALIASES));
+      : distinct(text, assigned, ([, alias = '']) => alias);
+    if (given.length > MAX_ALIASES) {
+      giveUp(0);
+      return dangers;
+    }
+    functions.push(...given);
     if (functions.length > 0) find(effect, new RegExp(`(?<![\\w.]|def[ \\t])(?:${functions.join('|')})\\s*\\(`, 'g'));
     if (named === null || !HANDED.has(effect)) continue;
-    const value = `(?!(?:\\w+\\.)?Popen\\b)(?:${[members, ...functions].join('|')})`;
+    const value = `(?!(?:\\w+\\.)?Popen\\b)(?:${[member, ...functions].join('|')})`;
     find(effect, new RegExp(`[([,]\\s*${value}\\s*[\\]),]|:=\\s*${value}\\b|@\\s*${value}\\b|(?<![\\w.])${value}\\s*\\.`, 'g'), named);
   }
   for (const [effect, pattern] of INDIRECT) find(effect, pattern);
   if (named !== null) for (const [effect, pattern] of ON_IMPORT) find(effect, pattern, named);
   return dangers;
+}
+
+/** What matches come to, each once; one more than is followed where there are more. */
+function distinct(text: string, pattern: RegExp, of: (match: RegExpExecArray) => string): string[] {
+  const found = new Set<string>();
+  for (const match of text.matchAll(pattern)) if (found.add(of(match)).size > MAX_ALIASES) break;
+  return [...found];
 }
 
 /** The names under which functions of a table are there after `from module import list`. */

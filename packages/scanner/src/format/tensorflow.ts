@@ -1,3 +1,4 @@
+import { COST } from '../limits.ts';
 import type { Piece } from '../piece.ts';
 import { quote } from '../report.ts';
 import type { RuleId } from '../rules.ts';
@@ -102,6 +103,7 @@ function walk(piece: Piece, message: Message, start: number, end: number, depth:
     return;
   }
   for (const field of fields(piece.source, start, end)) {
+    piece.run.spend(COST.field);
     if (field.wire !== WIRE.bytes) continue;
     if (message === 'node' && field.number === 2) {
       const operation = textOf(piece.source, field);

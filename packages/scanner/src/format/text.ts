@@ -1,8 +1,10 @@
+import { COST } from '../limits.ts';
 import type { Piece } from '../piece.ts';
 import { quote } from '../report.ts';
 import { inspectTemplate } from '../template/inspect.ts';
 import { checkTarget, isDenied } from './imports.ts';
-import { beginsPython, hasHarmfulLine, hasStatement, inspectPython } from './python.ts';
+import { hasHarmfulLine, inspectPython, isHarmfulCode } from './python.ts';
+import { beginsPython, hasStatement } from './python-text.ts';
 
 const SAMPLE = 65_536;
 const WINDOW = 4 * 2 ** 20;
@@ -48,7 +50,9 @@ export function scanText(piece: Piece): void {
     // Code may begin behind any length of comments, the last of which a window cuts, and what it does may stand at its end.
     begins ??= beginsPython(base === 0 ? text : text.slice(text.indexOf('\n') + 1));
     python ||= begins === true && (hasStatement(text) || hasHarmfulLine(text));
-    if (python) inspectPython(piece, text, 'Python code', source.size <= WINDOW);
+    python ||= source.size <= WINDOW && isHarmfulCode(text);
+    if (python && base < piece.limits.document) inspectPython(piece, text, 'Python code', source.size <= WINDOW);
+    else if (python) piece.report('limit-document', `Python code of ${source.size} bytes`);
     inspectText(piece, text, base, python);
   }
 }
@@ -56,8 +60,12 @@ export function scanText(piece: Piece): void {
 /** A text of ordinary length, or a window of a table of words; only what begins the file is a script or a template. */
 function inspectText(piece: Piece, text: string, base: number, python: boolean): void {
   for (const pattern of [TARGET, FLOW_TARGET])
-    for (const match of text.matchAll(pattern)) checkTarget(piece, match[1] ?? '', base + match.index);
+    for (const match of text.matchAll(pattern)) {
+      piece.run.spend(COST.attempt);
+      checkTarget(piece, match[1] ?? '', base + match.index);
+    }
   for (const match of text.matchAll(TAG)) {
+    piece.run.spend(COST.attempt);
     const object = PYTHON_TAG.exec(unescaped(match[1] ?? match[2] ?? ''));
     // Code that speaks of tags is no document, unless the tag does harm.
     if (object !== null && (!python || isDenied(object[1] ?? '')))

@@ -2,7 +2,7 @@ import { LimitReached } from '../limits.ts';
 import type { Piece } from '../piece.ts';
 import { sliceSource } from '../source.ts';
 import { type Inner, walk } from './judge.ts';
-import { judge } from './policy.ts';
+import { DENIED_ROOTS, judge, leadsToDenied } from './policy.ts';
 
 const WINDOW = 2 ** 20;
 const OVERLAP = 256;
@@ -11,6 +11,11 @@ const BUDGET_BASE = 1_000_000;
 const BUDGET_RATIO = 2;
 /** Places remembered; a file that goes beyond has its walks counted against the budget. */
 const PASSED = 100_000;
+const GLOBAL = 0x63;
+const INST = 0x69;
+const DOT = 0x2e;
+/** Lengths and first letters. */
+const ROOT_SHAPES: ReadonlySet<number> = new Set([...DENIED_ROOTS].map((root) => 256 * root.length + root.charCodeAt(0)));
 const NAME = /^[A-Za-z_][\w.]{0,99}$/;
 
 /**
@@ -77,9 +82,17 @@ function importBefore(window: Buffer, line: number): number {
   let from = line - 1;
   while (from > 0 && line - from < 100 && isName(window[from - 1] ?? 0)) from -= 1;
   // Any `c` or `i` in the run of letters may be the instruction; what follows it is the module.
+  const leads = leadsToDenied(name);
+  let dot = -1;
   for (let at = from; at < line - 1; at += 1) {
     const op = window[at];
-    if ((op === 0x63 || op === 0x69) && judge(window.toString('latin1', at + 1, line), name).kind === 'denied') return at;
+    if (op !== GLOBAL && op !== INST) continue;
+    if (leads) return at;
+    // Its first part must be one that is denied, or a run of letters would be judged from each of them on.
+    if (dot <= at) for (dot = at + 1; dot < line && window[dot] !== DOT; ) dot += 1;
+    if (!ROOT_SHAPES.has(256 * (dot - at - 1) + (window[at + 1] ?? 0)) || !DENIED_ROOTS.has(window.toString('latin1', at + 1, dot)))
+      continue;
+    if (judge(window.toString('latin1', at + 1, line), name).kind === 'denied') return at;
   }
   return -1;
 }

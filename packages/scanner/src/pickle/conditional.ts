@@ -1,7 +1,7 @@
 import type { ByteSource } from '../source.ts';
 import { readLiteral } from './literal.ts';
 import { judge } from './policy.ts';
-import type { Call, Value } from './value.ts';
+import type { Call, Global, Value } from './value.ts';
 
 /** Functions on the deny list that plain values call all the same: a bound method is pickled by getattr, the type of None by type. */
 const CONDITIONAL: ReadonlySet<string> = new Set(['builtins getattr', '__builtin__ getattr', 'builtins type', '__builtin__ type']);
@@ -58,9 +58,9 @@ const HIGHER_ORDER: ReadonlySet<string> = new Set([
 /** What a call passes on to be called, where that is anything but a plain imported name: a computed value, or a conditional function. */
 export function passedOn(call: Call): Value | null {
   const { callee, args } = call;
-  if (typeof callee !== 'object' || callee.kind !== 'global' || !HIGHER_ORDER.has(`${callee.module} ${callee.name}`)) return null;
   const first = typeof args === 'object' && args.kind === 'container' ? args.items?.[0] : undefined;
   if (typeof first !== 'object' || first.kind === 'container') return null;
+  if (typeof callee !== 'object' || callee.kind !== 'global' || !HIGHER_ORDER.has(`${callee.module} ${callee.name}`)) return null;
   return first.kind === 'call' || isConditional(first) ? first : null;
 }
 
@@ -69,9 +69,9 @@ const LARGE = 1e9;
 
 /** `bytearray(10**12)`, `list(range(10**12))`: a call that allocates without bound. */
 export function isBomb(source: ByteSource, { callee, args }: Call): boolean {
-  if (typeof callee !== 'object' || callee.kind !== 'global' || !/^(__)?builtins?(__)?$/.test(callee.module) || !SIZED.has(callee.name))
-    return false;
   const first = typeof args === 'object' && args.kind === 'container' ? args.items?.[0] : undefined;
+  if (first === undefined || typeof callee !== 'object' || callee.kind !== 'global' || !SIZED.has(callee.name)) return false;
+  if (!/^(__)?builtins?(__)?$/.test(callee.module)) return false;
   if (typeof first === 'number') return isLarge(source, first);
   if (typeof first !== 'object' || first.kind !== 'call' || typeof first.callee !== 'object' || first.callee.kind !== 'global')
     return false;
@@ -82,4 +82,9 @@ export function isBomb(source: ByteSource, { callee, args }: Call): boolean {
 function isLarge(source: ByteSource, value: number): boolean {
   const literal = readLiteral(source, value);
   return literal.type === 'number' && literal.value > LARGE;
+}
+
+/** Whether what an allowed function is called with makes a difference. */
+export function judgesArguments({ module, name }: Global): boolean {
+  return SIZED.has(name) || HIGHER_ORDER.has(`${module} ${name}`);
 }

@@ -29,13 +29,17 @@ const LETTER: Readonly<Record<string, number>> = {
 };
 const SIZED: Readonly<Record<string, number>> = { b: 1, i: 1, u: 1, f: 1, c: 1, S: 1, a: 1, V: 1, m: 1, M: 1, U: 4 };
 
+export function isArrayWrapper({ callee }: Call): boolean {
+  return typeof callee === 'object' && callee.kind === 'global' && callee.name === WRAPPER;
+}
+
 /**
  * What follows the BUILD of `built` in a joblib file, or null where it is no array wrapper or what it says cannot be told statically
  * (joblib.numpy_pickle.NumpyArrayWrapper.read; the alignment byte is written since joblib 1.1).
  */
 export function inlineArray(source: ByteSource, built: Call): InlineArray | null {
-  const { callee, state } = built;
-  if (typeof callee === 'number' || callee.kind !== 'global' || callee.name !== WRAPPER) return null;
+  const { state } = built;
+  if (!isArrayWrapper(built)) return null;
   if (state === null || typeof state === 'number' || state.kind !== 'container') return null;
   const shape = entry(source, state, 'shape');
   const dtype = entry(source, state, 'dtype');

@@ -1,12 +1,13 @@
-import { LimitReached } from '../limits.ts';
+import { COST, LimitReached } from '../limits.ts';
 import type { Piece } from '../piece.ts';
 import type { RuleId } from '../rules.ts';
 import { type ByteSource, bufferSource } from '../source.ts';
-import { isBomb, isConditional, isHarmless, isUnpickler, passedOn } from './conditional.ts';
+import { isBomb, isConditional, isHarmless, isUnpickler, judgesArguments, passedOn } from './conditional.ts';
 import { describe, list } from './describe.ts';
-import { entry, inlineArray } from './joblib.ts';
+import { entry, inlineArray, isArrayWrapper } from './joblib.ts';
+import type { Anomaly, Listener, StreamEnd } from './listener.ts';
 import { readLiteral } from './literal.ts';
-import { type Anomaly, type Listener, Machine, type StreamEnd } from './machine.ts';
+import { Machine } from './machine.ts';
 import { type Judgement, judge } from './policy.ts';
 import type { Call, Container, Global, Value } from './value.ts';
 
@@ -78,6 +79,7 @@ class Judge implements Listener {
   }
 
   imported(global: Global): void {
+    this.#piece.run.spend(COST.import);
     if (global.computed) {
       this.#sink('pickle-computed-name', 'imports a name that is computed while loading', global.offset);
       return;
@@ -88,7 +90,10 @@ class Judge implements Listener {
       return;
     }
     const judgement = this.#judge(global);
-    if (judgement.kind === 'allowed') return;
+    if (judgement.kind === 'allowed') {
+      global.call = judgesArguments(global) ? 'arguments' : 'none';
+      return;
+    }
     const name = describe(this.#source, global);
     switch (judgement.kind) {
       case 'denied':
@@ -113,6 +118,10 @@ class Judge implements Listener {
   }
 
   called(call: Call): void {
+    if (typeof call.callee === 'object' && call.callee.kind === 'global' && call.callee.call !== 'whole') {
+      if (call.callee.call === 'arguments') this.#arguments(call, call.callee);
+      return;
+    }
     if (call.how === 'extension') this.#sink('pickle-extension', 'imports by a code of the extension registry', call.offset);
     else if (call.how === 'persistent') this.#persistent(call);
     else this.#called(call);
@@ -140,14 +149,18 @@ class Judge implements Listener {
       return;
     }
     const judgement = this.#judge(callee);
-    const passed = passedOn(call);
-    if (passed !== null)
-      this.#sink('pickle-computed-call', `has ${describe(this.#source, callee)} call ${describe(this.#source, passed)}`, offset);
-    if (isBomb(this.#source, call)) this.#sink('pickle-expansion', `calls ${describe(this.#source, call)}`, offset);
+    this.#arguments(call, callee);
     if (judgement.kind === 'allowed') return;
     const what = `${describe(this.#source, callee)}(${list(this.#source, call.args)})`;
     if (judgement.kind === 'denied') this.#sink('pickle-dangerous-call', `calls ${what}, which ${judgement.capability}`, offset);
     else this.#sink('pickle-unknown-call', `calls ${what}`, offset);
+  }
+
+  #arguments(call: Call, callee: Global): void {
+    const passed = passedOn(call);
+    if (passed !== null)
+      this.#sink('pickle-computed-call', `has ${describe(this.#source, callee)} call ${describe(this.#source, passed)}`, call.offset);
+    if (isBomb(this.#source, call)) this.#sink('pickle-expansion', `calls ${describe(this.#source, call)}`, call.offset);
   }
 
   #load(call: Call): void {
@@ -193,6 +206,7 @@ class Judge implements Listener {
   }
 
   literal(start: number, length: number): void {
+    this.#piece.run.spend(COST.pickle);
     if (this.#options.depth >= NESTED_DEPTH) {
       this.#sink('limit-depth', 'pickles nest deeper than is looked into', start);
       return;
@@ -200,6 +214,8 @@ class Judge implements Listener {
     const head = this.#source.read(start, 2);
     const found: [RuleId, string][] = [];
     const text = head[0] === 0xc2;
+    // Decoded, walked.
+    if (text) this.#piece.run.spend(COST.pickle);
     // Bytes are written as Latin-1 text by protocol 2; what is beyond a mebibyte of such text is no pickle worth hiding in.
     const bytes = text ? Buffer.from(this.#source.read(start, Math.min(length, 2 ** 20)).toString('utf8'), 'latin1') : null;
     const source = bytes === null ? this.#within(start, length) : bufferSource(bytes);
@@ -234,6 +250,7 @@ class Judge implements Listener {
 
   skip(built: Value, offset: number): number {
     if (typeof built === 'number' || built.kind !== 'call') return offset;
+    if (isArrayWrapper(built)) this.#piece.run.spend(COST.array);
     const array = inlineArray(this.#source, built);
     if (array === null) return offset;
     if (array.kind === 'pickle') {

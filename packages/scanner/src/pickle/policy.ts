@@ -23,6 +23,11 @@ const DENIED_NAMES: ReadonlyMap<string, Capability> = new Map(
   ),
 );
 
+/** First parts of the modules of which anything is denied. */
+export const DENIED_ROOTS: ReadonlySet<string> = new Set(
+  [...DENIED_MODULES.keys(), ...DENIED_NAMES.keys()].map((key) => key.split(/[. ]/, 1)[0] ?? ''),
+);
+
 const ALLOW: Judgement = { kind: 'allowed' };
 const UNKNOWN: Judgement = { kind: 'unknown' };
 const DOTTED: Judgement = { kind: 'dotted' };
@@ -65,6 +70,11 @@ function decide(module: string, name: string): Judgement {
   // Cython's own unpickling functions create one class, named at their end, and fill in its fields.
   if (allowed.has(name) || (name.startsWith(CYTHON) && allowed.has(name.slice(CYTHON.length)))) return ALLOW;
   return UNKNOWN;
+}
+
+/** Whether a dotted name passes through what is denied, whatever module it is taken from. */
+export function leadsToDenied(name: string): boolean {
+  return name.includes('.') && name.split('.').some((part) => DENIED_MODULES.has(part) || DENIED_NAMES.has(`builtins ${part}`));
 }
 
 function deniedModule(module: string): Capability | undefined {

@@ -1,7 +1,9 @@
+import { COST } from '../limits.ts';
 import type { Piece } from '../piece.ts';
 import { isZero } from '../source.ts';
 import { carvePickles } from './carve.ts';
 import { type Inner, type Sink, walk } from './judge.ts';
+import type { StreamEnd } from './listener.ts';
 
 /** The first stream of a legacy PyTorch file is this number (torch.serialization.MAGIC_NUMBER), as LONG1 of ten bytes. */
 const TORCH_MAGIC: Buffer = Buffer.from('8a0a6cfc9c46f9206aa8501900', 'hex').subarray(0, 12);
@@ -11,6 +13,8 @@ const IMPORT = /^imports (?:[\w.]|\\u\{[0-9a-f]+\})+$/;
 /** Words come to fewer instructions than this by chance. */
 const CHANCE_WALK = 12;
 const MARK = 0x28;
+/** Thrown out of a walk that has seen enough. */
+const CERTAIN = Symbol('certain');
 
 /**
  * Scans every pickle of a piece from `start` on: one after another as loaders read them, then whatever follows the last. The bytes behind
@@ -24,6 +28,7 @@ export async function scanPickle(piece: Piece, start: number = 0): Promise<void>
   const sink: Sink = (rule, message, offset) => piece.report(rule, message, offset);
   let position = start;
   for (let streams = 0; position < source.size; streams += 1) {
+    piece.run.spend(COST.pickle);
     piece.run.checkTime();
     if (streams > 0 && !isPickle(piece, position)) {
       await scanTail(piece, position, legacy && streams >= LEGACY_STREAMS);
@@ -60,22 +65,28 @@ export function isPickle(piece: Piece, start: number): boolean {
   const { source } = piece;
   const head = source.read(start, 2);
   if (head.length < 2) return false;
-  let harm = false;
   let misnamed = false;
   let calls = false;
-  const { stopped, end, instructions } = walk(
-    piece,
-    source,
-    start,
-    { torch: true, depth: 5 },
-    (rule, message) => {
-      harm ||= rule.startsWith('pickle-dangerous') || rule === 'pickle-computed-name' || rule === 'pickle-dunder-attribute';
-      calls ||= rule === 'pickle-unknown-call';
-      misnamed ||= rule.endsWith('-import') || rule === 'pickle-dotted-name' ? !IMPORT.test(message) : false;
-    },
-    [],
-  );
-  if (harm || (calls && !misnamed)) return true;
+  let ended: StreamEnd;
+  try {
+    ended = walk(
+      piece,
+      source,
+      start,
+      { torch: true, depth: 5 },
+      (rule, message) => {
+        if (rule.startsWith('pickle-dangerous') || rule === 'pickle-computed-name' || rule === 'pickle-dunder-attribute') throw CERTAIN;
+        calls ||= rule === 'pickle-unknown-call';
+        misnamed ||= rule.endsWith('-import') || rule === 'pickle-dotted-name' ? !IMPORT.test(message) : false;
+      },
+      [],
+    );
+  } catch (error) {
+    if (error === CERTAIN) return true;
+    throw error;
+  }
+  const { stopped, end, instructions } = ended;
+  if (calls && !misnamed) return true;
   if (!stopped || instructions <= 1) return false;
   if (head[0] === 0x80) return true;
   // Letters of a text can come to a few instructions and a STOP; it goes on as text then, or imports what is no name.

@@ -7,6 +7,9 @@ export type Value = number | Container | Global | Call | Opaque;
 /** Elements kept of a container, enough for the arguments of any call and the state of an array wrapper. */
 export const KEPT = 64;
 
+/** Values that are added one by one faster than as a slice. */
+const FEW = 3;
+
 /** A tuple, list, set or dict. `depth` is how deep it nests. `weight` is the number of nodes it unfolds to when walked without memory of what was seen. */
 export class Container {
   readonly kind = 'container';
@@ -18,6 +21,10 @@ export class Container {
   /** Adds everything in `values` from `start` on. */
   absorb(values: readonly Value[], start: number): void {
     const { length } = values;
+    if (length - start <= FEW) {
+      for (let index = start; index < length; index += 1) this.add(values[index] ?? OPAQUE);
+      return;
+    }
     let weight = 0;
     let { depth } = this;
     for (let index = start; index < length; index += 1) {
@@ -47,6 +54,12 @@ export class Container {
   }
 }
 
+/** One for all: nothing can be added to it. */
+export const EMPTY_TUPLE: Container = new Container();
+
+/** What of a call of a name is still to be judged: nothing, its arguments, or the name as well. */
+export type CallJudgement = 'none' | 'arguments' | 'whole';
+
 /** An imported name. `computed` where it is not written in the stream as two literals. */
 export class Global {
   readonly kind = 'global';
@@ -56,6 +69,8 @@ export class Global {
   readonly name: string;
   readonly computed: boolean;
   readonly offset: number;
+  /** Set by who judges it. */
+  call: CallJudgement = 'whole';
   constructor(module: string, name: string, computed: boolean, offset: number) {
     this.module = module;
     this.name = name;
