@@ -329,6 +329,21 @@ const BAD: readonly (readonly [title: string, text: string, paths: readonly stri
     'audit: { exporters: [{ name: a, kind: s3, url: "https://s" }] }',
     ['audit.exporters[0].target', 'audit.exporters[0].username', 'audit.exporters[0].password'],
   ],
+  [
+    'OAuth without its client and endpoint',
+    'audit: { exporters: [{ name: a, kind: kafka, url: "tls://k:9093", target: t, sasl: oauthbearer }] }',
+    ['audit.exporters[0].username', 'audit.exporters[0].tokenUrl'],
+  ],
+  [
+    'an OAuth secret in the clear',
+    'audit: { exporters: [{ name: a, kind: kafka, url: "tls://k:9093", target: t, sasl: oauthbearer, username: "env:A", password: "env:B", tokenUrl: "http://idp/token" }] }',
+    ['audit.exporters[0].tokenUrl'],
+  ],
+  [
+    'a token endpoint that nobody asks',
+    'audit: { exporters: [{ name: a, kind: otlp, url: "https://s", tokenUrl: "https://idp/token", scope: x }] }',
+    ['audit.exporters[0].tokenUrl', 'audit.exporters[0].scope'],
+  ],
   ['syslog over HTTP', 'audit: { exporters: [{ name: a, kind: syslog, url: "https://s" }] }', ['audit.exporters[0].url']],
   ['a stream without a port', 'audit: { exporters: [{ name: a, kind: relp, url: "tls://s" }] }', ['audit.exporters[0].url']],
   [

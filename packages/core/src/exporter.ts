@@ -6,9 +6,13 @@ export type ExporterKind = (typeof EXPORTER_KINDS)[number];
 export const EXPORT_FORMATS = ['json', 'ocsf', 'ecs', 'cef'] as const;
 export type ExportFormat = (typeof EXPORT_FORMATS)[number];
 
-/** How a Kafka broker is told user and password. */
-export const KAFKA_SASL = ['scram-sha-512', 'scram-sha-256', 'plain'] as const;
+/** How a Kafka broker is told user and password; for `oauthbearer` (RFC 7628) they are those of an OAuth client, and buy a token. */
+export const KAFKA_SASL = ['scram-sha-512', 'scram-sha-256', 'plain', 'oauthbearer'] as const;
 export type KafkaSasl = (typeof KAFKA_SASL)[number];
+
+/** How the records of a Kafka batch are compressed. */
+export const KAFKA_COMPRESSIONS = ['none', 'gzip', 'zstd'] as const;
+export type KafkaCompression = (typeof KAFKA_COMPRESSIONS)[number];
 
 /** How OpenTelemetry's signals are written for a receiver, by the names its specification has (`OTEL_EXPORTER_OTLP_PROTOCOL`). */
 export const OTLP_PROTOCOLS = ['http/json', 'http/protobuf'] as const;
@@ -33,6 +37,11 @@ export interface ExporterSettings {
   readonly brokers: readonly string[];
   /** Kafka: the SASL mechanism, where there is a user. */
   readonly sasl: KafkaSasl;
+  /** Kafka, `oauthbearer`: the token endpoint (RFC 6749 section 4.4), and the scope asked for. */
+  readonly tokenUrl: string | null;
+  readonly scope: string | null;
+  /** Kafka. */
+  readonly compression: KafkaCompression;
   /** OTLP. */
   readonly protocol: OtlpProtocol;
   /** Index or data stream, S3 bucket, Kafka topic. */

@@ -64,6 +64,25 @@ describe('every entry arrives, in order', () => {
     }
   });
 
+  for (const compression of ['gzip', 'zstd'] as const) {
+    test(`compressed with ${compression}, for a broker of today and an old one, in batches that may be refused`, async () => {
+      for (const most of [{}, { 0: 7, 3: 7, 22: 1 }]) {
+        await using bench = await Bench.create();
+        await using cluster = await KafkaStandIn.start({ most, names: false });
+        cluster.troubles.push('answer-lost');
+        await bench.append(50, (i) => ({ id: i === 13 ? 'poison' : `r${i}`, detail: { text: `é | " ${i}` } }));
+        await using exporters = bench.exporters(settings(cluster, { compression }));
+        exporters.start();
+        await until(() => exporters.status()[0]?.delivered === 50, 'all but one');
+        assert.deepEqual(
+          cluster.received,
+          (await bench.hashes()).filter((_, i) => i !== 14),
+        );
+        assert.deepEqual([...cluster.compressions], [compression]);
+      }
+    });
+  }
+
   test('a broker that has forgotten the producer', async () => {
     await using bench = await Bench.create();
     await using cluster = await KafkaStandIn.start();

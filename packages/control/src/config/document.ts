@@ -3,6 +3,7 @@ import type {
   ExporterKind,
   ExportFormat,
   GuardPack,
+  KafkaCompression,
   KafkaSasl,
   LimitDimension,
   OtlpProtocol,
@@ -75,6 +76,9 @@ export interface ExporterDocument {
   headers?: Record<string, string>;
   brokers?: string[];
   sasl?: KafkaSasl;
+  tokenUrl?: string;
+  scope?: string;
+  compression?: KafkaCompression;
   protocol?: OtlpProtocol;
   target?: string;
   prefix?: string;

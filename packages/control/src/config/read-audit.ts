@@ -67,6 +67,7 @@ function readExporter(value: ExporterDocument, path: Path, reading: Reading): Ex
     if (value[key] === undefined) reading.findings.problem([...path, key], `what an exporter of kind ${kind} needs`, 'nothing');
   }
   if (kind === 'kafka') checkKafka(value, path, reading);
+  checkOAuth(value, path, reading.findings);
   if (tls !== undefined && (tls.cert === undefined) !== (tls.key === undefined)) {
     const lacking = tls.cert === undefined ? 'cert' : 'key';
     reading.findings.problem([...path, 'tls', lacking], 'certificate and private key together', 'one of them');
@@ -91,6 +92,9 @@ function readExporter(value: ExporterDocument, path: Path, reading: Reading): Ex
     headers: Object.fromEntries(Object.entries(value.headers ?? {}).map(([name, text]) => [name, readReference(text, reading) ?? ''])),
     brokers: value.brokers ?? [],
     sasl: value.sasl ?? 'scram-sha-512',
+    tokenUrl: value.tokenUrl ?? null,
+    scope: value.scope ?? null,
+    compression: value.compression ?? 'none',
     protocol: value.protocol ?? 'http/json',
     target: value.target ?? null,
     prefix: value.prefix ?? '',
@@ -118,6 +122,21 @@ function checkKafka({ target, username, password, token, brokers = [] }: Exporte
       findings.problem(at, 'a host with a port', quote(broker), 'write HOST:PORT');
     else if (isMetadataHost(bareHost(host))) findings.problem(at, 'the address of a broker', 'an address of a cloud metadata service');
   }
+}
+
+/** The client secret goes to the token endpoint: TLS, but for this machine. */
+function checkOAuth({ kind, sasl, tokenUrl, scope, username }: ExporterDocument, path: Path, findings: Reading['findings']): void {
+  if (kind !== 'kafka' || sasl !== 'oauthbearer') {
+    for (const [key, value] of Object.entries({ tokenUrl, scope }))
+      if (value !== undefined) findings.problem([...path, key], 'kind: kafka and sasl: oauthbearer beside it', 'neither or one');
+    return;
+  }
+  if (username === undefined) findings.problem([...path, 'username'], 'the id of the OAuth client, with its secret as password', 'nothing');
+  const url = URL.parse(tokenUrl ?? '');
+  if (url === null || url.username !== '' || !(url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(bareHost(url)))))
+    findings.problem([...path, 'tokenUrl'], 'an https:// URL without credentials', tokenUrl === undefined ? 'nothing' : 'another');
+  else if (isMetadataHost(bareHost(url)))
+    findings.problem([...path, 'tokenUrl'], 'the address of a token endpoint', 'an address of a cloud metadata service');
 }
 
 function checkUrl({ kind, url: text, tls, acknowledge }: ExporterDocument, path: Path, reading: Reading): void {

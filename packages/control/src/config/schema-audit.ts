@@ -1,4 +1,4 @@
-import { ACTIONS, EXPORT_FORMATS, EXPORTER_KINDS, KAFKA_SASL, OTLP_PROTOCOLS } from '@sallyport/core';
+import { ACTIONS, EXPORT_FORMATS, EXPORTER_KINDS, KAFKA_COMPRESSIONS, KAFKA_SASL, OTLP_PROTOCOLS } from '@sallyport/core';
 import Type from 'typebox';
 import type { ConfigDocument } from './document.ts';
 import { CLOSED, Count, Duration, List, Name, Reference, Text } from './schema-terms.ts';
@@ -53,7 +53,22 @@ const ExporterItem = Type.Object(
       Type.Enum([...KAFKA_SASL], {
         title: `one of ${KAFKA_SASL.join(', ')}`,
         default: KAFKA_SASL[0],
-        description: 'Kafka: how user and password are shown to a broker.',
+        description: 'Kafka: how user and password are shown to a broker. For oauthbearer they are those of an OAuth client.',
+      }),
+    ),
+    tokenUrl: Type.Optional(Text('the https URL of a token endpoint', 2048)),
+    scope: Type.Optional(
+      Type.String({
+        pattern: String.raw`^[\x21\x23-\x5b\x5d-\x7e ]{1,1024}$`,
+        title: 'OAuth scopes',
+        description: 'Kafka: scope of the OAuth token.',
+      }),
+    ),
+    compression: Type.Optional(
+      Type.Enum([...KAFKA_COMPRESSIONS], {
+        title: `one of ${KAFKA_COMPRESSIONS.join(', ')}`,
+        default: KAFKA_COMPRESSIONS[0],
+        description: 'Kafka: how the records of a batch are compressed.',
       }),
     ),
     protocol: Type.Optional(

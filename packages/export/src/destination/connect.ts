@@ -9,7 +9,8 @@ import { Elasticsearch } from './elasticsearch.ts';
 import { GelfHttp, GelfUdp, gelfMessage } from './gelf.ts';
 import { HttpPeer } from './http.ts';
 import { KafkaTopic } from './kafka.ts';
-import type { KafkaCredentials } from './kafka-broker.ts';
+import type { KafkaCredentials } from './kafka-sasl.ts';
+import { OAuthTokens } from './oauth-token.ts';
 import { Otlp } from './otlp.ts';
 import { Relp } from './relp.ts';
 import { S3 } from './s3.ts';
@@ -31,8 +32,11 @@ export interface ConnectPorts {
 
 /** Whom the exporters may reach: collectors of a private network as well as services outside. */
 export function receivers(settings: readonly ExporterSettings[]): NamedServer[] {
-  return settings.flatMap(({ url, brokers }) =>
-    [url, ...brokers.map((broker) => `tcp://${broker}`)].map((named) => ({ url: named, private: true })),
+  return settings.flatMap(({ url, brokers, tokenUrl }) =>
+    [url, ...brokers.map((broker) => `tcp://${broker}`), ...(tokenUrl === null ? [] : [tokenUrl])].map((named) => ({
+      url: named,
+      private: true,
+    })),
   );
 }
 
@@ -108,7 +112,8 @@ export function connect(settings: ExporterSettings, { secrets, clock, egress, ve
         brokers: [url, ...settings.brokers.map((broker) => new URL(`tcp://${broker}`))],
         topic: settings.target ?? '',
         tls,
-        credentials: kafkaCredentials(settings, secrets),
+        credentials: kafkaCredentials(settings, { secrets, clock, egress, version }),
+        compression: settings.compression,
         encode,
       });
     case 'gelf': {
@@ -158,15 +163,25 @@ function httpHeaders(settings: ExporterSettings, secrets: Secrets): Record<strin
   return { ...headers, authorization: `Basic ${Buffer.from(`${secrets(username)}:${secrets(password)}`).toString('base64')}` };
 }
 
-const SASL_MECHANISMS: Readonly<Record<KafkaSasl, KafkaCredentials['mechanism']>> = {
+const SASL_MECHANISMS: Readonly<Record<Exclude<KafkaSasl, 'oauthbearer'>, 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512'>> = {
   plain: 'PLAIN',
   'scram-sha-256': 'SCRAM-SHA-256',
   'scram-sha-512': 'SCRAM-SHA-512',
 };
 
-function kafkaCredentials({ username, password, sasl }: ExporterSettings, secrets: Secrets): KafkaCredentials | null {
+function kafkaCredentials(settings: ExporterSettings, { secrets, clock, egress }: ConnectPorts): KafkaCredentials | null {
+  const { username, password, sasl, tokenUrl, scope } = settings;
   if (username === null || password === null) return null;
-  return { mechanism: SASL_MECHANISMS[sasl], username: secrets(username), password: secrets(password) };
+  if (sasl !== 'oauthbearer') return { mechanism: SASL_MECHANISMS[sasl], username: secrets(username), password: secrets(password) };
+  const url = tokenUrl ?? '';
+  const client = { url, clientId: secrets(username), clientSecret: secrets(password), scope };
+  // The authorities to trust are those of the cluster; its client certificate is not for the token endpoint.
+  const tls = readTls(
+    { ...settings, tls: settings.tls && { ca: settings.tls.ca, cert: null, key: null, serverName: null } },
+    new URL(url),
+    secrets,
+  );
+  return { mechanism: 'OAUTHBEARER', tokens: new OAuthTokens(new HttpPeer(egress, tls), client, clock) };
 }
 
 function base(url: string): string {

@@ -1,16 +1,10 @@
 import type { Socket } from 'node:net';
 import type * as Library from '@platformatic/kafka';
 import { DeliveryFailed } from './destination.ts';
+import { authenticate, type KafkaCredentials } from './kafka-sasl.ts';
 import { write } from './socket.ts';
 
 export type KafkaLibrary = typeof Library;
-
-/** How a broker is told who we are (SASL). */
-export interface KafkaCredentials {
-  readonly mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512';
-  readonly username: string;
-  readonly password: string;
-}
 
 /** One version of an API, as the library has it: how its request is written and its response read. */
 export interface KafkaApi<Request extends readonly unknown[], Response> {
@@ -23,8 +17,6 @@ export interface KafkaApi<Request extends readonly unknown[], Response> {
 const LONGEST_ANSWER = 1 << 20;
 /** Bytes of the length before it. */
 const FRAME_LENGTH = 4;
-/** PBKDF2 rounds a broker may ask for. Kafka's own default is 4,096. */
-const MOST_ITERATIONS = 1_000_000;
 const CLIENT = 'sallyport';
 
 /** From which version on an API is "flexible": its header has tagged fields (KIP-482). SaslHandshake (17) never was. */
@@ -40,6 +32,8 @@ export class KafkaBroker {
   readonly #socket: Socket;
   readonly #versions = new Map<number, { readonly min: number; readonly max: number }>();
   #correlation = 0;
+  /** When the broker ends the session, monotonic milliseconds. */
+  #until = Number.POSITIVE_INFINITY;
   #rest: Buffer = Buffer.alloc(0);
   #failure: Error | null = null;
   #wake: (() => void) | null = null;
@@ -62,9 +56,9 @@ export class KafkaBroker {
     try {
       const { errorCode, apiKeys } = await broker.ask(kafka.apiVersionsV3, [CLIENT, '1'], signal);
       // A broker that does not know this version says so with error 35: it is older than Kafka 2.4.
-      broker.#expect(errorCode);
+      expectSuccess(kafka, errorCode);
       for (const { apiKey, minVersion, maxVersion } of apiKeys) broker.#versions.set(apiKey, { min: minVersion, max: maxVersion });
-      if (credentials !== null) await broker.#authenticate(credentials, signal);
+      if (credentials !== null) broker.#until = performance.now() + (await authenticate(kafka, broker, credentials, signal));
       return broker;
     } catch (error) {
       broker.destroy();
@@ -72,8 +66,9 @@ export class KafkaBroker {
     }
   }
 
+  /** Whether it is of no more use: closed, or about to be by the broker because what we authenticated with ends (KIP-368). */
   get destroyed(): boolean {
-    return this.#failure !== null;
+    return this.#failure !== null || performance.now() > this.#until;
   }
 
   /** The first of the versions that the broker has too. @throws {DeliveryFailed} none */
@@ -114,58 +109,6 @@ export class KafkaBroker {
     this.#fail(new DeliveryFailed('the connection was closed'));
   }
 
-  /** @throws {DeliveryFailed} with the name of the code, where it is one of an error */
-  #expect(code: number): void {
-    if (code !== 0) throw new DeliveryFailed(`Kafka ${errorName(this.#kafka, code)}`);
-  }
-
-  async #authenticate({ mechanism, username, password }: KafkaCredentials, signal: AbortSignal): Promise<void> {
-    const kafka = this.#kafka;
-    const { errorCode } = await this.ask(kafka.saslHandshakeV1, [mechanism], signal);
-    this.#expect(errorCode);
-    const version = this.choose<[Buffer], Library.saslAuthenticateV2.SaslAuthenticateResponse>([
-      kafka.saslAuthenticateV2,
-      kafka.saslAuthenticateV1,
-    ]);
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const exchange = (
-      _: unknown,
-      bytes: Buffer,
-      callback: (error: Error | null, answer?: Library.saslAuthenticateV2.SaslAuthenticateResponse) => void,
-    ): void => {
-      this.ask(version, [bytes], signal)
-        .then((answer) => {
-          this.#expect(answer.errorCode);
-          // What the broker sent is parsed in here, and may be anything.
-          callback(null, answer);
-        })
-        .catch(reject);
-    };
-    const done = (error: Error | null): void => {
-      if (error === null) resolve();
-      else reject(new DeliveryFailed('Kafka SASL_AUTHENTICATION_FAILED', { cause: error }));
-    };
-    // The library passes the connection through to `exchange`, which has its own, and looks at neither otherwise.
-    const api = exchange as unknown as Library.saslAuthenticateV2.SASLAuthenticationAPI;
-    const connection = this as unknown as Library.Connection;
-    if (mechanism === 'PLAIN') kafka.saslPlain.authenticate(api, connection, username, password, done);
-    else
-      kafka.saslScramSha.authenticate(
-        api,
-        connection,
-        mechanism === 'SCRAM-SHA-256' ? 'SHA-256' : 'SHA-512',
-        username,
-        password,
-        bounded(kafka),
-        done,
-      );
-    await promise.catch((error: unknown) => {
-      throw error instanceof DeliveryFailed || signal.aborted
-        ? error
-        : new DeliveryFailed('Kafka SASL_AUTHENTICATION_FAILED', { cause: error });
-    });
-  }
-
   /** The next answer: length, and that many bytes. */
   async #frame(signal: AbortSignal): Promise<Buffer> {
     const abort = (): void => void this.#fail(signal.reason);
@@ -200,18 +143,12 @@ export class KafkaBroker {
   }
 }
 
+/** @throws {DeliveryFailed} with the name of the code, where it is one of an error */
+export function expectSuccess(kafka: KafkaLibrary, code: number): void {
+  if (code !== 0) throw new DeliveryFailed(`Kafka ${errorName(kafka, code)}`);
+}
+
 /** The name of an error code in the protocol, or its number. */
 export function errorName(kafka: KafkaLibrary, code: number): string {
   return (kafka.protocolErrorsCodesById as Readonly<Record<number, string>>)[code] ?? `error ${code}`;
-}
-
-/** SCRAM's functions, but for a broker that would keep us computing. */
-function bounded({ saslScramSha: { defaultCrypto } }: KafkaLibrary): Library.saslScramSha.ScramCryptoModule {
-  return {
-    ...defaultCrypto,
-    hi: async (definition, password, salt, iterations) => {
-      if (!(iterations <= MOST_ITERATIONS)) throw new DeliveryFailed('Kafka asks for too many SCRAM iterations');
-      return defaultCrypto.hi(definition, password, salt, iterations);
-    },
-  };
 }

@@ -1,9 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { MessageRecord } from '@platformatic/kafka';
+import type { KafkaCompression } from '@sallyport/core';
 import { type Egress, EgressRefused, type TlsOptions } from '@sallyport/egress';
 import type { SoundEvent } from '../event.ts';
 import { type Attempt, type Delivery, DeliveryFailed, type Destination } from './destination.ts';
-import { errorName, KafkaBroker, type KafkaCredentials, type KafkaLibrary } from './kafka-broker.ts';
+import { errorName, KafkaBroker, type KafkaLibrary } from './kafka-broker.ts';
+import type { KafkaCredentials } from './kafka-sasl.ts';
 import { openSocket } from './socket.ts';
 
 export interface KafkaOptions {
@@ -13,6 +15,7 @@ export interface KafkaOptions {
   readonly topic: string;
   readonly tls: TlsOptions | null;
   readonly credentials: KafkaCredentials | null;
+  readonly compression: KafkaCompression;
   readonly encode: (event: SoundEvent) => string;
 }
 
@@ -117,7 +120,7 @@ export class KafkaTopic implements Destination {
     lane: readonly Placed[],
     { number, signal }: Attempt,
   ): Promise<{ readonly code: number; readonly culprits: readonly number[] }> {
-    const { topic, encode } = this.#options;
+    const { topic, encode, compression } = this.#options;
     let isSent = false;
     for (let tries = 1; ; tries++) {
       try {
@@ -143,7 +146,8 @@ export class KafkaTopic implements Destination {
         const sequences = new kafka.NumericMap([[`${topic}:${partition}`, this.#sequences.get(partition) ?? 0]]);
         const api = broker.choose([kafka.produceV9, kafka.produceV7]);
         isSent = true;
-        const answer = await broker.ask(api, [ALL_REPLICAS, REPLICAS_TIMEOUT, records, { ...this.#producer, sequences }], signal);
+        const options = { ...this.#producer, sequences, compression };
+        const answer = await broker.ask(api, [ALL_REPLICAS, REPLICAS_TIMEOUT, records, options], signal);
         const of = answer.responses.find(({ name }) => name === topic)?.partitionResponses.find(({ index }) => index === partition);
         if (of === undefined) throw new DeliveryFailed('the answer does not speak of the partition');
         const { errorCode: code, recordErrors = [] } = of;
@@ -198,6 +202,7 @@ export class KafkaTopic implements Destination {
     const key = `${host}:${port}`;
     const present = this.#connections.get(key);
     if (present?.destroyed === false) return present;
+    present?.destroy();
     try {
       const socket = await openSocket(egress, { hostname: host, port: String(port) }, tls, signal);
       const broker = await KafkaBroker.open(kafka, socket, credentials, signal);
@@ -231,6 +236,7 @@ export class KafkaTopic implements Destination {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#forget();
+    if (this.#options.credentials?.mechanism === 'OAUTHBEARER') await this.#options.credentials.tokens[Symbol.asyncDispose]();
   }
 }
 
