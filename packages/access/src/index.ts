@@ -25,6 +25,7 @@ export type { CounterStore, Hold, Shortage, Standing } from './limits/store.ts';
 export * from './policy.ts';
 export * from './policy-glob.ts';
 export type { ReplicaChannel, ReplicaChannelOptions } from './replicas/channel.ts';
+export { ReplicaHistory } from './replicas/history.ts';
 export type { BreakerMessage, ReplicaMessage, ReplicaRelay } from './replicas/message.ts';
 export { openReplicaChannel } from './replicas/open-channel.ts';
 export { ReplicaOutbox } from './replicas/outbox.ts';

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { it } from 'node:test';
 import { answerJson, chatReply, run, ScriptedUpstream } from '@sallyport/testkit';
 import { MAIN } from './command.ts';
@@ -21,6 +22,8 @@ async function showAndLift(verb: readonly string[]): Promise<void> {
       method: 'POST',
       headers: { authorization: `Bearer ${serving.key}`, 'content-type': 'application/json', connection: 'close' },
       body: JSON.stringify({ model, messages: [{ role: 'user', content: 'Hello' }] }),
+      // A connection that was on its way to a worker that was killed is never answered.
+      signal: AbortSignal.timeout(10_000),
     });
     await answer.text();
     return answer.status;
@@ -31,6 +34,16 @@ async function showAndLift(verb: readonly string[]): Promise<void> {
   assert.ok(statuses.includes(404), String(statuses));
   const keptOut = await until(async () => (await ask('chat')) !== 200 && (await ask('chat')) !== 200, 5_000);
   assert.notEqual(keptOut, null, 'every process keeps it out');
+  if (verb.includes('--workers')) {
+    // Those that take the place of others that ended are told.
+    const pids = execFileSync('ps', ['--ppid', String(serving.process().pid), '-o', 'pid='], { encoding: 'utf8' })
+      .trim()
+      .split(/\s+/);
+    for (const pid of pids) process.kill(Number(pid), 'SIGKILL');
+    assert.notEqual(await until(async () => (await ask('chat').catch(() => 0)) !== 0, 60_000), null, 'somebody answers again');
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    for (let asked = 0; asked < 6; asked += 1) assert.notEqual(await ask('chat'), 200, 'one that was started anew keeps it out too');
+  }
   const list = JSON.parse((await risk(['list', '--json'])).stdout) as { subject: string; level: string; signals: { signal: string }[] }[];
   const principal = list.find(({ subject }) => subject.startsWith('principal:')) ?? assert.fail(JSON.stringify(list));
   assert.equal(principal.signals[0]?.signal, 'enumeration');

@@ -2,7 +2,8 @@ import { createCipheriv, createDecipheriv, hkdfSync, type KeyObject } from 'node
 import type { Clock, Logger, Random } from '@sallyport/core';
 import type { Redis } from 'iovalkey';
 import { connectionTo, isSilence, type SharedServer } from '../shared-server.ts';
-import { isReplicaMessage, type ReplicaMessage, type ReplicaRelay } from './message.ts';
+import { HISTORY } from './history.ts';
+import { isReplicaMessage, type ReplicaMessage, type ReplicaRelay, unlifted } from './message.ts';
 import { ReplicaOutbox } from './outbox.ts';
 
 export interface ReplicaChannelOptions {
@@ -20,8 +21,6 @@ export interface ReplicaChannelOptions {
 
 /** Batches kept for replicas that come back or are new; the oldest go. */
 const KEPT = 2_000;
-/** What a replica that starts is told of, milliseconds. */
-const HISTORY = 3_600_000;
 /** By how much the time in a message may differ from when the server got it: an old one that is put there again is none. */
 const DRIFT = 60_000;
 const BLOCK = 5_000;
@@ -185,19 +184,6 @@ export class ReplicaChannel implements ReplicaRelay, AsyncDisposable {
     if (isSilence(error)) connection.disconnect(true);
     this.#options.logger.debug('replicas.failed', { reason: error instanceof Error ? error.name : 'unknown' });
   }
-}
-
-/** Without what was lifted since: nobody is kept out for a moment of the past. */
-function unlifted(heard: readonly [ReplicaMessage, number][]): readonly [ReplicaMessage, number][] {
-  const lifted = new Set<string>();
-  return heard
-    .toReversed()
-    .filter(([message]) => {
-      if (message.kind === 'breaker' || message.kind === 'well') return true;
-      if (message.kind === 'reset') return lifted.add(message.subject);
-      return !lifted.has(message.subject);
-    })
-    .reverse();
 }
 
 /** The server's time in the id it gave, epoch milliseconds. */

@@ -38,3 +38,16 @@ export function isReplicaMessage(value: unknown): value is ReplicaMessage {
 function isAmount(value: unknown): boolean {
   return typeof value === 'number' && Number.isFinite(value) && value >= 0;
 }
+
+/** Without what was lifted since: nobody is kept out for a moment of the past. */
+export function unlifted<T extends readonly [ReplicaMessage, number]>(heard: readonly T[]): readonly T[] {
+  const lifted = new Set<string>();
+  return heard
+    .toReversed()
+    .filter(([message]) => {
+      if (message.kind === 'breaker' || message.kind === 'well') return true;
+      if (message.kind === 'reset') return lifted.add(message.subject);
+      return !lifted.has(message.subject);
+    })
+    .reverse();
+}

@@ -13,7 +13,8 @@ export type FromWorker =
 /** What it is told. Each `id` is answered by `done`. */
 export type ToWorker =
   | { readonly kind: 'counters'; readonly answers: readonly CounterAnswer[] }
-  | { readonly kind: 'replicas'; readonly messages: readonly ReplicaMessage[] }
+  /** `ages`: how long ago each was told, milliseconds, where that is not now. */
+  | { readonly kind: 'replicas'; readonly messages: readonly ReplicaMessage[]; readonly ages?: readonly number[] }
   | { readonly kind: 'refresh' | 'metrics' | 'reload'; readonly id: number }
   /** Ends once everything it runs has, or after `patience` milliseconds. */
   | { readonly kind: 'drain'; readonly patience: number };

@@ -1,5 +1,5 @@
 import cluster, { type Worker } from 'node:cluster';
-import { CounterDesk, type CounterStore, MemoryStore, type ReplicaMessage, type ReplicaRelay } from '@sallyport/access';
+import { CounterDesk, type CounterStore, MemoryStore, ReplicaHistory, type ReplicaMessage, type ReplicaRelay } from '@sallyport/access';
 import { type Config, type Family, mergeFamilies } from '@sallyport/control';
 import type { Clock, Logger } from '@sallyport/core';
 import { type FromWorker, type ToWorker, WORKER_VARIABLE } from './worker-messages.ts';
@@ -21,6 +21,8 @@ interface Member {
   leaving: boolean;
   /** Started beside the one it is to replace, and not ready yet: without it nothing is missing. */
   spare: boolean;
+  /** Serves, and hears what others tell. */
+  isReady: boolean;
   /** The metrics it last told. */
   told: readonly Family[];
 }
@@ -46,6 +48,7 @@ export class WorkerPool implements AsyncDisposable {
   /** Tells all workers. */
   readonly relay: ReplicaRelay;
   readonly #desk: CounterDesk;
+  readonly #history = new ReplicaHistory();
   readonly #members = new Set<Member>();
   readonly #asked = new Map<number, (families: readonly Family[]) => void>();
   #lastAsked = 0;
@@ -144,7 +147,7 @@ export class WorkerPool implements AsyncDisposable {
     const worker = cluster.fork({ [WORKER_VARIABLE]: String(index) });
     const ready = Promise.withResolvers<{ host: string; port: number }>();
     const ended = Promise.withResolvers<void>();
-    const member: Member = { worker, index, ready: ready.promise, ended: ended.promise, leaving: false, spare, told: [] };
+    const member: Member = { worker, index, ready: ready.promise, ended: ended.promise, leaving: false, spare, isReady: false, told: [] };
     // Who waits for it hears; a replacement nobody waits for is logged by its end.
     ready.promise.catch(() => undefined);
     this.#members.add(member);
@@ -160,6 +163,11 @@ export class WorkerPool implements AsyncDisposable {
       else {
         clearTimeout(timer);
         member.spare = false;
+        member.isReady = true;
+        // Whom the others keep out is kept out by one that starts as well.
+        const told = this.#history.recall(this.#options.clock.monotonic());
+        const [messages, ages] = [told.map(([one]) => one), told.map(([, age]) => age)];
+        if (told.length > 0) this.#tell(worker, { kind: 'replicas', messages, ages });
         ready.resolve({ host: message.host, port: message.port });
       }
     });
@@ -186,7 +194,8 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   #spread(messages: readonly ReplicaMessage[], from: Member | null): void {
-    for (const member of this.#members) if (member !== from) this.#tell(member.worker, { kind: 'replicas', messages });
+    this.#history.add(messages, this.#options.clock.monotonic());
+    for (const member of this.#members) if (member !== from && member.isReady) this.#tell(member.worker, { kind: 'replicas', messages });
   }
 
   #tell(worker: Worker, message: ToWorker): void {

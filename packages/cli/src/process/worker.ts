@@ -57,7 +57,7 @@ async function run(options: ServeOptions): Promise<void> {
   };
   process.on('message', (message: ToWorker) => {
     if (message.kind === 'counters') counters.receive(message.answers);
-    else if (message.kind === 'replicas') for (const one of message.messages) data?.gateway.hear(one);
+    else if (message.kind === 'replicas') for (const [at, one] of message.messages.entries()) data?.gateway.hear(one, message.ages?.[at]);
     else if (message.kind === 'drain') ended.resolve(message.patience);
     else {
       const { id } = message;
