@@ -148,6 +148,20 @@ describe('models scan of what is elsewhere', () => {
       assert.match(reports[index]?.findings[0]?.message ?? '', message, name);
     }
   });
+  it('a server that answers each time in time and never ends is left after the deadline', async () => {
+    let answered = 0;
+    files.set('/slow', (request, response) => {
+      answered += 1;
+      const timer = setTimeout(() => ranges(Buffer.alloc(0), 2 ** 26)(request, response), 700);
+      response.once('close', () => clearTimeout(timer));
+    });
+    const { code, reports } = await run(`http://${host}/slow`, '--allow-host', host, '--fetch-deadline', '2');
+    assert.equal(code, 1);
+    assert.equal(reports[0]?.verdict, 'inconclusive');
+    assert.match(reports[0]?.findings[0]?.message ?? '', /not read within 2 s/);
+    assert.ok(answered >= 2 && answered < 6, String(answered));
+    assert.equal((await run(`http://${host}/slow`, '--allow-host', host, '--fetch-deadline', '0')).code, 2);
+  });
   it('a file that changes between two ranges is inconclusive', async () => {
     const content = Buffer.concat([Buffer.from([0x80, 4]), Buffer.alloc(3 * 2 ** 20, 'N0')]);
     let answers = 0;

@@ -3,7 +3,7 @@ export type { Vulnerability } from './bom/vex.ts';
 export { toJunit } from './junit.ts';
 export { DEFAULT_LIMITS, type Limits } from './limits.ts';
 export { type ScanPathsOptions, scanPaths } from './parallel.ts';
-export { type FetchRange, type RangeAnswer, RangeRefused, type RemoteOptions, scanRemote } from './remote.ts';
+export { type FetchRange, type RangeAnswer, RangeRefused, REMOTE_DEADLINE, type RemoteOptions, scanRemote } from './remote.ts';
 export { type FileReport, type FileVerdict, type ScanFinding, type ScanSeverity, VERDICTS, worseVerdict } from './report.ts';
 export { findRule, RULES, RULES_VERSION, type Rule, type RuleId } from './rules.ts';
 export { RULES_DIGEST } from './rules-digest.ts';

@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import type { Limits } from './limits.ts';
+import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import type { FileReport } from './report.ts';
 import { RULES_VERSION } from './rules.ts';
 import { scanPath } from './scan.ts';
@@ -11,6 +11,8 @@ export interface ScanPathsOptions {
   readonly limits?: Partial<Limits>;
   /** Threads (default: one a core). Each takes the memory of one file's limits. */
   readonly threads?: number;
+  /** Milliseconds after which a thread that makes no progress is ended, and its file lost (default: a minute over the limit on time). */
+  readonly watchdog?: number;
   /** Bytes digested since the last call, over all files. */
   readonly onProgress?: (bytes: number) => void;
 }
@@ -20,9 +22,10 @@ export interface Assignment {
   readonly paths: readonly string[];
   readonly limits: Partial<Limits>;
   readonly progress: boolean;
-  /** 32-bit integers: the next path that nobody has taken, then for each thread the one it is at. */
+  /** 32-bit integers: the next path that nobody has taken, then for each thread the one it is at, then for each what it counts up as it gets on. */
   readonly shared: SharedArrayBuffer;
   readonly slot: number;
+  readonly beat: number;
 }
 
 /** What a thread says from time to time. */
@@ -33,6 +36,10 @@ export interface Message {
 
 /** Below these a thread takes longer to start than the scans. */
 const FEW = 500;
+/** Over the limit on the time of one file, which the scan keeps by itself. */
+const GRACE = 60_000;
+/** MiB of JavaScript heap of one thread: several times what the limit on it allows. */
+const THREAD_HEAP = 512;
 const LITTLE = 256 * 2 ** 20;
 
 /**
@@ -64,6 +71,7 @@ class Pool implements Disposable {
   readonly #options: ScanPathsOptions;
   readonly #reports: (FileReport | undefined)[];
   readonly #running = new Set<Worker>();
+  readonly #watchdog: number;
   #waiting: { readonly index: number; readonly done: PromiseWithResolvers<FileReport> } | null = null;
   #failure: unknown = null;
 
@@ -71,6 +79,7 @@ class Pool implements Disposable {
     this.#script = script;
     this.#paths = paths;
     this.#options = options;
+    this.#watchdog = options.watchdog ?? Number(options.limits?.time ?? DEFAULT_LIMITS.time) + GRACE;
     this.#reports = new Array(paths.length);
     this.#start(
       paths.map((_, index) => index),
@@ -100,26 +109,46 @@ class Pool implements Disposable {
   /** Scans the paths under these indexes; what a thread that died had not reported is scanned again once the others are through. */
   #start(indexes: readonly number[], threads: number): void {
     const paths = indexes.map((index) => this.#paths[index] ?? '');
-    const shared = new SharedArrayBuffer(4 * (threads + 1));
+    const shared = new SharedArrayBuffer(4 * (2 * threads + 1));
     const state = new Int32Array(shared).fill(-1, 1);
     const open = (slot: number): void => {
       const { limits = {}, onProgress } = this.#options;
-      const workerData: Assignment = { paths, limits, progress: onProgress !== undefined, shared, slot };
-      const worker = new Worker(this.#script, { workerData });
+      const beat = slot + threads;
+      const workerData: Assignment = { paths, limits, progress: onProgress !== undefined, shared, slot, beat };
+      const worker = new Worker(this.#script, { workerData, resourceLimits: { maxOldGenerationSizeMb: THREAD_HEAP } });
       this.#running.add(worker);
       let broken = false;
       worker.on('message', ({ progress, reports }: Message) => {
         onProgress?.(progress);
         for (const [at, report] of reports) this.#settle(indexes[at] ?? 0, report);
       });
-      worker.on('error', (error) => {
+      const end = (error: unknown): void => {
         broken = true;
         const at = Atomics.exchange(state, slot, -1);
         const index = indexes[at];
         if (index === undefined) this.#fail(error);
         else if (this.#reports[index] === undefined) this.#settle(index, lost(this.#paths[index] ?? '', error));
-      });
+      };
+      worker.on('error', end);
+      let seen = '';
+      let since = performance.now();
+      // A defect that loops, or a device that never answers: the thread itself cannot tell.
+      const watch = setInterval(
+        () => {
+          const now = `${Atomics.load(state, slot)} ${Atomics.load(state, beat)}`;
+          if (now !== seen) {
+            seen = now;
+            since = performance.now();
+          } else if (performance.now() - since > this.#watchdog) {
+            clearInterval(watch);
+            end(Object.assign(new Error(), { code: `no progress for ${Math.round(this.#watchdog / 1000)} s` }));
+            void worker.terminate();
+          }
+        },
+        Math.min(1000, this.#watchdog / 4),
+      );
       worker.on('exit', () => {
+        clearInterval(watch);
         this.#running.delete(worker);
         if (this.#failure !== null) return;
         if (broken && Atomics.load(state, 0) < paths.length) open(slot);

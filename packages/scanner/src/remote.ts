@@ -11,8 +11,8 @@ export interface RangeAnswer {
   readonly total: number;
 }
 
-/** Fetches a range. Throws `RangeRefused` for what a server answers; every other error is a defect. */
-export type FetchRange = (offset: number, length: number) => Promise<RangeAnswer>;
+/** Fetches a range, until the signal fires. Throws `RangeRefused` for what a server answers; every other error is a defect. */
+export type FetchRange = (offset: number, length: number, signal: AbortSignal) => Promise<RangeAnswer>;
 
 /** Why a remote file cannot be read. The message is for a report: it holds nothing of the answer that is not escaped. */
 export class RangeRefused extends Error {
@@ -24,9 +24,13 @@ export interface RemoteOptions {
   readonly path: string;
   /** Bytes that are fetched of one file at most; a file that has no more is fetched whole and digested. */
   readonly maxBytes: number;
+  /** Milliseconds that all fetching and scanning of one file may take (default ten minutes). */
+  readonly deadline?: number;
   readonly limits?: Partial<Limits>;
 }
 
+/** Ten minutes. */
+export const REMOTE_DEADLINE = 600_000;
 const PAGE = 2 ** 16;
 const FIRST = 2 ** 20;
 const LARGEST = 2 ** 24;
@@ -37,10 +41,12 @@ const ROUNDS = 200;
  * Judges a remote file by the ranges that its format is read from. Where the whole of it was not fetched the verdict is `inconclusive` at
  * best: the headers of a model are no promise about its tensors, and no digest binds the report to the file.
  */
-export async function scanRemote(fetch: FetchRange, { path, maxBytes, limits = {} }: RemoteOptions): Promise<FileReport> {
+export async function scanRemote(fetch: FetchRange, options: RemoteOptions): Promise<FileReport> {
+  const { path, maxBytes, limits = {}, deadline = REMOTE_DEADLINE } = options;
+  const within = until(fetch, deadline);
   try {
-    const first = await fetch(0, Math.min(FIRST, maxBytes));
-    const file = new Pages(fetch, first.total, maxBytes);
+    const first = await within(0, Math.min(FIRST, maxBytes));
+    const file = new Pages(within, first.total, maxBytes);
     file.keep(0, first);
     if (first.total <= maxBytes) await file.fill();
     const report = await file.scan(path, limits);
@@ -59,6 +65,22 @@ export async function scanRemote(fetch: FetchRange, { path, maxBytes, limits = {
   }
 }
 
+type Fetch = (offset: number, length: number) => Promise<RangeAnswer>;
+
+/** The same fetch, which fails once `deadline` is over, whatever it is waiting for then. Each single answer may be in time and all of them not. */
+function until(fetch: FetchRange, deadline: number): Fetch {
+  const signal = AbortSignal.timeout(deadline);
+  const late = (): RangeRefused => new RangeRefused(`the file was not read within ${deadline / 1000} s`);
+  return async (offset, length) => {
+    if (signal.aborted) throw late();
+    try {
+      return await fetch(offset, length, signal);
+    } catch (error) {
+      throw signal.aborted ? late() : error;
+    }
+  };
+}
+
 /** Thrown out of a scan that asked for bytes that are not here yet. */
 class Missing extends Error {
   readonly offset: number;
@@ -73,14 +95,14 @@ class Missing extends Error {
 /** What was fetched of a file, in pages. */
 class Pages implements ByteSource {
   readonly size: number;
-  readonly #fetch: FetchRange;
+  readonly #fetch: Fetch;
   readonly #maxBytes: number;
   readonly #pages = new Map<number, Buffer>();
   #ahead: number = FIRST;
   #next: number = 0;
   fetched: number = 0;
 
-  constructor(fetch: FetchRange, size: number, maxBytes: number) {
+  constructor(fetch: Fetch, size: number, maxBytes: number) {
     this.#fetch = fetch;
     this.size = size;
     this.#maxBytes = maxBytes;

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -56,13 +56,15 @@ function descriptorSource(descriptor: number, size: number): ByteSource {
   let pageStart = 0;
   return {
     size,
-    read: (offset, length) => {
+    read: (offset, wanted) => {
+      // Who asks for more than there is gets what the page has: a small file is read once.
+      const length = Math.max(0, Math.min(wanted, size - offset));
       if (length > PAGE / 4) return fetch(offset, length);
       if (offset < pageStart || offset + length > pageStart + page.length) {
         pageStart = offset;
         page = fetch(offset, PAGE);
       }
-      return page.subarray(offset - pageStart, offset - pageStart + Math.max(0, length));
+      return page.subarray(offset - pageStart, offset - pageStart + length);
     },
     readInto,
   };
@@ -70,7 +72,8 @@ function descriptorSource(descriptor: number, size: number): ByteSource {
 
 /** A regular file. Throws what `open` throws, and `TypeError`-free `Error` for anything that is not a regular file. */
 export function openFile(path: string): ClosableSource {
-  const descriptor = openSync(path, 'r');
+  // A pipe must not keep who opens it waiting for somebody to write.
+  const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const status = fstatSync(descriptor);
     if (!status.isFile()) throw new Error(`${path} is not a regular file`);

@@ -4,7 +4,7 @@ import type { FileReport } from './report.ts';
 import { scanPath } from './scan.ts';
 
 /** One of the threads of `scanPaths`: takes paths off the shared list until there are none. */
-const { paths, limits, progress, shared, slot } = workerData as Assignment;
+const { paths, limits, progress, shared, slot, beat } = workerData as Assignment;
 const state = new Int32Array(shared);
 /** Smaller steps are told with the report. */
 const STEP = 2 ** 20;
@@ -35,6 +35,7 @@ for (;;) {
   const report = await scanPath(path, {
     limits,
     onProgress: (offset) => {
+      Atomics.add(state, beat, 1);
       if (!progress || offset - last < STEP) return;
       tell({ progress: offset - last, reports: [] });
       last = offset;

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -75,6 +76,33 @@ describe('threads', () => {
         paths.map((_, index) => (index === 77 ? 'inconclusive' : index % 10 === 3 ? 'malicious' : 'clean')),
       );
       assert.equal(progress, 52 * EVIL.length + 467 * PLAIN.length);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+  it('that make no progress are ended, leave their file inconclusive, and are replaced', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'threads-'));
+    try {
+      const paths = ['a', 'b', 'c', 'd'].map((name) => join(folder, name));
+      for (const path of paths) writeFileSync(path, PLAIN);
+      // Many seconds of instructions, and bytes enough that threads are worth it.
+      writeFileSync(paths[1] ?? '', bytes(pk.proto(4), Buffer.alloc(260 * 2 ** 20, ')0'), 'N.'));
+      const reports = await Array.fromAsync(scanPaths(paths, { threads: 2, watchdog: 2000 }));
+      assert.deepEqual(
+        reports.map(({ verdict }) => verdict),
+        ['clean', 'inconclusive', 'clean', 'clean'],
+      );
+      assert.match(reports[1]?.findings[0]?.message ?? '', /no progress for 2 s/);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+  it('a pipe that nobody writes to is no file, and keeps nobody waiting', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'threads-'));
+    try {
+      execFileSync('mkfifo', [join(folder, 'pipe')]);
+      const [report] = await Array.fromAsync(scanPaths([join(folder, 'pipe')]));
+      assert.equal(report?.findings[0]?.rule, 'source-unreadable');
     } finally {
       rmSync(folder, { recursive: true });
     }

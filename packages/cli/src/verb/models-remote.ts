@@ -10,6 +10,7 @@ export interface RemoteFlags {
   readonly allowHost?: readonly string[];
   readonly hub: string;
   readonly maxFetch: string;
+  readonly fetchDeadline: string;
 }
 
 /** A file to be fetched, and what the report calls it. */
@@ -31,6 +32,7 @@ const HOST = /^(?:\*\.)?(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i;
  */
 export async function* scanRemotes(paths: readonly string[], flags: RemoteFlags, command: Command): AsyncGenerator<FileReport> {
   const maxBytes = parseMaxFetch(flags.maxFetch);
+  const deadline = parseDeadline(flags.fetchDeadline);
   const allowed = flags.allowHost ?? [];
   const wrong = allowed.find((host) => !HOST.test(host));
   if (wrong !== undefined) throw new UsageError(`--allow-host: expected host, host:port or *.domain, got ${wrong}`);
@@ -45,13 +47,18 @@ export async function* scanRemotes(paths: readonly string[], flags: RemoteFlags,
   for (const path of paths)
     for await (const file of filesOf(path, flags.hub, egress)) {
       if ('verdict' in file) yield file;
-      else yield await scanRemote(rangesOf(file.url, egress), { path: file.path, maxBytes });
+      else yield await scanRemote(rangesOf(file.url, egress), { path: file.path, maxBytes, deadline });
     }
 }
 
 function parseMaxFetch(text: string): number {
   if (!/^[1-9]\d{0,3}$/.test(text) || Number(text) > 1024) throw new UsageError(`--max-fetch: expected MiB from 1 to 1024, got ${text}`);
   return Number(text) * 2 ** 20;
+}
+
+function parseDeadline(text: string): number {
+  if (!/^[1-9]\d{0,4}$/.test(text)) throw new UsageError(`--fetch-deadline: expected seconds from 1 to 99999, got ${text}`);
+  return Number(text) * 1000;
 }
 
 async function* filesOf(path: string, hub: string, egress: Egress): AsyncGenerator<RemoteFile | FileReport> {
@@ -107,10 +114,10 @@ function parseListing(body: Buffer): { commit: string; names: string[] } {
 /** Ranges of one URL. The file must stay the same from one to the next, as far as its server tells. */
 function rangesOf(url: string, egress: Egress): FetchRange {
   let tag: string | undefined;
-  return async (offset, length) => {
+  return async (offset, length, signal) => {
     const range = `bytes=${offset}-${offset + length - 1}`;
     // What has more bytes than were asked for is refused before they are held.
-    const { status, headers, body } = await get(url, egress, { range, 'accept-encoding': 'identity' }, length);
+    const { status, headers, body } = await get(url, egress, { range, 'accept-encoding': 'identity' }, length, signal);
     const encoding = header(headers, 'content-encoding') ?? 'identity';
     if (encoding !== 'identity') throw new RangeRefused('the server encodes what was to be sent as it is');
     const current = header(headers, 'etag');
@@ -142,10 +149,11 @@ async function get(
   egress: Egress,
   headers: Record<string, string>,
   maxBytes: number,
+  signal?: AbortSignal,
 ): Promise<{ status: number; headers: Headers; body: Buffer }> {
   let current = url;
   for (let hop = 0; hop <= HOPS; hop += 1) {
-    const answer = await ask(current, egress, headers, maxBytes);
+    const answer = await ask(current, egress, headers, maxBytes, signal);
     if (answer.status < 300 || answer.status >= 400) {
       if (answer.status >= 400 && answer.status !== 416) throw new RangeRefused(`the server answers ${answer.status}`);
       return answer;
@@ -159,9 +167,21 @@ async function get(
   throw new RangeRefused(`the server redirects more than ${HOPS} times`);
 }
 
-async function ask(url: string, egress: Egress, headers: Record<string, string>, maxBytes: number): ReturnType<Egress['request']> {
+async function ask(
+  url: string,
+  egress: Egress,
+  headers: Record<string, string>,
+  maxBytes: number,
+  signal?: AbortSignal,
+): ReturnType<Egress['request']> {
   try {
-    return await egress.request(url, { headers, maxBytes, timeout: TIMEOUT, redirect: 'return' });
+    return await egress.request(url, {
+      headers,
+      maxBytes,
+      timeout: TIMEOUT,
+      redirect: 'return',
+      ...(signal === undefined ? {} : { signal }),
+    });
   } catch (error) {
     if (error instanceof EgressRefused && error.reason === 'host')
       throw new RangeRefused(`${URL.parse(url)?.host ?? ''} is not named: --allow-host ${URL.parse(url)?.host ?? ''} would allow it`);

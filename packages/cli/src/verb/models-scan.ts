@@ -34,6 +34,7 @@ interface ScanOptions {
   readonly allowHost?: readonly string[];
   readonly hub: string;
   readonly maxFetch: string;
+  readonly fetchDeadline: string;
 }
 
 const OUTPUT_CHUNK = 65_536;
@@ -54,6 +55,7 @@ export function scanCommand(): Command {
     .option('--allow-host <host>', 'fetch from this host: host, host:port or *.domain (again for more)', collect)
     .option('--hub <url>', 'the Hub of hf:// names', 'https://huggingface.co')
     .option('--max-fetch <MiB>', 'most that is fetched of one file; what is not fetched whole is inconclusive at best', '64')
+    .option('--fetch-deadline <seconds>', 'longest that fetching one file may take in all; then it is inconclusive', '600')
     .option('--no-record', 'do not write findings to the ledger of the installation')
     .addHelpText(
       'after',
