@@ -163,6 +163,80 @@ describe('a request that goes elsewhere', () => {
   });
 });
 
+describe('a request that two servers are asked for', () => {
+  const limits = rules(
+    rule({ name: 'own', quantity: 'tokens', amount: 1_000 }),
+    rule({ name: 'asked', quantity: 'requests', amount: 10 }),
+    rule({ name: 'up', per: 'upstream', quantity: 'tokens', amount: 40 }),
+    rule({ name: 'run', per: 'upstream', quantity: 'concurrency', amount: 1, window: 0 }),
+  );
+  const at = (upstream: string): LimitRequest => request({ upstream });
+
+  it('counts the input once more while both are asked, and all is whole where the second reads nothing', async () => {
+    const { reserve, used } = bench();
+    const held = reserve(limits, at('a'));
+    const hedge = (await held.hedge('b')) ?? assert.fail();
+    assert.deepEqual(
+      [await used(limits, at('a')), await used(limits, at('b'))],
+      [
+        [30, 1, 20, 1],
+        [30, 1, 20, 1],
+      ],
+    );
+    hedge.lost(false);
+    assert.deepEqual(
+      [await used(limits, at('a')), await used(limits, at('b'))],
+      [
+        [20, 1, 20, 1],
+        [20, 1, 0, 0],
+      ],
+    );
+    held.settle(tokens(10, 3));
+    held[Symbol.dispose]();
+    assert.deepEqual(await used(limits, at('a')), [13, 1, 13, 0]);
+  });
+
+  it('where the second wins its reply is extended and settled by the rules of that one, the first keeps the input', async () => {
+    const { reserve, used } = bench();
+    const held = reserve(limits, at('a'));
+    ((await held.hedge('b')) ?? assert.fail()).won();
+    assert.deepEqual(
+      [await used(limits, at('a')), await used(limits, at('b'))],
+      [
+        [30, 1, 10, 0],
+        [30, 1, 20, 1],
+      ],
+    );
+    assert.equal(await held.extend(15), null);
+    assert.deepEqual(
+      [await used(limits, at('a')), await used(limits, at('b'))],
+      [
+        [45, 1, 10, 0],
+        [45, 1, 35, 1],
+      ],
+    );
+    assert.equal((await held.extend(10))?.code, undefined, 'what there is room for');
+    assert.equal((await held.extend(10))?.code, 'rate_limit_exceeded');
+    held.settle(tokens(12, 25));
+    held[Symbol.dispose]();
+    assert.deepEqual(
+      [await used(limits, at('a')), await used(limits, at('b'))],
+      [
+        [47, 1, 10, 0],
+        [47, 1, 37, 0],
+      ],
+    );
+  });
+
+  it('is asked of one alone where a rule has no room for the second', async () => {
+    const { reserve, used } = bench();
+    reserve(limits, at('b'));
+    const held = reserve(limits, at('a'));
+    assert.equal(await held.hedge('b'), null);
+    assert.deepEqual(await used(limits, at('a')), [40, 2, 20, 1]);
+  });
+});
+
 describe('a request that goes on from place to place', () => {
   it('is counted again where it comes back to, once, and the places between are whole', async () => {
     const { reserve, used } = bench();
