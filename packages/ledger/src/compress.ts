@@ -16,11 +16,15 @@ export async function compressSegment(segment: Segment): Promise<void> {
   if (segment.compressed) return;
   const target = `${segment.path}.zst`;
   const draft = `${target}.new`;
-  {
+  try {
     await using input = await open(segment.path, 'r');
     await using output = await open(draft, 'w', 0o600);
     for await (const lines of readTiles(input)) await output.appendFile(await compressFrame(lines));
     await output.datasync();
+  } catch (error) {
+    // On a full disk half a copy would take the room that entries need.
+    await rm(draft, { force: true });
+    throw error;
   }
   await rename(draft, target);
   await syncDirectory(dirname(target));

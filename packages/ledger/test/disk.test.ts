@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { rm, writeFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'node:test';
+import { compressSegment } from '../src/compress.ts';
 import { LedgerUnavailable, verifyLedger } from '../src/index.ts';
+import { segmentPath } from '../src/segment.ts';
 import { facts, openTestLedger, TemporaryDirectory } from './support.ts';
 
 /** A real file system of two mebibytes, where this process may mount one. */
@@ -59,6 +62,23 @@ test('on a disk that really fills up, what was acknowledged stays, and space fre
   assert.deepEqual(report.logs[0]?.problems, []);
   // ledger.open, ledger.recovered, after, ledger.close.
   assert.equal(report.entries, acknowledged + 4);
+});
+
+test('a disk too full to compress a segment keeps it as it is, and leaves no half of a copy', async (context) => {
+  await using disk = await SmallDisk.mount();
+  if (disk === null) return context.skip('this process may not mount a file system');
+  const directory = join(disk.path, 'segments');
+  await mkdir(directory);
+  // Bytes that do not get smaller: the copy finds no room.
+  const lines = Array.from({ length: 600 }, () => randomBytes(1000).toString('base64url')).join('\n');
+  const segment = { first: 0, path: segmentPath(disk.path, 0), compressed: false };
+  await writeFile(segment.path, `${lines}\n`);
+  await writeFile(join(disk.path, 'ballast'), Buffer.alloc(1_000_000));
+  await assert.rejects(compressSegment(segment), { code: 'ENOSPC' });
+  assert.deepEqual(await readdir(directory), ['0000000000000000.jsonl']);
+  await rm(join(disk.path, 'ballast'));
+  await compressSegment(segment);
+  assert.deepEqual(await readdir(directory), ['0000000000000000.jsonl.zst']);
 });
 
 test('a ledger on a read-only disk does not open, and says why', async (context) => {
