@@ -89,6 +89,28 @@ audit:    { directory: .sallyport/ledger, exporters: [] }
     );
   });
 
+  test('hedging is off unless it says when, and needs another server', () => {
+    const text = (model: string): string =>
+      `upstreams: [{ name: a, kind: vllm, url: "http://127.0.0.1:1" }, { name: b, kind: vllm, url: "http://127.0.0.1:2" }]\nmodels: [{ name: m, upstream: a, ${model} }]\n`;
+    const read = (model: string): unknown => parse(text(model)).config.models[0]?.hedgeAfter;
+    assert.deepEqual(
+      [read('replicas: [b]'), read('replicas: [b], hedgeAfter: 800ms'), read('replicas: [b], hedgeAfter: p95')],
+      [undefined, 800, 'p95'],
+    );
+    for (const wrong of [
+      'hedgeAfter: 1s',
+      'replicas: [b], hedgeAfter: 0ms',
+      'replicas: [b], hedgeAfter: 11m',
+      'replicas: [b], hedgeAfter: p50',
+    ]) {
+      assert.deepEqual(
+        problemsOf(text(wrong)).map(({ path }) => path),
+        ['models[0].hedgeAfter'],
+        wrong,
+      );
+    }
+  });
+
   test('URLs lose their trailing slash, relative references become absolute, fingerprints one spelling', () => {
     const { config } = parse(`
 upstreams:
