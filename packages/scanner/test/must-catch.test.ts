@@ -428,6 +428,24 @@ describe('25 cases to catch', () => {
     const long = `{"a": "${'x'.repeat(2 ** 20)}", "b": !!python/object/apply:os.system ["id"]}\n`;
     await expect(bytes(long), 'malicious', 'config-target');
   });
+  it("a pickle in bytes of a zip archive that are no member's, or of a member that is called a directory or a link", async () => {
+    const archive = w.torchZip(PLAIN);
+    const sizes = (offsets: readonly number[]): Buffer => {
+      const file = Buffer.from(w.zip([{ name: 'data.pkl', content: EVIL }]));
+      const directory = file.indexOf('PK\x01\x02');
+      for (const offset of offsets) file.writeUInt32LE(0, offset < 0 ? directory - offset : offset);
+      return file;
+    };
+    for (const file of [
+      bytes(EVIL, archive),
+      bytes(archive, EVIL),
+      sizes([-20, -24]),
+      sizes([-20, -24, 18, 22]),
+      w.zip([{ name: 'data.pkl/', content: EVIL }]),
+      w.zip([{ name: 'data.pkl', content: EVIL, mode: 0o120777 }]),
+    ])
+      await expect(file, 'malicious', 'pickle-dangerous-call');
+  });
   it('Python behind a literal, a fence in a string, or mebibytes of comments', async () => {
     const code = 'import os\nos.system("id")\n';
     for (const before of [

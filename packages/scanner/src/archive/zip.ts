@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import { LimitReached } from '../limits.ts';
+import { COST, LimitReached } from '../limits.ts';
 import type { Piece, Surrounding } from '../piece.ts';
 import { quote } from '../report.ts';
 import { type ByteSource, isZero } from '../source.ts';
@@ -23,6 +23,9 @@ const FILE_TYPE = 0o170000;
 const GAP_WINDOW = 2 ** 20;
 const FIRST_WINDOW = 2 ** 12;
 
+/** Bytes of no member, `[start, end)`. */
+type Gap = readonly [start: number, end: number];
+
 interface Member {
   readonly entry: ZipEntry;
   readonly local: LocalEntry | null;
@@ -37,8 +40,9 @@ export async function scanZip(piece: Piece): Promise<void> {
   const { source } = piece;
   const directories = findDirectories(source, piece.limits.entries);
   const listed = directories.filter((directory) => directory.entries.length > 0 || directory.announced === 0);
-  checkDirectories(piece, directories);
-  const members = collect(piece, directories);
+  const gaps: Gap[] = [];
+  checkDirectories(piece, directories, gaps);
+  const members = collect(piece, directories, gaps);
   checkMembers(piece, members, listed);
   const names = members.map(({ entry }) => entry.name);
   const surrounding = surroundingOf(names);
@@ -48,20 +52,27 @@ export async function scanZip(piece: Piece): Promise<void> {
     piece.run.checkTime();
     await scanMember(piece, member, surrounding);
   }
+  // A loader of another format reads what lies before the archive, and a size that lies leaves a content to nobody.
+  for (const [start, end] of gaps) {
+    piece.run.spend(COST.stream);
+    await piece.inside(piece.part(start, end).source, `${piece.name}!hidden`, start, 'hidden').scan();
+  }
 }
 
-function checkDirectories(piece: Piece, directories: readonly ZipDirectory[]): void {
+function checkDirectories(piece: Piece, directories: readonly ZipDirectory[], gaps: Gap[]): void {
   const [last] = directories;
   if (last === undefined) piece.report('zip-broken', 'the archive has no end record');
   for (const { broken, announced, entries } of directories)
     if (broken) piece.report('zip-mismatch', `the end record announces ${announced} members, the directory has ${entries.length}`);
   if (directories.length > 1) piece.report('zip-hidden', `${directories.length} end records lead to different directories`);
-  if (last !== undefined && last.end < piece.source.size && !isZero(piece.source, last.end, piece.source.size))
+  if (last !== undefined && last.end < piece.source.size && !isZero(piece.source, last.end, piece.source.size)) {
+    gaps.push([last.end, piece.source.size]);
     piece.report('zip-hidden', `${piece.source.size - last.end} bytes behind the archive`, last.end);
+  }
 }
 
 /** Members by where their header lies, in that order; then every stretch between them is searched for more. */
-function collect(piece: Piece, directories: readonly ZipDirectory[]): Member[] {
+function collect(piece: Piece, directories: readonly ZipDirectory[], gaps: Gap[]): Member[] {
   const { source } = piece;
   const byHeader = new Map<string, Member>();
   const covered: [number, number][] = directories.map(({ start, end }) => [start, end]);
@@ -73,22 +84,23 @@ function collect(piece: Piece, directories: readonly ZipDirectory[]): Member[] {
     if (local !== null) covered.push([entry.header, local.data + entry.compressed]);
     if (byHeader.size > piece.limits.entries) throw new LimitReached('limit-entries', `more than ${piece.limits.entries} members`);
   }
-  for (const local of searchGaps(piece, covered)) byHeader.set(`${local.header} ${local.name}`, { entry: local, local, listed: false });
+  for (const local of searchGaps(piece, covered, gaps))
+    byHeader.set(`${local.header} ${local.name}`, { entry: local, local, listed: false });
   return [...byHeader.values()].sort((one, other) => one.entry.header - other.entry.header);
 }
 
-function searchGaps(piece: Piece, covered: [number, number][]): LocalEntry[] {
+function searchGaps(piece: Piece, covered: [number, number][], gaps: Gap[]): LocalEntry[] {
   const found: LocalEntry[] = [];
   covered.sort((one, other) => one[0] - other[0]);
   let position = 0;
   for (const [start, end] of [...covered, [piece.source.size, piece.source.size] as const]) {
-    if (start > position) found.push(...searchGap(piece, position, start));
+    if (start > position) found.push(...searchGap(piece, position, start, gaps));
     position = Math.max(position, end);
   }
   return found;
 }
 
-function searchGap(piece: Piece, start: number, end: number): LocalEntry[] {
+function searchGap(piece: Piece, start: number, end: number, gaps: Gap[]): LocalEntry[] {
   const { source } = piece;
   const found: LocalEntry[] = [];
   let position = start;
@@ -96,7 +108,7 @@ function searchGap(piece: Piece, start: number, end: number): LocalEntry[] {
     const header = indexOf(piece, LOCAL, position, end);
     const local = header < 0 ? null : readLocal(source, header);
     const stop = local === null ? end : header;
-    reportGap(piece, position, stop);
+    if (reportGap(piece, position, stop)) gaps.push([position, stop]);
     if (local === null) break;
     found.push(local);
     if (found.length > piece.limits.entries) throw new LimitReached('limit-entries', `more than ${piece.limits.entries} members`);
@@ -106,13 +118,15 @@ function searchGap(piece: Piece, start: number, end: number): LocalEntry[] {
   return found;
 }
 
-function reportGap(piece: Piece, start: number, end: number): void {
+/** True where there is something in it. */
+function reportGap(piece: Piece, start: number, end: number): boolean {
   const length = end - start;
-  if (length <= 0 || isZero(piece.source, start, end)) return;
+  if (length <= 0 || isZero(piece.source, start, end)) return false;
   const head = piece.source.read(start, 4);
   const descriptor =
     start > 0 && (length === 12 || length === 20 || ((length === 16 || length === 24) && head.readUInt32LE(0) === DESCRIPTOR));
   if (!descriptor) piece.report('zip-hidden', `${length} bytes belong to no member`, start);
+  return !descriptor;
 }
 
 function indexOf(piece: Piece, needle: Buffer, start: number, end: number): number {
@@ -168,7 +182,7 @@ function surroundingOf(names: readonly string[]): Surrounding {
 }
 
 async function scanMember(piece: Piece, { entry, local }: Member, surrounding: Surrounding): Promise<void> {
-  if (local === null || entry.name.endsWith('/')) return;
+  if (local === null || (entry.name.endsWith('/') && entry.compressed === 0)) return;
   const raw = piece.part(local.data, local.data + entry.compressed).source;
   const name = `${piece.depth === 0 ? '' : `${piece.name}!`}${quote(entry.name)}`;
   const base = entry.method === METHOD.stored ? local.data : null;
@@ -202,7 +216,8 @@ async function scanMember(piece: Piece, { entry, local }: Member, surrounding: S
   if (damage !== '') piece.report('archive-broken', `${quote(entry.name)}: ${damage}`, entry.header);
   else if (!sound) piece.report('zip-checksum', `${quote(entry.name)} has a wrong checksum`, entry.header);
   if ((entry.mode & FILE_TYPE) === SYMLINK) checkLink(piece, entry.name, content.read(0, 4096).toString('utf8'), entry.header);
-  else if (content.size > 0) await member.scan();
+  // A library that reads members knows of no links.
+  if (content.size > 0) await member.scan();
 }
 
 function checksumOf(content: ByteSource): number {
