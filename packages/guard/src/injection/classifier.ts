@@ -4,7 +4,7 @@ import type { TextContext } from '../guard.ts';
 import { type Piece, pieceOf } from '../window/piece.ts';
 import type { Tape } from '../window/tape.ts';
 import { FeatureReader } from './features.ts';
-import { BLOCK, classOf, decodeHead, type Head, type HeadName, scoreOf } from './model.ts';
+import { BLOCK, classOf, decodeHead, type Head, type HeadName, PAIR, scoreOf } from './model.ts';
 import { HEADS } from './weights.ts';
 import { WindowScores } from './window-scores.ts';
 
@@ -51,7 +51,7 @@ interface LogOdds {
 }
 
 /** Log odds of `user` from which on a window of at most `EXTRACTION_UNITS` is shown to the head for requests for the prompt, which reads it anew. */
-const EXTRACTION_FROM = -1;
+const EXTRACTION_FROM = 0;
 const EXTRACTION_UNITS = 2 * BLOCK;
 
 /** What a window is taken for. */
@@ -69,6 +69,8 @@ class ClassifierScanner implements Scanner {
   readonly #given: LogOdds;
   readonly #scores: WindowScores;
   readonly #tape: Tape;
+  /** Log odds below which a window is nothing: most are. */
+  readonly #least: number;
   #length = 0;
   /** End of the last finding: windows that overlap it say nothing new. */
   #flagged = 0;
@@ -77,6 +79,8 @@ class ClassifierScanner implements Scanner {
 
   constructor(head: Head, name: HeadName, actions: ClassifierActions, given: LogOdds, tape: Tape) {
     this.#tape = tape;
+    const own = [given.flag, given.block].filter((threshold) => threshold !== null);
+    this.#least = Math.min(EXTRACTION_FROM, ...head.thresholds.flag, ...own);
     this.#head = head;
     this.#name = name;
     this.#actions = actions;
@@ -120,6 +124,7 @@ class ClassifierScanner implements Scanner {
   #judge(start: number, end: number, sum: number, count: number, isPair: boolean, at: number, hits: Hit[]): void {
     if (end === start) return;
     const score = scoreOf(this.#head, sum, count);
+    if (score < this.#least) return;
     const judged = this.#extraction(start, end, score, isPair) ?? this.#injection(score, classOf(end - start, isPair), isPair);
     if (judged === null) return;
     const { category, threshold, certain } = judged;
@@ -159,7 +164,8 @@ class ClassifierScanner implements Scanner {
     const block = this.#given.block ?? thresholds.block[windowClass] ?? Number.POSITIVE_INFINITY;
     const flag = Math.min(block, this.#given.flag ?? thresholds.flag[windowClass] ?? Number.POSITIVE_INFINITY);
     if (score < flag) return null;
-    const certain = score >= block;
+    // The best pair of a long text is suspicious, never certain: there are many.
+    const certain = score >= block && windowClass !== PAIR;
     return { category, score, threshold: certain ? block : flag, certain };
   }
 }

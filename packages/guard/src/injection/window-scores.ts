@@ -5,6 +5,9 @@ const AT_START = new FeatureReader();
 
 const LONGEST: number = WINDOWS.at(-1) ?? 1;
 
+/** Blocks after which the most suspicious one is forgotten: in a long text there is always one. */
+const FARTHEST = 256;
+
 /**
  * Told of each window once it is complete: `[start, end)` in units read. `isPair`: the block there and the one with the greatest sum among
  * those too far before it to be in one window with it.
@@ -29,6 +32,8 @@ export class WindowScores {
   /** The block with the greatest sum of those `LONGEST` and more before the one under way; without features where there is none. */
   #farSum = Number.NEGATIVE_INFINITY;
   #farCount = 0;
+  /** When it became that, in blocks. */
+  #farAt = 0;
 
   /** What `rewind` goes back to. */
   readonly #marked = {
@@ -39,6 +44,7 @@ export class WindowScores {
     filled: 0,
     farSum: Number.NEGATIVE_INFINITY,
     farCount: 0,
+    farAt: 0,
   };
 
   constructor(weights: Int8Array) {
@@ -54,6 +60,7 @@ export class WindowScores {
     this.#filled = 0;
     this.#farSum = Number.NEGATIVE_INFINITY;
     this.#farCount = 0;
+    this.#farAt = 0;
   }
 
   /** Remembers this moment for `rewind`. */
@@ -66,10 +73,11 @@ export class WindowScores {
     marked.filled = this.#filled;
     marked.farSum = this.#farSum;
     marked.farCount = this.#farCount;
+    marked.farAt = this.#farAt;
   }
 
   rewind(): void {
-    const { reader, sums, counts, blocks, filled, farSum, farCount } = this.#marked;
+    const { reader, sums, counts, blocks, filled, farSum, farCount, farAt } = this.#marked;
     this.#reader.follow(reader);
     this.#sums.set(sums);
     this.#counts.set(counts);
@@ -77,6 +85,7 @@ export class WindowScores {
     this.#filled = filled;
     this.#farSum = farSum;
     this.#farCount = farCount;
+    this.#farAt = farAt;
   }
 
   /** No window that is still to come starts before this offset. */
@@ -134,9 +143,10 @@ export class WindowScores {
     this.#filled = 0;
     const next = this.#blocks % LONGEST;
     const far = this.#sums[next] ?? 0;
-    if (this.#blocks >= LONGEST && far > this.#farSum) {
+    if (this.#blocks >= LONGEST && (far > this.#farSum || this.#blocks - this.#farAt > FARTHEST)) {
       this.#farSum = far;
       this.#farCount = this.#counts[next] ?? 0;
+      this.#farAt = this.#blocks;
     }
     this.#sums[next] = 0;
     this.#counts[next] = 0;

@@ -116,30 +116,30 @@ for (const word of known) {
 for (const [key, word] of bySignature) signatures.set(key, hashOf(word));
 
 /** First look-ups: most words of a text are in neither table, and one byte says so. */
-const maybeSign = new Uint8Array(1 << 14);
-const maybeScrambled = new Uint8Array(1 << 14);
+const maybeSign = new Uint8Array(1 << 15);
+const maybeScrambled = new Uint8Array(1 << 15);
 /** Misspelt words: many more, one bit each. */
 const misspelt: ReadonlySet<number> = new Set(
   WORDS.filter(({ length }) => length >= SHORTEST_MISSPELT).flatMap((word) => misspellings(word).map(hashOf)),
 );
-const maybeMisspelt = new Uint32Array(1 << 13);
+const maybeMisspelt = new Uint32Array(1 << 14);
 for (const key of misspelt)
   maybeMisspelt[spreadWide(key) >>> 5] = (maybeMisspelt[spreadWide(key) >>> 5] ?? 0) | (1 << (spreadWide(key) & 31));
 for (const key of signs.keys()) maybeSign[spread(key)] = 1;
 for (const key of signatures.keys()) maybeScrambled[spread(key)] = 1;
 
 function spread(hash: number): number {
-  return Math.imul(hash, 0x9e3779b1) >>> 18;
+  return Math.imul(hash, 0x9e3779b1) >>> 17;
 }
 
 function spreadWide(hash: number): number {
-  return Math.imul(hash, 0x9e3779b1) >>> 14;
+  return Math.imul(hash, 0x9e3779b1) >>> 13;
 }
 
 const knownHashes: ReadonlySet<number> = new Set([...known].map(hashOf));
 
 /** First look-up for every beginning of a run of letters: one bit says that hardly any is a word. */
-const maybeKnown = new Uint32Array(1 << 13);
+const maybeKnown = new Uint32Array(1 << 14);
 for (const key of knownHashes) maybeKnown[spreadWide(key) >>> 5] = (maybeKnown[spreadWide(key) >>> 5] ?? 0) | (1 << (spreadWide(key) & 31));
 
 /** Units of the longest known word that begins at `from`, of at most `most`; 0 where there is none. */
