@@ -126,6 +126,8 @@ describe('hostile upstreams', { concurrency: 4 }, () => {
         ['early close', stream([good, half], { ...plan, ending: 'cut' }), 'upstream_unavailable'],
         ['hang', stream([good], { ...plan, ending: 'hang' }), 'upstream_timeout'],
         ['garbage', stream([good, Buffer.from('data: {"a":\n\n{"a":\n')], plan), 'upstream_error'],
+        ['an event without its line end', stream([good, Buffer.from(rest[0]?.toString().trimEnd() ?? '')], plan), 'upstream_error'],
+        ['words that are no event', stream([good, Buffer.from(`<p>${SECRET}</p>`)], plan), 'upstream_error'],
         [
           'an error of its own',
           stream([good, Buffer.from(`data: {"type":"error","error":{"message":"${SECRET}"}}\n\n`)], plan),
@@ -165,6 +167,16 @@ describe('hostile upstreams', { concurrency: 4 }, () => {
       await using other = await startHarness({ upstreams: [upstream(url)] });
       const answered = await post(other, dialect.path, dialect.body(false));
       assert.deepEqual([answered.status, dialect.codeOf(await answered.text())], [503, 'upstream_unavailable'], url);
+    }
+  });
+
+  it('passes a comment on without its words', async () => {
+    await using bench = await Bench.start();
+    for (const dialect of DIALECTS.filter(({ streamType }) => streamType === 'text/event-stream')) {
+      const events = dialect.events(['Hello', ' world']);
+      const noted = events.flatMap((event) => [Buffer.from(`: ${SECRET}\n\n`), Buffer.from(`x-host: ${SECRET}\n`), event]);
+      const outcome = await bench.ask(dialect, stream(noted, { contentType: dialect.streamType }), true);
+      assert.equal(outcome.body, events.map((event) => `: \n\n: \n${event.toString()}`).join(''));
     }
   });
 

@@ -306,9 +306,11 @@ test('an upstream event beyond the bound is a fault of the upstream', () => {
   }
 });
 
-test('a last event without its empty line is read: many clients take it', () => {
-  const { events } = readStream('openai.chat', [Buffer.from('data: {"choices":[{"index":0,"delta":{"content":"tail"}}]}')]);
-  assert.deepEqual(events.map(plain).length, 1);
-  assert.equal(events[0]?.texts[0]?.text, 'tail');
+test('a last event without its empty line is the end marker or none', () => {
+  const delta = 'data: {"choices":[{"index":0,"delta":{"content":"tail"}}]}';
+  assert.deepEqual(kinds('openai.chat', delta), ['malformed']);
+  assert.deepEqual(kinds('openai.chat', `${delta}\n`), ['malformed']);
+  assert.deepEqual(kinds('openai.chat', `${delta}\n\ndata: [DONE]`), ['data', 'done']);
+  assert.deepEqual(kinds('ollama.chat', '{"message":{"content":"x"},"done":false}'), ['malformed']);
   assert.deepEqual(kinds('ollama.chat', '{"message":{"content":"x"},"done":true}'), ['data']);
 });

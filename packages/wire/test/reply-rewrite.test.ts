@@ -74,7 +74,7 @@ test('white space, order, escapes and numbers outside the changed values stay by
   );
 });
 
-test('a payload over several data lines becomes one, and the other lines stay', () => {
+test('a payload over several data lines becomes one; the other lines stay, without their words once the model is renamed', () => {
   const source =
     ': note\r\nevent: message\r\ndata: {"choices":[{"index":0,\r\ndata:  "delta":{"content":"old"}}],\r\nid: 7\r\ndata: "model":"up"}\r\n\r\n';
   const { events } = readStream('openai.chat', [Buffer.from(source)]);
@@ -85,7 +85,7 @@ test('a payload over several data lines becomes one, and the other lines stay', 
   assert.equal(events[0]?.rewrite(NONE, null).toString(), source);
   assert.equal(
     events[0]?.rewrite(new Map([[0, 'new']]), 'pub').toString(),
-    ': note\r\nevent: message\r\ndata: {"choices":[{"index":0,  "delta":{"content":"new"}}], "model":"pub"}\r\nid: 7\r\n\r\n',
+    ': \r\nevent: message\r\ndata: {"choices":[{"index":0,  "delta":{"content":"new"}}], "model":"pub"}\r\nid: 7\r\n\r\n',
   );
 });
 

@@ -58,7 +58,7 @@ export class ReadEvent implements ReplyEvent {
     this.usage = reading.usage;
     this.finish = reading.reason;
     this.closes = closes;
-    this.model = reading.models[0]?.name ?? (reading.addresses.length > 0 ? '' : null);
+    this.model = reading.lines > 0 ? '' : (reading.models[0]?.name ?? (reading.addresses.length > 0 ? '' : null));
     this.#reading = reading;
     this.#frame = frame;
   }
@@ -91,6 +91,10 @@ export class ReadEvent implements ReplyEvent {
         if (name !== model) edits.push({ at, key, target: 'value', replacement: JSON.stringify(model) });
       }
       for (const { at, key } of reading.addresses) edits.push({ at, key, target: 'value', replacement: '""' });
+      if (reading.lines > 0) {
+        lines ??= new Map();
+        for (let n = 0; n < reading.lines; n++) lines.set(n, '');
+      }
     }
     if (edits.length === 0 && lines === null) return this.raw;
     return Buffer.from(this.#frame.render(edits.length === 0 ? null : splice(reading.json, edits), lines ?? NO_LINES), 'utf8');
@@ -137,6 +141,7 @@ export function readSse(raw: Buffer, isFirst: boolean, session: Session, read: R
   for (const [n, line] of block.others.entries()) {
     reading.add('extra:frame', 'annotation', 'whole', line.text, 'line', null, n);
   }
+  reading.lines = block.others.length;
   return reading.isMalformed ? null : { reading, frame: block, kind };
 }
 

@@ -38,7 +38,7 @@ export interface ReplyEvent {
   readonly usage: Usage | null;
   /** Channels that end with this event, after its texts: each is one on which a `delta` came before. No later delta can come for them. */
   readonly closes: readonly string[];
-  /** The upstream's model name in this event, to be replaced by the public one; empty where only an address of the upstream must go; else null. */
+  /** The upstream's model name in this event, to be replaced by the public one; empty where only what names the upstream must go; else null. */
   readonly model: string | null;
   /** Why the reply ended (`stop`, `length`, `tool_use`, ...), where the event says so: a word, in the dialect's own spelling. */
   readonly finish?: string | null;

@@ -57,6 +57,8 @@ export class Reading {
   readonly models: { readonly at: Place | null; readonly key: string; readonly name: string }[] = [];
   /** Members that hold an address of the upstream; emptied when the model is renamed. */
   readonly addresses: { readonly at: Place | null; readonly key: string }[] = [];
+  /** Lines beside the payload that have words: no client reads them, and they may name hosts. Emptied when the model is renamed. */
+  lines = 0;
   /** Channels, or beginnings of channels up to a `/`, that end with this event; an empty string ends all. */
   readonly closes: string[] = [];
   usage: Usage | null = null;

@@ -72,9 +72,15 @@ export class FramedStream implements ReplyStream {
     return events;
   }
 
+  /**
+   * What no boundary followed is read as the end marker or as malformed: half an event is none (WHATWG HTML, section 9.2.6), and an error
+   * event behind it would become part of its line.
+   */
   end(): ReplyEvent[] {
     const raw = this.#framer.end();
-    return raw === null ? [] : [this.#event(raw)];
+    if (raw === null) return [];
+    const event = this.#event(raw);
+    return [this.finished ? event : new BareEvent(raw, 'malformed')];
   }
 
   #event(raw: Buffer): ReplyEvent {
