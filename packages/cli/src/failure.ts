@@ -19,7 +19,9 @@ export function describeError(error: unknown): { readonly text: string; readonly
   if (error instanceof UsageError) return { text: error.message, exit: EXIT.unusable };
   if (error instanceof Fault) {
     const where = error.param === null ? '' : ` (${error.param})`;
-    return { text: `${error.message}${where}`, exit: error.code === 'not_ready' ? EXIT.unusable : EXIT.refused };
+    // What has not the right form was never decided: a typing error must not look like a denial.
+    const isUndecided = error.code === 'not_ready' || error.code === 'invalid_request';
+    return { text: `${error.message}${where}`, exit: isUndecided ? EXIT.unusable : EXIT.refused };
   }
   if (error instanceof Error && 'code' in error && typeof error.code === 'string' && 'syscall' in error)
     return { text: error.message, exit: EXIT.unusable };

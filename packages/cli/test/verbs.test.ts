@@ -87,6 +87,10 @@ describe('the command line', () => {
     assert.deepEqual([shown.status, shown.revokeReason], ['revoked', 'test']);
     const missing = await sallyport.run(['keys', 'show', 'nosuchkeyid0']);
     assert.equal(missing.code, 1);
+    const unknown = await sallyport.run(['keys', 'create', '--name', 'x', '--role', 'nosuchrole']);
+    assert.match(unknown.stderr, /may not be given: there is no role "nosuchrole"/);
+    const mistyped = await sallyport.run(['keys', 'create', '--name', 'x', '--allow-ip', '300.1.1.1']);
+    assert.deepEqual([unknown.code, mistyped.code], [1, 2]);
   });
 
   it('makes nothing where nothing is set up', async () => {
@@ -127,6 +131,8 @@ describe('the command line', () => {
     const permitted = await sallyport.run(['policy', 'explain', '--role', 'user', '--action', 'model.infer', '--model', 'llama', '--json']);
     assert.equal(permitted.code, 0, permitted.stderr);
     assert.equal((JSON.parse(permitted.stdout) as { decision: { rule: string } }).decision.rule, 'role:user/model.infer');
+    const mistyped = await sallyport.run(['policy', 'check', '--role', 'user', '--action', 'model.inferr']);
+    assert.equal(mistyped.code, 2, 'a typing error is no denial');
   });
 
   it('reports every problem of a configuration at once', async () => {
@@ -139,6 +145,9 @@ describe('the command line', () => {
     for (const part of [/upstreams\[0\]\.kind/, /limts/, /nosuchdetector/]) assert.match(checked.stdout, part);
     const serve = await sallyport.run(['serve', '--config', sallyport.path('bad.yaml')]);
     assert.equal(serve.code, 2);
+    const absent = await sallyport.run(['config', 'check', '--config', sallyport.path('absent.yaml')]);
+    assert.equal(absent.code, 2, 'what cannot be read was not checked');
+    assert.match(absent.stderr, /a readable file .*absent\.yaml/);
   });
 
   it('prints an effective configuration that it accepts again', async () => {

@@ -4,7 +4,7 @@ import { Fault } from '@sallyport/core';
 import fc from 'fast-check';
 import type { EndpointId } from '../src/endpoint.ts';
 import { REPLY_FORMATS } from '../src/reply/formats.ts';
-import { format, plain, readOne, readStream } from './reply-fixtures.ts';
+import { format, readOne, readStream } from './reply-fixtures.ts';
 
 const ENDPOINTS = (Object.keys(REPLY_FORMATS) as EndpointId[]).filter((id) => REPLY_FORMATS[id] !== null);
 const kinds = (endpoint: EndpointId, source: string | Buffer): string[] =>

@@ -14,8 +14,8 @@ export function issued(made: NewInstallation, terminal: boolean): string {
       : [
           'This is no terminal: the keys above are now in a file or a log. Whoever reads it has them, so give both a new secret:',
           '',
-          `  sallyport keys rotate ${made.ownerKey.key.id} --overlap 0s`,
-          `  sallyport keys rotate ${made.firstKey.key.id} --overlap 0s`,
+          `  npx sallyport keys rotate ${made.ownerKey.key.id} --overlap 0s`,
+          `  npx sallyport keys rotate ${made.firstKey.key.id} --overlap 0s`,
           '',
         ]),
   ].join('\n');

@@ -48,6 +48,7 @@ export function addReading(audit: Command): void {
     .action((options: FilterOptions & { json?: boolean }, command: Command) => show(command, filterOf(options), options));
   withFilter(audit.command('export').description('entries for another program, one a line'))
     .option('--format <format>', FORMATS.join(', '), 'json')
+    .option('--json', 'as without it: every format but csv and cef is JSON')
     .addHelpText('after', '\nExample:\n  $ sallyport audit export --format csv --since 2026-11-01 > november.csv')
     .action(async (options: FilterOptions & { format: string }, command: Command) => {
       const format = FORMATS.find((known) => known === options.format);

@@ -22,7 +22,8 @@ export function configCommand(): Command {
           ].join('\n'),
         );
       } catch (error) {
-        if (!(error instanceof ConfigError)) throw error;
+        // A file that cannot be read was not checked.
+        if (!(error instanceof ConfigError) || error.cause !== undefined) throw error;
         process.exitCode = EXIT.refused;
         result(options.json === true, { ok: false, problems: error.problems, warnings: [] }, () =>
           error.problems.map(formatProblem).join('\n'),

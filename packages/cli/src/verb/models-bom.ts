@@ -12,6 +12,7 @@ export function bomCommand(): Command {
     .description('print a CycloneDX 1.7 bill of materials of a model: files, licence, base model, data sets, known vulnerabilities')
     .argument('<model>', 'file or directory')
     .option('--out <file>', 'write it there instead of stdout')
+    .option('--json', 'as without it: a bill of materials is one JSON document')
     .addHelpText('after', '\nExample:\n  $ sallyport models bom ./llama --out llama.cdx.json')
     .action(async (model: string, { out }: { out?: string }) => {
       if (!existsSync(model)) throw new UsageError(`${model}: no such file or directory`);

@@ -61,7 +61,7 @@ export class Authority {
 
   #check(policy: Policy, grant: Grant): void {
     const decision = policy.canGrant(policy.rightsOf(this.principal), grant);
-    if (decision.effect === 'deny') throw forbidden(`You cannot give rights that you do not hold: ${decision.reason}.`, decision.rule);
+    if (decision.effect === 'deny') throw forbidden(`This may not be given: ${decision.reason}.`, decision.rule);
   }
 }
 
