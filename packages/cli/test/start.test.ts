@@ -40,7 +40,8 @@ describe('the first start', () => {
     assert.equal(keys.length, 2);
     const listed = JSON.parse((await sallyport.run(['keys', 'list', '--json'])).stdout) as { id: string }[];
     assert.deepEqual(listed.map(({ id }) => id).sort(), keys.map((key) => key.split('_')[2] ?? '').sort());
-    for (const { id } of listed) assert.match(failed.stderr, new RegExp(`npx sallyport keys rotate ${id} --overlap 0s`), 'a log is told of');
+    for (const { id } of listed)
+      assert.match(failed.stderr, new RegExp(`npx sallyport keys rotate ${id} --overlap 0s`), 'a log is told of');
   });
 
   it('ends where a port is taken, also with a server that counts', { skip: noRedis ?? false, timeout: 60_000 }, async () => {
