@@ -53,6 +53,20 @@ describe('SIGHUP', () => {
   const yaml = (models: string, rest: string): string =>
     `upstreams: [ { name: demo, kind: demo } ]\nmodels: [ ${models.replace(/\w+/g, '{ name: $&, upstream: demo }')} ]\n${rest}`;
 
+  it('leaves in the ledger which settings were warned of', async () => {
+    await using serving = await startServing(yaml('one', 'http: { trustedProxies: ["0.0.0.0/0"] }\nguards: { mode: observe }\n'));
+    const said = await serving.sallyport.run(['audit', 'query', '--kind', 'system', '--json']);
+    const settings = said.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { action: string; detail?: { settings?: string } })
+      .flatMap(({ action, detail }) => (detail?.settings === undefined ? [] : [[action, detail.settings]]));
+    assert.deepEqual(settings, [
+      ['guards.weaker-than-balanced', 'guards.mode'],
+      ['configuration.warnings', 'http.trustedProxies[0]'],
+    ]);
+  });
+
   it('takes up all of a configuration or nothing of it, and names what needs a restart', async () => {
     await using serving = await startServing(yaml('one', ''));
     const models = async (): Promise<string[]> => {

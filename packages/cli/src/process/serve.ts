@@ -94,7 +94,7 @@ export async function serve(options: ServeOptions): Promise<void> {
       ? null
       : await startControlPlane(installation, service, store.store, { data, risk: data?.gateway.risk ?? joined?.board ?? null, telemetry });
   await installation.record(systemEntry(installation, 'process.start', { version: VERSION, half, workers: options.workers }));
-  await recordWeakGuards(installation, warnings);
+  await recordWarnings(installation, warnings);
 
   const scheme = config.tls === null ? 'http' : 'https';
   const gateway = pool?.address ?? data?.address ?? null;
@@ -109,7 +109,7 @@ export async function serve(options: ServeOptions): Promise<void> {
         const adoptData = data?.prepareReload(next);
         const adoptAdmin = admin?.prepareReload(next);
         await installation.record(systemEntry(installation, 'configuration.reload', { half }));
-        await recordWeakGuards(installation, read.warnings);
+        await recordWarnings(installation, read.warnings);
         current = next;
         telemetry.adopt(next);
         joined?.adopt(next);
@@ -136,12 +136,17 @@ export async function serve(options: ServeOptions): Promise<void> {
   await installation.record(systemEntry(installation, 'process.stop', { half }));
 }
 
-/** A guard that is weaker than the default is an operator's choice; the ledger knows of it. */
-async function recordWeakGuards(installation: Installation, warnings: readonly ConfigWarning[]): Promise<void> {
-  const paths = new Set(warnings.flatMap(({ path }) => (path.startsWith('guards') ? [path] : [])));
+/** What a configuration was warned of is an operator's choice; the ledger knows of it, of guards apart from the rest. */
+async function recordWarnings(installation: Installation, warnings: readonly ConfigWarning[]): Promise<void> {
+  const [guards, others] = [new Set<string>(), new Set<string>()];
+  for (const { path } of warnings) (path.startsWith('guards') ? guards : others).add(path);
+  await recordSettings(installation, 'guards.weaker-than-balanced', guards);
+  await recordSettings(installation, 'configuration.warnings', others);
+}
+
+async function recordSettings(installation: Installation, action: string, paths: ReadonlySet<string>): Promise<void> {
   if (paths.size === 0) return;
-  const settings = [...paths].join(', ');
-  await installation.record(systemEntry(installation, 'guards.weaker-than-balanced', { settings: settings.slice(0, 512) }));
+  await installation.record(systemEntry(installation, action, { settings: [...paths].join(', ').slice(0, 512) }));
 }
 
 class OpenStore implements AsyncDisposable {
