@@ -199,7 +199,7 @@ describe('a request that two servers are asked for', () => {
   it('where the second wins its reply is extended and settled by the rules of that one, the first keeps the input', async () => {
     const { reserve, used } = bench();
     const held = reserve(limits, at('a'));
-    ((await held.hedge('b')) ?? assert.fail()).won();
+    ((await held.hedge('b')) ?? assert.fail()).won(true);
     assert.deepEqual(
       [await used(limits, at('a')), await used(limits, at('b'))],
       [

@@ -6,7 +6,7 @@ import type { Reader, Scanner } from './detect/detector.ts';
 import { PatternDetector, type PatternRule } from './detect/pattern-detector.ts';
 import { type ActionWord, type DetectorEntry, ENTRIES, GUARD_DETECTORS, type Side } from './detectors.ts';
 import { GuardConfigError, type GuardConfigIssue } from './error.ts';
-import type { Guard, Stage, TextContext, TextWindow } from './guard.ts';
+import type { Guard, Stage, TextContext, TextWindow, WindowStep } from './guard.ts';
 import { FoldedScanner } from './normalise/folded-scanner.ts';
 import { DEFAULT_MAX_MATCH, patternProblem } from './pattern/pattern-set.ts';
 import { isPersonal, personalProblems, tokenises } from './personal/settings.ts';
@@ -173,10 +173,15 @@ class PackGuard implements Guard {
   inspect(text: string, context: TextContext): Verdict {
     // What puts back the values of one exchange is of no use to another.
     const window = isRestoring(context) ? this.#open(context) : this.#windowFor(context);
-    const { effect, findings, edits } = window.whole(text);
     const { stage, provenance, kind } = context;
-    // A window waits for its next text; neither this one nor anything of its exchange may wait with it.
-    window.reset({ stage, provenance, kind });
+    let step: WindowStep;
+    try {
+      step = window.whole(text);
+    } finally {
+      // A window waits for its next text; neither this one nor anything of its exchange may wait with it.
+      window.reset({ stage, provenance, kind });
+    }
+    const { effect, findings, edits } = step;
     if (effect === 'block') return { effect, findings };
     if (edits.length > 0) return { effect: 'redact', findings, edits };
     return findings.length === 0 ? PASS : { effect: 'flag', findings };

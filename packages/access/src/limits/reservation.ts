@@ -30,8 +30,8 @@ export interface Reservation extends Disposable {
 
 /** What a second server beside the first has reserved. Ends in one of the two, once, before its reservation does. */
 export interface Hedge {
-  /** The second answers: what is settled and extended from here on is its reply's; the first is charged for the input. */
-  won(): void;
+  /** The second answers: what is settled and extended from here on is its reply's; the first is charged for the input where it may have read it. */
+  won(firstWorked: boolean): void;
   /** The first answers, or neither does. `worked`: the second may have read the input, so that it is charged. */
   lost(worked: boolean): void;
 }
@@ -154,13 +154,13 @@ export class HeldReservation implements Reservation {
           );
           this.#store.close?.(taking);
         },
-        won: () => {
+        won: (firstWorked) => {
           this.#back ??= new Set();
           for (const hold of [...this.#holds, taking]) {
             const used = hold.claims.map((claim) => {
               if ((claim.rule.per === 'upstream') === (hold === taking) || !this.#counts(claim)) return null;
               this.#back?.add(claim);
-              return unheard(claim, true);
+              return unheard(claim, firstWorked);
             });
             this.#store.settle(hold, used);
           }

@@ -65,7 +65,13 @@ export async function reachEither(
   const first = new FirstBranch(cleared, record, door);
   first.run(reach(cleared, server, encoded, first));
   await within(first.end, others.after);
-  const second = first.isOver ? null : await askSecond(cleared, server.cost, others, first, door, record);
+  let second: Awaited<ReturnType<typeof askSecond>> = null;
+  try {
+    if (!first.isOver) second = await askSecond(cleared, server.cost, others, first, door, record);
+  } catch (error) {
+    first.dismiss();
+    throw error;
+  }
   if (second === null) await first.end;
   else {
     await Promise.race([first.end, second.branch.end]);
@@ -79,7 +85,7 @@ export async function reachEither(
   }
   if (second !== null) {
     const { branch, hedge, destination } = second;
-    if (winner === branch) hedge.won();
+    if (winner === branch) hedge.won(first.mayHaveWorked);
     else hedge.lost(branch.mayHaveWorked);
     (winner === branch ? first : branch).dismiss();
     record.hedgeEnded(winner === branch ? 'second' : winner.reached === null ? 'none' : 'first', destination);
@@ -124,7 +130,10 @@ async function askSecond(
     }
   } catch (error) {
     // Counters that are away, a replica that has no words for the request, a client that left: the first is heard all the same.
-    if (!(error instanceof Fault)) throw error;
+    if (!(error instanceof Fault)) {
+      hedge?.lost(false);
+      throw error;
+    }
   }
   hedge?.lost(false);
   return null;
@@ -139,6 +148,8 @@ class Branch implements Asker {
   reached: Reached | null = null;
   error: unknown = null;
   isOver = false;
+  /** What happens to it no longer concerns the exchange. */
+  protected isDismissed = false;
   readonly #reply: Reply;
   readonly #clock: Door['clock'];
   readonly #forget: () => void;
@@ -192,6 +203,7 @@ class Branch implements Asker {
 
   /** Nobody waits for it any more: its call is ended and its slot free at once, or as soon as it has one. */
   dismiss(): void {
+    this.isDismissed = true;
     this.#forget();
     this.#stop(new Fault('client_closed_request', 'Another server has answered.', { detail: 'hedge' }));
     void this.end.then(() => {
@@ -237,17 +249,17 @@ class FirstBranch extends Branch {
   }
 
   override queued(waited: Waited): void {
-    this.#cleared.incoming.reply.addHeaders(queueHeaders(waited));
+    if (!this.isDismissed) this.#cleared.incoming.reply.addHeaders(queueHeaders(waited));
   }
 
   override sent(): void {
     super.sent();
-    this.#cleared.charge.sent();
+    if (!this.isDismissed) this.#cleared.charge.sent();
   }
 
   override headed(accepted: boolean): void {
     super.headed(accepted);
-    this.#cleared.charge.headed(accepted);
+    if (!this.isDismissed) this.#cleared.charge.headed(accepted);
   }
 
   override retried(): void {

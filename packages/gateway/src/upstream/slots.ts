@@ -114,6 +114,8 @@ export class Slots {
         }, this.#kept).unref();
         return;
       }
+      // It asked too long ago to be known, perhaps; what it holds has to count.
+      this.#shares.asked(next.claim, performance.now());
       this.#take(next.claim.tenant);
       next.granted();
     }

@@ -79,8 +79,9 @@ export class FramedStream implements ReplyStream {
   end(): ReplyEvent[] {
     const raw = this.#framer.end();
     if (raw === null) return [];
+    const wasFinished = this.finished;
     const event = this.#event(raw);
-    return [this.finished ? event : new BareEvent(raw, 'malformed')];
+    return [!wasFinished && this.finished ? event : new BareEvent(raw, 'malformed')];
   }
 
   #event(raw: Buffer): ReplyEvent {
