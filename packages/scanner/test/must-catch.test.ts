@@ -54,6 +54,12 @@ describe('25 cases to catch', () => {
     await expect(bytes("(S'echo INERT'\niposix\nsystem\n."), 'malicious', CALL);
     await expect(bytes('(cposix\nsystem\n', "S'echo INERT'\no0N."), 'malicious', CALL);
   });
+  it('5 an empty tuple that gets nothing, which CPython allows', async () => {
+    const call = bytes(pk.text('posix'), pk.text('system'), 0x93, ARG);
+    for (const start of [')(e0', ')(u0', bytes(')(', 0x90, '0')])
+      for (const head of ['', pk.proto(4)]) await expect(bytes(head, start, call), 'malicious', CALL);
+    await expect(bytes(pk.proto(4), ')(Ne0N.'), 'malformed', 'pickle-broken');
+  });
   it('6 NEWOBJ and NEWOBJ_EX on a class that starts programs', async () => {
     const popen = pk.stackGlobal('subprocess', 'Popen');
     await expect(bytes(pk.proto(4), popen, pk.text('id'), 0x85, 0x81, '.'), 'malicious', CALL);

@@ -270,7 +270,11 @@ export class Machine {
 
   #addTo(height: number, position: number): void {
     const target = this.#stack.under(height);
-    if (target === EMPTY_TUPLE) throw new Broken('nothing to add to');
+    if (target === EMPTY_TUPLE) {
+      // CPython looks at what it adds to only where there is something to add.
+      if (this.#stack.values.length > height) throw new Broken('nothing to add to');
+      return;
+    }
     if (typeof target === 'object' && target.kind === 'container') {
       target.absorb(this.#stack.values, height);
       this.#checkShape(target, position);
