@@ -15,19 +15,34 @@ const KEYWORDS: ReadonlySet<string> = new Set(
     ' ',
   ),
 );
-const TOKENS = /[\p{L}_][\p{L}\p{N}_]*|"+|\d[\w.]*|[^\s"]/gu;
+/** A keyword may follow a number without a space: `0or x`. */
+const TOKENS = /[\p{L}_][\p{L}\p{N}_]*|"+|\d(?:[\w.]*?(?=(?:and|else|for|if|in|is|not|or)\b)|[\w.]*)|[^\s"]/gu;
 const WORD = /^[\p{L}_]/u;
-/** What Python has in strings and comments alone. */
-const FOREIGN = /[`?$]|!(?!=)/;
+/** What Python has in strings and comments alone; a field of an f-string may name a conversion. */
+const FOREIGN = /[`?$]|!(?!=|[rsa][ \t]*[:}])/;
+/** Characters of which a statement tells that it is one. */
+const START = 4096;
 /** What ends a value: a name may not follow it. */
 const ENDS = /^[\p{L}_"\d)\]]/u;
+
+/** Letters as Python's parser reads them in names: a wide or a mathematical `s` is an `s` (NFKC). Nothing else is changed, quotes least of all. */
+export function normalized(text: string): string {
+  return text.replace(/[^\0-\x7f]+/g, (run) =>
+    run.normalize('NFKC') === run
+      ? run
+      : run.replace(/./gsu, (character) => {
+          const plain = character.normalize('NFKC');
+          return /^\w+$/.test(plain) ? plain : character;
+        }),
+  );
+}
 
 /** Whether a text begins as a module does: a page about code begins otherwise or has fences. Null where it holds comments alone so far. */
 export function beginsPython(text: string): boolean | null {
   let end = 0;
   for (COMMENT.lastIndex = 0; end < text.length && COMMENT.test(text); end = COMMENT.lastIndex);
   if (end >= text.length) return null;
-  return FIRST.test(text.slice(end)) && !FENCE.test(text.replace(DOCSTRING, ''));
+  return FIRST.test(normalized(text.slice(end, end + START))) && !FENCE.test(text.replace(DOCSTRING, ''));
 }
 
 /** Whether there is a statement that modules have and other texts do not. */
@@ -43,13 +58,17 @@ export function readsAsCode(code: string): boolean {
   let depth = 0;
   let indentation = 0;
   let opened = false;
+  let joined = false;
   for (const line of code.split('\n')) {
     const tokens = line.match(TOKENS);
     if (tokens === null) continue;
     if (FOREIGN.test(line)) return false;
     const indented = line.length - line.trimStart().length;
-    if (depth === 0 && indented > indentation && !opened && indentation >= 0) return false;
-    if (depth === 0) indentation = indented;
+    // A line that goes on has the indentation of the one that it began with.
+    if (depth === 0 && !joined) {
+      if (indented > indentation && !opened) return false;
+      indentation = indented;
+    }
     for (const [index, token] of tokens.entries()) {
       const before = tokens[index - 1] ?? '';
       if (WORD.test(token) && !KEYWORDS.has(token) && ENDS.test(before) && !KEYWORDS.has(before)) return false;
@@ -58,7 +77,8 @@ export function readsAsCode(code: string): boolean {
       if (depth < 0) return false;
     }
     const last = tokens[tokens.length - 1];
-    opened = last === ':' || last === '\\';
+    opened = last === ':';
+    joined = last === '\\';
   }
   return true;
 }

@@ -1,7 +1,7 @@
 import type { Piece } from '../piece.ts';
 import { quote } from '../report.ts';
 import { blank, importTime } from './python-scope.ts';
-import { readsAsCode } from './python-text.ts';
+import { normalized, readsAsCode } from './python-text.ts';
 
 /** Functions that no modelling code needs, by module and by what they do. */
 const DANGEROUS: readonly (readonly [effect: string, modules: string, names: string])[] = [
@@ -62,22 +62,28 @@ const TORCHSCRIPT = /\b(?:torch|aten)(?:\.|::)(?:from_file|save)\b/;
 /** A word without which nothing below is found. */
 const HARMFUL = /\b(?:exec|eval|system|popen|getattr|vars)\b|__(?:import|builtins|dict|getattribute|subclasses)__/;
 const HARMFUL_LINE =
-  /^[ \t]*(?:\w+[ \t]*=[ \t]*)?(?:exec|eval|__import__|getattr|os\.\w+|subprocess\.\w+)\([^\n]{0,4096}\)[ \t]*(?:[;#][^\n]*)?$/gm;
+  /^[ \t]*(?:\w+[ \t]*=[ \t]*)?(?:exec|eval|__import__|getattr|os\.\w+|subprocess\.\w+)[ \t]*\([^\n]{0,4096}\)[ \t]*(?:[;#][^\n]*)?$/gm;
 /** Places of one kind: what runs is told of each, and no module has a hundredth of it. */
 const MAX_DANGERS = 10_000;
 const MAX_ALIASES = 200;
 
 /** Whether a text is code from its first line to its last, whatever it begins with, and does harm. */
 export function isHarmfulCode(text: string): boolean {
-  if (text.length > SCOPED || !HARMFUL.test(text)) return false;
-  const code = blank(text);
-  return code !== null && readsAsCode(code) && findDangers(text, code).some(({ index }) => code[index] === text[index]);
+  if (text.length > SCOPED) return false;
+  const plain = normalized(text);
+  if (!HARMFUL.test(plain)) return false;
+  const code = blank(plain);
+  return code !== null && readsAsCode(code) && findDangers(plain, code).some(({ index, always }) => always || code[index] === plain[index]);
 }
 
 /** Whether a line does nothing but call what does harm, or keeps its result. Such a text is a module even where it imports nothing. */
 export function hasHarmfulLine(text: string): boolean {
-  const lines = text.match(HARMFUL_LINE) ?? [];
-  return lines.length > 0 && findDangers(lines.filter(readsAsCode).join('\n'), null).length > 0;
+  const lines = normalized(text).match(HARMFUL_LINE) ?? [];
+  const calls = lines.filter((line) => {
+    const code = blank(line.trimStart());
+    return code === null || readsAsCode(code);
+  });
+  return calls.length > 0 && findDangers(calls.join('\n'), null).length > 0;
 }
 
 /**
@@ -107,14 +113,6 @@ interface Danger {
   readonly words: string;
   /** Wherever it stands: what else there is could not be followed. */
   readonly always: boolean;
-}
-
-/** Letters as Python's parser reads them in names: a wide or a mathematical `s` is an `s` (NFKC). Nothing else is changed, quotes least of all. */
-function normalized(text: string): string {
-  return text.replace(/[^\0-\x7f]/gu, (character) => {
-    const plain = character.normalize('NFKC');
-    return /^\w+$/.test(plain) ? plain : character;
-  });
 }
 
 /** In the order of the table, then of the text. `code` is the text without strings and comments, where they can be told. */
