@@ -118,11 +118,14 @@ class Pool implements Disposable {
       const worker = new Worker(this.#script, { workerData, resourceLimits: { maxOldGenerationSizeMb: THREAD_HEAP } });
       this.#running.add(worker);
       let broken = false;
+      let left = false;
       worker.on('message', ({ progress, reports }: Message) => {
+        if (left) return;
         onProgress?.(progress);
         for (const [at, report] of reports) this.#settle(indexes[at] ?? 0, report);
       });
       const end = (error: unknown): void => {
+        if (broken) return;
         broken = true;
         const at = Atomics.exchange(state, slot, -1);
         const index = indexes[at];
@@ -140,14 +143,18 @@ class Pool implements Disposable {
             seen = now;
             since = performance.now();
           } else if (performance.now() - since > this.#watchdog) {
-            clearInterval(watch);
             end(Object.assign(new Error(), { code: `no progress for ${Math.round(this.#watchdog / 1000)} s` }));
             void worker.terminate();
+            // A thread inside a system call ends with that call, which may be never.
+            worker.unref();
+            leave();
           }
         },
         Math.min(1000, this.#watchdog / 4),
       );
-      worker.on('exit', () => {
+      const leave = (): void => {
+        if (left) return;
+        left = true;
         clearInterval(watch);
         this.#running.delete(worker);
         if (this.#failure !== null) return;
@@ -156,7 +163,8 @@ class Pool implements Disposable {
           const missing = indexes.filter((index) => this.#reports[index] === undefined);
           if (missing.length > 0) this.#start(missing, Math.min(threads, missing.length));
         }
-      });
+      };
+      worker.on('exit', leave);
     };
     for (let slot = 1; slot <= threads; slot += 1) open(slot);
   }

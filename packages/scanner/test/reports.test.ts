@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import { DEFAULT_LIMITS, parseSuppressions, SuppressionsInvalid, scanPaths, suppress, toJunit } from '../src/index.ts';
 import { bytes, EVIL, PLAIN, pk, scanBytes } from './writers.ts';
 
@@ -94,6 +95,32 @@ describe('threads', () => {
       );
       assert.match(reports[1]?.findings[0]?.message ?? '', /no progress for 2 s/);
     } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+  it('that do not even end when they are told to hold nobody up', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'threads-'));
+    const stuck: Worker[] = [];
+    const { terminate } = Worker.prototype;
+    let ended = 0;
+    // As a thread does that a file system keeps inside a read.
+    Worker.prototype.terminate = function (this: Worker): Promise<number> {
+      stuck.push(this);
+      this.on('exit', () => {
+        ended += 1;
+      });
+      return Promise.resolve(0);
+    };
+    try {
+      const paths = ['a', 'b', 'c'].map((name) => join(folder, name));
+      writeFileSync(paths[0] ?? '', bytes(pk.proto(4), Buffer.alloc(260 * 2 ** 20, ')0'), 'N.'));
+      symlinkSync(paths[0] ?? '', paths[1] ?? '');
+      writeFileSync(paths[2] ?? '', PLAIN);
+      const reports = await Array.fromAsync(scanPaths(paths, { threads: 2, watchdog: 2000 }));
+      assert.deepEqual([reports.map(({ verdict }) => verdict), ended], [['inconclusive', 'inconclusive', 'clean'], 0]);
+    } finally {
+      Worker.prototype.terminate = terminate;
+      await Promise.all(stuck.map((worker) => worker.terminate()));
       rmSync(folder, { recursive: true });
     }
   });
