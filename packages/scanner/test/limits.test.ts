@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -53,6 +53,37 @@ describe('limits are findings', () => {
       assert.equal(report.verdict, 'malformed', JSON.stringify(report.findings));
     }
     assert.ok(rulesOf(await scanBytes(bytes(pk.proto(4), 'Nr', u32(2 ** 31 - 1), '.'))).includes('pickle-memo'));
+  });
+  it('strings of a GGUF file longer than anybody writes', async () => {
+    const template = w.gguf([['tokenizer.chat_template', 'x'.repeat(200)]]);
+    assert.deepEqual(rulesOf(await scanBytes(template, 'file', { document: 100 })), ['limit-document']);
+    assert.equal((await scanBytes(w.gguf([['general.name', 'x'.repeat(200)]]), 'file', { document: 100 })).verdict, 'clean');
+    const key = await scanBytes(w.gguf([['k'.repeat(65_536), 'x']]));
+    assert.deepEqual([key.verdict, rulesOf(key)], ['malformed', ['gguf-broken']]);
+    // Sparse, and longer than a string of JavaScript may be.
+    const directory = mkdtempSync(join(tmpdir(), 'gguf-'));
+    try {
+      const path = join(directory, 'model.gguf');
+      const name = Buffer.from('tokenizer.chat_template');
+      const head = (key: Buffer | string, ...rest: Buffer[]): Buffer => bytes('GGUF', u32(3), u64(0), u64(1), key, ...rest);
+      for (const [start, rule] of [
+        [head(bytes(u64(name.length), name), u32(8), u64(2 ** 30)), 'limit-document'],
+        [head(u64(2 ** 30)), 'gguf-broken'],
+      ] as const) {
+        writeFileSync(path, start);
+        truncateSync(path, 2 ** 30 + 100);
+        assert.deepEqual(rulesOf(await scanPath(path, { hash: false })), [rule]);
+      }
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+  it('numbers of an ONNX attribute cost a sixteenth of a step', async () => {
+    const forest = w.onnx(
+      w.onnxNode('TreeEnsembleRegressor', 'ai.onnx.ml', w.field(5, bytes(...new Array<Buffer>(8000).fill(w.number(8, 1))))),
+    );
+    assert.equal((await scanBytes(forest, 'file', { work: 2000 })).verdict, 'clean');
+    assert.deepEqual(rulesOf(await scanBytes(forest, 'file', { work: 400 })), ['limit-work']);
   });
   it('objects that unfold beyond measure', async () => {
     const layers = Array.from({ length: 40 }, (_, index) => bytes('(h', index, 'h', index, 'h', index, 'h', index, 'l', 0x94, '0'));

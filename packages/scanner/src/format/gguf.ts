@@ -53,8 +53,9 @@ const SCALARS: Readonly<Record<number, number>> = { 0: 1, 1: 1, 2: 2, 3: 2, 4: 4
 const STRING = 8;
 const ARRAY = 9;
 const UINT32 = 4;
-const STRING_LIMIT = 2n ** 30n;
+const STRING_LIMIT = 2 ** 30;
 const ARRAY_LIMIT = 2n ** 30n;
+const KEY_LIMIT = 65_535;
 const NAME_LIMIT = 64;
 const MAX_DIMENSIONS = 4;
 const DEFAULT_ALIGNMENT = 32;
@@ -102,7 +103,7 @@ function readKeys(piece: Piece, cursor: Cursor, count: number): number {
   let alignment = DEFAULT_ALIGNMENT;
   let duplicate = '';
   for (let index = 0; index < count; index += 1) {
-    const key = readString(cursor);
+    const key = cursor.text(readLength(cursor, KEY_LIMIT));
     if (key === '') throw new Invalid('a key is empty');
     // Loaders refuse a duplicate; some readers take the last. What it says is looked at all the same.
     if (seen.has(key)) duplicate = key;
@@ -110,8 +111,10 @@ function readKeys(piece: Piece, cursor: Cursor, count: number): number {
     const type = cursor.u32();
     const start = cursor.position;
     if (type === STRING) {
-      const value = readString(cursor);
-      if (TEMPLATE_KEY.test(key)) inspectTemplate(piece, value, `the chat template ${quote(key)}`, start);
+      const length = readLength(cursor, STRING_LIMIT);
+      if (!TEMPLATE_KEY.test(key)) cursor.skip(length);
+      else if (length > piece.limits.document) throw new LimitReached('limit-document', `a chat template of ${length} bytes`);
+      else inspectTemplate(piece, cursor.text(length), `the chat template ${quote(key)}`, start);
     } else if (type === ARRAY) readArray(piece, cursor, key);
     else if (key === 'general.alignment') {
       if (type !== UINT32) throw new Invalid('the alignment is no 32-bit number');
@@ -129,10 +132,11 @@ function scalar(type: number): number {
   return bytes;
 }
 
-function readString(cursor: Cursor): string {
+/** Bytes of the string that follows, which may be as long as `most`. */
+function readLength(cursor: Cursor, most: number): number {
   const length = cursor.u64();
-  if (length > STRING_LIMIT || length > BigInt(cursor.left)) throw new Invalid(`a string of ${length} bytes`);
-  return cursor.text(Number(length));
+  if (length > most || length > cursor.left) throw new Invalid(`a string of ${length} bytes`);
+  return Number(length);
 }
 
 function readArray(piece: Piece, cursor: Cursor, key: string): void {
@@ -156,8 +160,7 @@ function readTensors(cursor: Cursor, count: number): Tensor[] {
   const tensors: Tensor[] = [];
   const names = new Set<string>();
   for (let index = 0; index < count; index += 1) {
-    const name = readString(cursor);
-    if (Buffer.byteLength(name) >= NAME_LIMIT) throw new Invalid('a tensor name has 64 bytes or more');
+    const name = cursor.text(readLength(cursor, NAME_LIMIT - 1));
     if (names.has(name)) throw new Invalid(`two tensors are called ${quote(name)}`);
     names.add(name);
     const dimensions = cursor.u32();

@@ -115,7 +115,8 @@ function walk(
   let operator = '';
   let domain = '';
   for (const field of fields(piece.source, start, end)) {
-    piece.run.spend(COST.field);
+    // The trees of a forest are numbers one after another, each a field.
+    piece.run.spend(field.wire === WIRE.bytes ? COST.field : COST.scalar);
     if (field.wire !== WIRE.bytes) continue;
     const next = CHILDREN[message][field.number];
     if (next !== undefined) walk(piece, next, field.start, field.end, functions, depth + 1, messages);
