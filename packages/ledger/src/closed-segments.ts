@@ -20,7 +20,11 @@ export class ClosedSegments {
 
   /** Compresses those before `open`, the first entry of the segment that is written, once `ready`. */
   compress(open: number, ready: Promise<void> = Promise.resolve()): void {
-    this.#working = Promise.all([this.#working, ready]).then(() => this.#compress(open));
+    this.#working = Promise.all([this.#working, ready])
+      .then(() => this.#compress(open))
+      .catch((error: unknown) => {
+        this.#trouble = error;
+      });
   }
 
   /** Removes those whose last entry is older than `before`, where `record` has put on record which. */

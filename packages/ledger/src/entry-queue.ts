@@ -90,7 +90,8 @@ export class EntryQueue {
 
   /** Takes back a group that was written: its buffer is used again. */
   release({ bytes }: Group): void {
-    if (this.#spare.length < SPARE && !this.#batches.some(({ buffer }) => buffer.buffer === bytes.buffer))
+    // Nothing was taken of an empty queue.
+    if (bytes.length > 0 && this.#spare.length < SPARE && !this.#batches.some(({ buffer }) => buffer.buffer === bytes.buffer))
       this.#spare.push(Buffer.from(bytes.buffer));
   }
 

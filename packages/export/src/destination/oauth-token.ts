@@ -74,11 +74,9 @@ export class OAuthTokens implements AsyncDisposable {
       if (!BEARER.test(text)) throw new DeliveryFailed('OAuth: the token is not one of RFC 6750');
       return { text, until: asked + (seconds === undefined ? UNTOLD : Math.max(0, seconds * 1000 - LEAST)) };
     } catch (error) {
-      // What the endpoint says of its own may be anything; the codes of RFC 6749 section 5.2 are words.
-      if (error instanceof oauth.ResponseBodyError && /^[a-z_]{1,40}$/.test(error.error))
-        throw new DeliveryFailed(`OAuth ${error.error}`, { cause: error });
-      if (UNFIT.some((kind) => error instanceof kind))
-        throw new DeliveryFailed('OAuth: the token endpoint gives no token', { cause: error });
+      // What the endpoint says of its own may be anything, a token included, so the error goes no further; the codes of RFC 6749 section 5.2 are words.
+      if (error instanceof oauth.ResponseBodyError && /^[a-z_]{1,40}$/.test(error.error)) throw new DeliveryFailed(`OAuth ${error.error}`);
+      if (UNFIT.some((kind) => error instanceof kind)) throw new DeliveryFailed('OAuth: the token endpoint gives no token');
       throw error;
     }
   }

@@ -129,7 +129,7 @@ async function walkSegments(
         checks.progress(lines.length);
       }
     } catch (error) {
-      if (!isDecompression(error)) throw error;
+      if (!(error instanceof MalformedFrames)) throw error;
       problems.add('unreadable', `the segment cannot be decompressed after line ${line}`, { seq: walk.next, file, line: line + 1 });
     }
   }
@@ -142,16 +142,6 @@ async function walkSegments(
 /** Whether a checkpoint of this size ends inside the stretch, where the tree of that size is not to be had. */
 function isWithin(size: number, stretch: SoundStretch | null): boolean {
   return stretch !== null && size > stretch.first && size < stretch.first + stretch.count;
-}
-
-function isDecompression(error: unknown): boolean {
-  if (error instanceof MalformedFrames) return true;
-  return (
-    error instanceof Error &&
-    'code' in error &&
-    typeof error.code === 'string' &&
-    /^(ZSTD_|Z_|ERR_ZLIB_|ERR_BUFFER_TOO_LARGE)/.test(error.code)
-  );
 }
 
 /** Whether the tree rebuilt so far has the signed root; `held` is the largest size at which it was known to. */
