@@ -29,3 +29,14 @@ export interface EntryFacts {
   /** Small further facts: numbers, booleans, codes and names from closed vocabularies. Never text of a client. */
   readonly detail: Readonly<Record<string, string | number | boolean | null>>;
 }
+
+/** What an entry says that is of no exchange with a model: spread among the members of its own. */
+export const NO_EXCHANGE: Pick<EntryFacts, 'model' | 'usage' | 'latency' | 'verdicts' | 'outcome' | 'fault' | 'digest'> = Object.freeze({
+  model: null,
+  usage: null,
+  latency: null,
+  verdicts: [],
+  outcome: 'done' as const,
+  fault: null,
+  digest: Object.freeze({ prompt: null, reply: null }),
+});

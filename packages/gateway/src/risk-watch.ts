@@ -14,6 +14,7 @@ import {
   type EntryFacts,
   Fault,
   type Logger,
+  NO_EXCHANGE,
   type Principal,
   type Random,
   type RiskSettings,
@@ -168,13 +169,7 @@ export class RiskWatch implements RiskBoard, Disposable {
       action,
       resource: view.subject,
       decision: null,
-      model: null,
-      usage: null,
-      latency: null,
-      verdicts: [],
-      outcome: 'done',
-      fault: null,
-      digest: { prompt: null, reply: null },
+      ...NO_EXCHANGE,
       detail: { ...counts, score: view.score, level: view.level, until: view.until, ...detail },
     };
   }

@@ -1,4 +1,4 @@
-import type { Clock, EntryFacts, Logger, Random } from '@sallyport/core';
+import { type Clock, type EntryFacts, type Logger, NO_EXCHANGE, type Random } from '@sallyport/core';
 import type { LedgerPort } from './ports.ts';
 
 /** Milliseconds over which requests without a known caller are counted together. */
@@ -74,13 +74,8 @@ export class Strangers implements AsyncDisposable {
       action: 'request.unidentified',
       resource: null,
       decision: { effect: 'deny', rule: 'identify' },
-      model: null,
-      usage: null,
-      latency: null,
-      verdicts: [],
+      ...NO_EXCHANGE,
       outcome: 'refused',
-      fault: null,
-      digest: { prompt: null, reply: null },
       detail: Object.fromEntries(reasons),
     };
   }

@@ -80,10 +80,10 @@ const compress = promisify(zstdCompress);
 
 const WHOLE = { chunkSize: CHUNK / 2, maxOutputLength: LONGEST_FRAME };
 
-/** What one frame holds. Rejects with an error of Zstandard where it is damaged. */
+/** What one frame holds. @throws {MalformedFrames} where it is damaged */
 export async function decompressFrame(frame: Buffer): Promise<Buffer> {
-  // A tenth of a millisecond, and thrice that by way of another thread; the main one is not to wait all the same.
   try {
+    // A tenth of a millisecond, and thrice that by way of another thread; the main one is not to wait all the same.
     return isMainThread ? await decompress(frame, WHOLE) : zstdDecompressSync(frame, WHOLE);
   } catch (error) {
     throw new MalformedFrames('a frame is damaged', { cause: error });

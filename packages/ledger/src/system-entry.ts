@@ -1,4 +1,4 @@
-import type { EntryFacts } from '@sallyport/core';
+import { type EntryFacts, NO_EXCHANGE } from '@sallyport/core';
 import type { LedgerOptions } from './ledger.ts';
 
 /** What the ledger records of itself. */
@@ -11,13 +11,7 @@ export function systemFacts({ random, writer }: LedgerOptions, action: string, d
     action,
     resource: writer,
     decision: null,
-    model: null,
-    usage: null,
-    latency: null,
-    verdicts: [],
-    outcome: 'done',
-    fault: null,
-    digest: { prompt: null, reply: null },
+    ...NO_EXCHANGE,
     detail,
   };
 }

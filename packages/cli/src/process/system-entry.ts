@@ -1,3 +1,4 @@
+import { NO_EXCHANGE } from '@sallyport/core';
 import type { Installation } from '../installation.ts';
 
 /** What the ledger says of the process itself. */
@@ -14,13 +15,7 @@ export function systemEntry(
     action,
     resource: null,
     decision: null,
-    model: null,
-    usage: null,
-    latency: null,
-    verdicts: [],
-    outcome: 'done',
-    fault: null,
-    digest: { prompt: null, reply: null },
+    ...NO_EXCHANGE,
     detail,
   };
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { resolveSecret } from '@sallyport/control';
-import { type EgressSettings, type ExporterSettings, type Logger, systemClock } from '@sallyport/core';
+import { type EgressSettings, type ExporterSettings, type Logger, NO_EXCHANGE, systemClock } from '@sallyport/core';
 import type { DeadLetter, Failure, SoundEvent } from '@sallyport/export';
 import { sealedSizes } from '@sallyport/ledger';
 import type { Command } from 'commander';
@@ -177,13 +177,7 @@ function testEvent(): SoundEvent {
     action: 'exporter.test',
     resource: null,
     decision: null,
-    model: null,
-    usage: null,
-    latency: null,
-    verdicts: [],
-    outcome: 'done',
-    fault: null,
-    digest: { prompt: null, reply: null },
+    ...NO_EXCHANGE,
     detail: { test: true },
   };
   return { log: 'test', seq: 0, line: JSON.stringify(entry), entry };

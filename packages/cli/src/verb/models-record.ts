@@ -1,6 +1,6 @@
 import { userInfo } from 'node:os';
 import { localActor } from '@sallyport/control';
-import type { EntryFacts } from '@sallyport/core';
+import { type EntryFacts, NO_EXCHANGE } from '@sallyport/core';
 import type { FileReport } from '@sallyport/scanner';
 import type { Command } from 'commander';
 import { hasHome, openInstallation, readConfig, systemRandom } from '../installation.ts';
@@ -38,13 +38,8 @@ function facts(report: FileReport): EntryFacts {
     action: 'models.scan',
     resource: report.sha256 === '' ? null : `sha256:${report.sha256}`,
     decision: null,
-    model: null,
-    usage: null,
-    latency: null,
+    ...NO_EXCHANGE,
     verdicts: [...counts].slice(0, RULES_KEPT).map(([rule, count]) => ({ detector: rule, action: 'flag', category: 'model', count })),
-    outcome: 'done',
-    fault: null,
-    digest: { prompt: null, reply: null },
     detail: { verdict: report.verdict, format: report.format, rules: report.rules, size: report.size },
   };
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { TLSSocket } from 'node:tls';
 import { type AddressList, clientAddress } from '@sallyport/access';
-import type { EntryFacts, Fault, Source } from '@sallyport/core';
+import { type EntryFacts, type Fault, NO_EXCHANGE, type Source } from '@sallyport/core';
 
 /** Where a request came from: the socket's peer, or what a trusted proxy says of it. */
 export function sourceOf(request: IncomingMessage, proxies: AddressList): Source {
@@ -28,13 +28,9 @@ export function failedAuthentication(id: string, source: Source, fault: Fault): 
     action: 'admin.authenticate',
     resource: null,
     decision: null,
-    model: null,
-    usage: null,
-    latency: null,
-    verdicts: [],
+    ...NO_EXCHANGE,
     outcome: 'refused',
     fault: fault.code,
-    digest: { prompt: null, reply: null },
     detail: { reason: fault.detail },
   };
 }

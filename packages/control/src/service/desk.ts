@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import { type Action, type Decision, type EntryFacts, Fault, type Resource } from '@sallyport/core';
+import { type Action, type Decision, type EntryFacts, Fault, NO_EXCHANGE, type Resource } from '@sallyport/core';
 import type { Tables } from '@sallyport/store';
 import { Authority } from './authority.ts';
 import type { Actor, ServicePorts } from './ports.ts';
@@ -210,13 +210,7 @@ function entry(actor: Actor, action: string, resource: Resource, decision: Decis
     action,
     resource: nameOf(resource),
     decision: { effect: decision.effect, rule: decision.rule },
-    model: null,
-    usage: null,
-    latency: null,
-    verdicts: [],
-    outcome: 'done',
-    fault: null,
-    digest: { prompt: null, reply: null },
+    ...NO_EXCHANGE,
     detail: {},
   };
 }

@@ -114,6 +114,7 @@ async function askSecond(
   const destination = replicas.find((one) => freeAt(one) !== null);
   if (destination === undefined) return null;
   let hedge: Hedge | null = null;
+  let isAsked = false;
   try {
     const encoded = encode(cleared, destination, record.traceHeaders(), door);
     const asking = cleared.charge.hedge(destination);
@@ -122,6 +123,7 @@ async function askSecond(
     // Counters may have taken a while.
     const connected = freeAt(destination);
     if (connected !== null && !first.isOver && connected.budget.take()) {
+      isAsked = true;
       asked(destination);
       record.hedged();
       const branch = new Branch(cleared, door);
@@ -130,12 +132,10 @@ async function askSecond(
     }
   } catch (error) {
     // Counters that are away, a replica that has no words for the request, a client that left: the first is heard all the same.
-    if (!(error instanceof Fault)) {
-      hedge?.lost(false);
-      throw error;
-    }
+    if (!(error instanceof Fault)) throw error;
+  } finally {
+    if (!isAsked) hedge?.lost(false);
   }
-  hedge?.lost(false);
   return null;
 }
 

@@ -46,13 +46,16 @@ export async function inspect(admitted: Admitted, sink: FindingSink): Promise<Cl
       placeholders,
     };
     let isAllowed = false;
-    const allowing: AllowedSink = {
-      allowed: (found) => {
-        isAllowed ||= found.some(({ detector }) => detector === 'injection');
-        sink.allowed(found);
-      },
-    };
-    const context = allowances === null ? plain : { ...plain, allowed: allowances.in(text.text, compiled.clock.now(), allowing) };
+    let context = plain;
+    if (allowances !== null) {
+      const allowing: AllowedSink = {
+        allowed: (found) => {
+          isAllowed ||= found.some(({ detector }) => detector === 'injection');
+          sink.allowed(found);
+        },
+      };
+      context = { ...plain, allowed: allowances.in(text.text, compiled.clock.now(), allowing) };
+    }
     if (shadow !== null) await inspectBeside(shadow, text.text, context, sink);
     const verdict = text.text.length <= TURN ? guard.inspect(text.text, context) : await inspectLong(guard, text.text, context);
     if (!isAllowed) strict.push(text);

@@ -1,4 +1,4 @@
-import type { Clock, EntryFacts, Logger, Random, Snapshot, UpstreamKind } from '@sallyport/core';
+import { type Clock, type EntryFacts, type Logger, NO_EXCHANGE, type Random, type Snapshot, type UpstreamKind } from '@sallyport/core';
 import { printable } from '@sallyport/ledger';
 import type { LedgerPort } from '../ports.ts';
 import { readAll } from './call.ts';
@@ -88,13 +88,8 @@ export class Artifacts {
       action: 'model.serving',
       resource: printable(route.name, 256),
       decision: null,
+      ...NO_EXCHANGE,
       model: { name: printable(route.name, 256), upstream: route.upstream, artifact },
-      usage: null,
-      latency: null,
-      verdicts: [],
-      outcome: 'done',
-      fault: null,
-      digest: { prompt: null, reply: null },
       detail: { target: printable(route.target, 256), before, after: artifact },
     };
   }

@@ -73,7 +73,7 @@ export function isHarmfulCode(text: string): boolean {
   const plain = normalized(text);
   if (!HARMFUL.test(plain)) return false;
   const code = blank(plain);
-  return code !== null && readsAsCode(code) && findDangers(plain, code).some(({ index, always }) => always || code[index] === plain[index]);
+  return code !== null && readsAsCode(code) && standingDangers(plain, code).length > 0;
 }
 
 /** Whether a line does nothing but call what does harm, or keeps its result. Such a text is a module even where it imports nothing. */
@@ -94,7 +94,7 @@ export function inspectPython(piece: Piece, text: string, what: string = 'Python
   const scoped = whole && text.length <= SCOPED && piece.depth === 0 && piece.surrounding === 'file';
   const plain = normalized(text);
   const code = scoped ? blank(plain) : null;
-  const dangers = findDangers(plain, code).filter(({ index, always }) => always || code === null || code[index] === plain[index]);
+  const dangers = standingDangers(plain, code);
   const runs = code === null ? (): boolean => true : importTime(plain, code, dangers.map(({ index }) => index)); // biome-ignore format: one line
   if (whole && HIDING.test(text)) piece.report('python-dangerous', `${what} is written in an encoding that hides what it does`);
   const told = new Set<string>();
@@ -113,6 +113,11 @@ interface Danger {
   readonly words: string;
   /** Wherever it stands: what else there is could not be followed. */
   readonly always: boolean;
+}
+
+/** Those that stand in code, and not in a string or a comment. */
+function standingDangers(text: string, code: string | null): Danger[] {
+  return findDangers(text, code).filter(({ index, always }) => always || code === null || code[index] === text[index]);
 }
 
 /** In the order of the table, then of the text. `code` is the text without strings and comments, where they can be told. */
