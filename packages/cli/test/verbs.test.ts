@@ -148,6 +148,23 @@ describe('the command line', () => {
     const absent = await sallyport.run(['config', 'check', '--config', sallyport.path('absent.yaml')]);
     assert.equal(absent.code, 2, 'what cannot be read was not checked');
     assert.match(absent.stderr, /a readable file .*absent\.yaml/);
+    const directory = await sallyport.run(['config', 'check', sallyport.path('.')]);
+    assert.equal(directory.code, 2, 'a directory was not checked either');
+    assert.match(directory.stderr, /something that is no file/);
+  });
+
+  it('warns of a key for a model that the configuration does not have, and makes it', async () => {
+    writeFileSync(
+      sallyport.path('models.yaml'),
+      'upstreams:\n  - { name: a, kind: ollama, url: "http://127.0.0.1:11434" }\nmodels:\n  - { name: chat, upstream: a, target: llama3.2 }\n',
+    );
+    const create = ['keys', 'create', '--config', sallyport.path('models.yaml'), '--name', 'k', '--json'];
+    const unknown = await sallyport.run([...create, '--model', 'chatt', '--model', 'c*']);
+    assert.equal(unknown.code, 0, unknown.stderr);
+    assert.deepEqual((JSON.parse(unknown.stdout) as { models: string[] }).models, ['chatt', 'c*']);
+    assert.equal(unknown.stderr.match(/--model/g)?.length, 1);
+    assert.match(unknown.stderr, /--model chatt: the configuration has no such model; it has chat/);
+    assert.doesNotMatch((await sallyport.run([...create, '--model', 'chat'])).stderr, /no such model/);
   });
 
   it('prints an effective configuration that it accepts again', async () => {

@@ -54,6 +54,7 @@ describe('guard policies of the configuration', () => {
     assert.deepEqual(refused('{ pack: loose }'), ['guards.pack']);
     assert.deepEqual(refused('{ actions: { telepathy: block } }'), ['guards.actions.telepathy (add it to input or output)']);
     assert.deepEqual(refused('{ actions: { injection: redact } }'), ['guards.input[3]']);
+    assert.throws(() => parseConfig('guards: { input: ["pii:maskk"] }'), /expected pii:block, .*pii:mask,.* got "pii:maskk"/);
     assert.deepEqual(refused('{ overrides: [{ name: a, pack: strict }] }'), ['guards.overrides[0] (for all calls write it under guards)']);
     assert.deepEqual(refused('{ overrides: [{ name: a, roles: [nobody] }, { name: a, models: [x] }] }'), [
       'guards.overrides[1].name',

@@ -382,3 +382,15 @@ describe('a translated exchange', () => {
     assert.equal(typeof (await engine.requests.at(-1)?.left), 'number');
   });
 });
+
+describe('the demo model', () => {
+  it('is described to Ollama clients as any model whose server has no description', async () => {
+    await using harness = await startHarness({
+      upstreams: [{ ...upstream('', { name: 'demo' }), kind: 'demo' }],
+      routes: [route('demo', { upstream: 'demo' })],
+    });
+    const shown = await ollamaClient(target(harness, 'demo')).show({ model: 'demo' });
+    assert.deepEqual(shown.capabilities, ['completion']);
+    await assert.rejects(ollamaClient(target(harness, 'other')).show({ model: 'other' }), { status_code: 404 });
+  });
+});

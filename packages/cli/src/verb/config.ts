@@ -9,12 +9,14 @@ export function configCommand(): Command {
   const config = new Command('config').description('the configuration file: check, print, schema, import');
   config
     .command('check')
-    .description('report every problem at once. Exits with 1 where there is one')
+    .description('report every problem at once. Exits with 1 where there is one, with 2 where the file could not be read')
+    .argument('[file]', 'the file; default: the one of --config, SALLYPORT_CONFIG or sallyport.yaml')
     .option('--json', 'print one JSON object')
-    .addHelpText('after', '\nExample:\n  $ sallyport config check --config sallyport.yaml')
-    .action(async (options: { json?: boolean }, command: Command) => {
+    .addHelpText('after', '\nExample:\n  $ sallyport config check sallyport.yaml')
+    .action(async (file: string | undefined, options: { json?: boolean }, command: Command) => {
+      const { place } = globalOptions(command);
       try {
-        const { warnings } = await readConfig(globalOptions(command).place, false);
+        const { warnings } = await readConfig(file === undefined ? place : { ...place, configFile: file }, false);
         result(options.json === true, { ok: true, problems: [], warnings }, () =>
           [
             'The configuration is sound.',

@@ -1,6 +1,6 @@
-import type { IssuedKey, KeyView, NewKey, NewLimit } from '@sallyport/control';
+import type { Config, IssuedKey, KeyView, NewKey, NewLimit } from '@sallyport/control';
 import { Command } from 'commander';
-import { result, table, UsageError } from '../terminal.ts';
+import { result, table, tell, UsageError } from '../terminal.ts';
 import { collect, formatTime, parseDuration, withService } from './options.ts';
 
 interface CreateOptions {
@@ -36,7 +36,10 @@ export function keysCommand(): Command {
       '\nExample:\n  $ sallyport keys create --name billing-bot --role inference-only --model "llama*" --expires 90d --limit tokens=100000/1m',
     )
     .action(async (options: CreateOptions, command: Command) => {
-      const issued = await withService(command, ({ service, actor }) => service.keys.create(actor, newKey(options)));
+      const issued = await withService(command, ({ service, actor, config }) => {
+        warnOfUnknown(options.model ?? [], config);
+        return service.keys.create(actor, newKey(options));
+      });
       printIssued(issued, options.json === true);
     });
   keys
@@ -95,6 +98,15 @@ export function keysCommand(): Command {
       printIssued(issued, options.json === true);
     });
   return keys;
+}
+
+/** A key may be made before its model is; a name mistyped gives a key that opens nothing. Without models in the file they are those found. */
+function warnOfUnknown(names: readonly string[], config: Config): void {
+  const known = config.models.map(({ name }) => name);
+  if (known.length === 0) return;
+  for (const name of names.filter((model) => !model.includes('*') && !known.includes(model))) {
+    tell(`warning: --model ${name}: the configuration has no such model; it has ${known.slice(0, 10).join(', ')}`);
+  }
 }
 
 function newKey(options: CreateOptions): NewKey {

@@ -1,5 +1,5 @@
 import { userInfo } from 'node:os';
-import { type Actor, type ControlService, checkPepper, localActor } from '@sallyport/control';
+import { type Actor, type Config, type ControlService, checkPepper, localActor } from '@sallyport/control';
 import type { Logger } from '@sallyport/core';
 import type { Command } from 'commander';
 import {
@@ -32,6 +32,7 @@ export function globalOptions(command: Command): GlobalOptions {
 export interface Hands {
   readonly service: ControlService;
   readonly actor: Actor;
+  readonly config: Config;
 }
 
 /**
@@ -53,7 +54,7 @@ export async function withService<T>(
     if (!fresh && !(await service.initialised())) throw notSetUp(place);
     if (!fresh) await checkPepper(store.settings, installation.home.pepper, installation.home.created);
     const actor = localActor(Buffer.from(systemRandom.bytes(12)).toString('base64url'), userInfo().username);
-    return await act({ service, actor });
+    return await act({ service, actor, config });
   } finally {
     await store.close();
   }

@@ -68,7 +68,8 @@ export function loadConfig(path: string, options: ParseOptions = {}): ParsedConf
 }
 
 function readConfigFile(path: string): string {
-  const refused = (got: string, cause?: unknown): ConfigError =>
+  // With a cause: whoever checks a file has to tell one that could not be read from one that is wrong.
+  const refused = (got: string, cause: unknown = new Error(got)): ConfigError =>
     new ConfigError([{ path: '', expected: `a readable file ${quote(path)}`, got }], { cause });
   let bytes: Buffer;
   try {

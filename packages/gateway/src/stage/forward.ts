@@ -112,15 +112,14 @@ async function ask(
   const moving = cleared.charge.move(destination);
   if (moving instanceof Promise) await unlessGone(cleared.incoming.reply, moving);
   record.attempt(upstream, route.target);
+  if (cleared.endpoint.id === 'ollama.show' && !isNative(upstream.kind, 'ollama.show'))
+    return begun(cleared, composeDescription(cleared), route.name, record);
   if (upstream.kind === 'demo') return begun(cleared, answerDemo(cleared, route, door), route.name, record);
   const connected = door.upstreams.get(upstream.name);
   if (connected === undefined)
     throw new Fault('upstream_unavailable', 'The model is not available at the moment.', { detail: 'not connected' });
-  if (!isNative(upstream.kind, cleared.endpoint.id)) {
-    if (cleared.endpoint.id === 'anthropic.count-tokens')
-      return begun(cleared, composeTokenCount(estimate(cleared).input), route.name, record);
-    if (cleared.endpoint.id === 'ollama.show') return begun(cleared, composeDescription(cleared), route.name, record);
-  }
+  if (cleared.endpoint.id === 'anthropic.count-tokens' && !isNative(upstream.kind, 'anthropic.count-tokens'))
+    return begun(cleared, composeTokenCount(estimate(cleared).input), route.name, record);
   const server = { destination, connected, cost };
   const encoded = encode(cleared, destination, record.traceHeaders(), door);
   const reached =
