@@ -73,6 +73,12 @@ describe('serve --workers 2', () => {
     await answer.arrayBuffer();
     return answer.status;
   };
+  /** How a request ends; some more than run at a time are answered with a refusal. */
+  const end = (key: string): Promise<string> =>
+    status(key).then(
+      () => 'answered',
+      (error: Error) => (error.name === 'TimeoutError' ? 'hangs' : 'closed'),
+    );
   const workers = (): number[] =>
     execFileSync('ps', ['--ppid', String(serving.process().pid), '-o', 'pid='], { encoding: 'utf8' })
       .trim()
@@ -150,6 +156,53 @@ describe('serve --workers 2', () => {
     await Promise.allSettled(streams);
     assert.notEqual(await until(async () => (await status(serving.key).catch(() => 0)) === 200, 90_000), null);
     assert.notEqual(await until(async () => workers().length === 2, 60_000), null);
+  });
+
+  it('closes a connection that a worker was being given when it was killed', async () => {
+    const key = (await newKey()).secret;
+    assert.notEqual(await until(async () => workers().length === 2, 60_000), null);
+    const [victim = 0] = workers();
+    // It takes nothing any more, and the process that shares connections out does not know.
+    process.kill(victim, 'SIGSTOP');
+    const ends: string[] = [];
+    const asked = Array.from({ length: 6 }, async () => ends.push(await end(key)));
+    assert.notEqual(await until(async () => ends.length >= 5, 15_000), null, 'the other one serves');
+    assert.equal(ends.length, 5, 'one waits for the worker that stopped');
+    process.kill(victim, 'SIGKILL');
+    await Promise.all(asked);
+    assert.deepEqual(ends, [...Array.from({ length: 5 }, () => 'answered'), 'closed']);
+  });
+
+  it('leaves nobody without an end while workers are killed one after the other', async () => {
+    const key = (await newKey()).secret;
+    const ends = new Map<string, number>();
+    let over = false;
+    const client = async (): Promise<void> => {
+      while (!over) {
+        const how = await end(key);
+        ends.set(how, (ends.get(how) ?? 0) + 1);
+        // Where nobody listens for a moment, a refusal comes at once.
+        if (how === 'closed') await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    };
+    const clients = Array.from({ length: 12 }, client);
+    for (let round = 0; round < 4; round += 1) {
+      assert.notEqual(await until(async () => workers().length === 2, 60_000), null);
+      process.kill(workers()[round % 2] ?? 0, 'SIGKILL');
+      await new Promise((resolve) => setTimeout(resolve, 700));
+    }
+    over = true;
+    await Promise.all(clients);
+    assert.equal(ends.get('hangs'), undefined, JSON.stringify([...ends]));
+    assert.ok((ends.get('answered') ?? 0) > 0);
+    // What they held at a time is free again: four run beside each other as before.
+    assert.notEqual(
+      await until(async () => {
+        const four = await Promise.all(Array.from({ length: 4 }, () => status(key).catch(() => 0)));
+        return four.every((one) => one === 200);
+      }, 20_000),
+      null,
+    );
   });
 
   it('counts what all of them do, and each has a log of its own that verifies', async () => {

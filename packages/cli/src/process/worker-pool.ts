@@ -2,6 +2,7 @@ import cluster, { type Worker } from 'node:cluster';
 import { CounterDesk, type CounterStore, MemoryStore, ReplicaHistory, type ReplicaMessage, type ReplicaRelay } from '@sallyport/access';
 import { type Config, type Family, mergeFamilies } from '@sallyport/control';
 import type { Clock, Logger } from '@sallyport/core';
+import { closeWithWorker } from './handed-connections.ts';
 import { type FromWorker, type ToWorker, WORKER_VARIABLE } from './worker-messages.ts';
 
 /** Milliseconds a worker has to be ready, and to do what it is asked. */
@@ -145,6 +146,7 @@ export class WorkerPool implements AsyncDisposable {
     let index = 1;
     while (taken.has(index)) index += 1;
     const worker = cluster.fork({ [WORKER_VARIABLE]: String(index) });
+    closeWithWorker(worker);
     const ready = Promise.withResolvers<{ host: string; port: number }>();
     const ended = Promise.withResolvers<void>();
     const member: Member = { worker, index, ready: ready.promise, ended: ended.promise, leaving: false, spare, isReady: false, told: [] };
