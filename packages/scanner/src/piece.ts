@@ -1,5 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { ADVISORIES, type AdvisoryId } from './advisories.ts';
 import { formatOf, scanBehindUserBlock } from './format/identify.ts';
 import { COST, LimitReached, type Limits } from './limits.ts';
 import { type FileVerdict, type ScanFinding, worseVerdict } from './report.ts';
@@ -19,6 +20,8 @@ const LAYERS = 4;
 /** The state of one file's scan: what was found, and what is left of the limits. */
 export class Scan {
   readonly limits: Limits;
+  /** Where the file lies, if it has a place: a model may name files beside it. */
+  readonly directory: string | null;
   readonly findings: ScanFinding[] = [];
   verdict: FileVerdict = 'clean';
   readonly #deadline: number;
@@ -30,21 +33,31 @@ export class Scan {
   /** Bytes of the file, to which what comes out of it is compared. */
   readonly #size: number;
 
-  constructor(limits: Limits, size: number) {
+  constructor(limits: Limits, size: number, directory: string | null = null) {
     this.limits = limits;
+    this.directory = directory;
     this.#size = Math.max(1, size);
     this.#deadline = performance.now() + limits.time;
   }
 
   /** Adds a finding once. Beyond the limit on findings only the verdict still counts. */
-  report(rule: RuleId, message: string, offset: number | null): void {
+  report(rule: RuleId, message: string, offset: number | null, advisory?: AdvisoryId): void {
     this.#spent += COST.finding;
-    const { severity, verdict }: Rule = RULES[rule];
+    const { severity, verdict, cve, loader }: Rule = RULES[rule];
     this.verdict = worseVerdict(this.verdict, verdict);
     const key = `${rule}\0${message}`;
     if (this.#seen.has(key) || this.findings.length >= this.limits.findings) return;
     this.#seen.add(key);
-    this.findings.push({ rule, severity, message, ...(offset === null ? {} : { offset }) });
+    const advisories = advisory === undefined ? cve?.split(' ') : [advisory];
+    const safe = advisory === undefined ? loader : ADVISORIES[advisory];
+    this.findings.push({
+      rule,
+      severity,
+      message,
+      ...(offset === null ? {} : { offset }),
+      ...(advisories === undefined ? {} : { cve: advisories }),
+      ...(safe === undefined || safe === null ? {} : { loader: safe }),
+    });
   }
 
   /** Call in every loop that a file's content can prolong. Throws `LimitReached`. */
@@ -115,9 +128,13 @@ export class Piece {
     return this.run.limits;
   }
 
-  /** `offset` is relative to this piece. A finding inside an archive names the member. */
-  report(rule: RuleId, message: string, offset: number = 0): void {
-    this.run.report(rule, this.depth === 0 ? message : `${message} [in ${this.name}]`, this.base === null ? null : this.base + offset);
+  /**
+   * `offset` is relative to this piece. A finding inside an archive names the member. `advisory` is the one that this finding is of, where the
+   * rule has several or none.
+   */
+  report(rule: RuleId, message: string, offset: number = 0, advisory?: AdvisoryId): void {
+    const text = this.depth === 0 ? message : `${message} [in ${this.name}]`;
+    this.run.report(rule, text, this.base === null ? null : this.base + offset, advisory);
   }
 
   /** A piece of this one, at the same depth: bytes `[start, end)` as they are. */

@@ -12,6 +12,10 @@ export interface ScanFinding {
   readonly severity: ScanSeverity;
   readonly message: string;
   readonly offset?: number;
+  /** Published advisories that this is an instance of. */
+  readonly cve?: readonly string[];
+  /** First version of a loader that this does not fool, where there is one. */
+  readonly loader?: string;
 }
 
 /** The verdict on one file, bound to its digest and to the rules that gave it. */

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { ADVISORIES } from './advisories.ts';
 import { NUMERIC } from './pickle/allow-numeric.ts';
 import { PYTHON } from './pickle/allow-python.ts';
 import { SKLEARN } from './pickle/allow-sklearn.ts';
@@ -10,5 +11,5 @@ export { RULES_VERSION };
 
 /** SHA-256 of everything that decides a verdict and is data: the rules and both lists. A verdict holds for these only. */
 export const RULES_DIGEST: string = createHash('sha256')
-  .update(JSON.stringify([RULES_VERSION, RULES, DENIED, EXCEPT, PYTHON, NUMERIC, SKLEARN, TORCH]))
+  .update(JSON.stringify([RULES_VERSION, RULES, ADVISORIES, DENIED, EXCEPT, PYTHON, NUMERIC, SKLEARN, TORCH]))
   .digest('hex');

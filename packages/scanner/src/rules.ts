@@ -1,7 +1,7 @@
 import type { FileVerdict, ScanSeverity } from './report.ts';
 
 /** Changes whenever a rule or one of its lists does, so that a verdict says by which rules it was reached. */
-export const RULES_VERSION = '2026.11.4';
+export const RULES_VERSION = '2026.11.5';
 
 /** What a finding of this rule means. `verdict` is the least the file gets; `clean` is for what is worth knowing and no more. */
 export interface Rule {
@@ -19,7 +19,6 @@ export const RULES = {
     severity: 'critical',
     verdict: 'malicious',
     explanation: 'Loading this pickle calls a function that runs code, opens files or reaches the network.',
-    cve: 'CVE-2025-1716 CVE-2025-10157 CVE-2026-22608',
   },
   'pickle-dangerous-import': {
     severity: 'critical',
@@ -119,6 +118,13 @@ export const RULES = {
     severity: 'medium',
     verdict: 'suspicious',
     explanation: 'Bytes after the last pickle are not a pickle. They were searched.',
+  },
+  'pickle-torch-tar': {
+    severity: 'critical',
+    verdict: 'malicious',
+    explanation: 'A PyTorch file in the tar format of early releases runs code when it is loaded, and weights_only did not prevent that.',
+    cve: 'CVE-2025-32434',
+    loader: 'torch 2.6.0',
   },
   'pickle-hidden': {
     severity: 'critical',
@@ -263,15 +269,15 @@ export const RULES = {
     severity: 'critical',
     verdict: 'malicious',
     explanation: 'A Lambda layer holds Python byte code that runs on load or on use.',
-    cve: 'CVE-2024-3660 CVE-2025-9905',
-    loader: 'keras 3.11.3',
+    cve: 'CVE-2024-3660',
+    loader: 'keras 2.13.1',
   },
   'keras-gadget': {
     severity: 'critical',
     verdict: 'malicious',
     explanation: 'The configuration makes Keras import and call something that is not a layer.',
-    cve: 'CVE-2025-1550 CVE-2025-8747 CVE-2025-9906 CVE-2025-49655',
-    loader: 'keras 3.11.3',
+    cve: 'CVE-2025-1550',
+    loader: 'keras 3.9.0',
   },
   'keras-file-access': {
     severity: 'critical',
@@ -290,6 +296,7 @@ export const RULES = {
     verdict: 'malicious',
     explanation: 'The HDF5 file draws data from another file by an external link or storage.',
     cve: 'CVE-2026-1669',
+    loader: 'keras 3.13.2',
   },
   'hdf5-broken': { severity: 'medium', verdict: 'malformed', explanation: 'The HDF5 structure is invalid.' },
   'tensorflow-operation': {
@@ -337,8 +344,27 @@ export const RULES = {
     severity: 'critical',
     verdict: 'malicious',
     explanation: 'External data leads outside the directory of the model.',
-    cve: 'CVE-2022-25882 CVE-2024-27318 CVE-2025-51480 CVE-2026-27489 CVE-2026-34446 CVE-2026-34447',
+    cve: 'CVE-2022-25882 CVE-2024-27318 CVE-2025-51480',
     loader: 'onnx 1.21.0',
+  },
+  'onnx-linked-data': {
+    severity: 'critical',
+    verdict: 'malicious',
+    explanation: 'External data is reached through a link that leads outside the directory of the model.',
+    cve: 'CVE-2026-27489 CVE-2026-34447',
+    loader: 'onnx 1.21.0',
+  },
+  'onnx-hard-link': {
+    severity: 'medium',
+    verdict: 'suspicious',
+    explanation: 'External data is a file that has another name somewhere else: it may be of anybody, and whoever writes there changes it.',
+    cve: 'CVE-2026-34446',
+    loader: 'onnx 1.21.0',
+  },
+  'onnx-external-size': {
+    severity: 'medium',
+    verdict: 'malformed',
+    explanation: 'External data reaches beyond the end of its file.',
   },
   'onnx-operator': { severity: 'critical', verdict: 'malicious', explanation: 'An operator runs Python code.' },
   'onnx-custom-operator': {

@@ -1,4 +1,5 @@
 import { createHash, hash } from 'node:crypto';
+import { dirname } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { Piece, Scan } from './piece.ts';
@@ -9,6 +10,8 @@ import { type ByteSource, openFile } from './source.ts';
 export interface ScanOptions {
   /** What the report calls the file. It never decides the format. */
   readonly path: string;
+  /** Where a loader would find the files that a model names beside itself. They are looked up, never opened. */
+  readonly directory?: string;
   readonly limits?: Partial<Limits>;
   /** Digest the file too (default true). */
   readonly hash?: boolean;
@@ -27,7 +30,7 @@ const HASH_TURN = 64 * 2 ** 20;
  */
 export async function scanFile(source: ByteSource, options: ScanOptions): Promise<FileReport> {
   const limits = options.limits === undefined ? DEFAULT_LIMITS : { ...DEFAULT_LIMITS, ...options.limits };
-  const scan = new Scan(limits, source.size);
+  const scan = new Scan(limits, source.size, options.directory ?? null);
   const format = await new Piece(scan, source, options.path, 0, 0).scan();
   const sha256 = options.hash === false ? '' : await digest(source, options.onProgress, options.signal);
   return { path: options.path, sha256, size: source.size, format, verdict: scan.verdict, findings: scan.findings, rules: RULES_VERSION };
@@ -37,7 +40,7 @@ export async function scanFile(source: ByteSource, options: ScanOptions): Promis
 export async function scanPath(path: string, options: Omit<ScanOptions, 'path'> = {}): Promise<FileReport> {
   try {
     using source = openFile(path);
-    return await scanFile(source, { ...options, path });
+    return await scanFile(source, { directory: dirname(path), ...options, path });
   } catch (error) {
     if (!(error instanceof Error && ('syscall' in error || error.message.endsWith('is not a regular file')))) throw error;
     return {

@@ -84,6 +84,11 @@ for name, version, block in (("earliest", "earliest", 0), ("latest", "latest", 0
         file["layers/alias"] = h5py.SoftLink("/layers/dense")
         for index in range(20):
             file.create_group(f"group{index}")
+with h5py.File(path("virtual.h5"), "w", libver="latest") as file:
+    file["part"] = array
+    layout = h5py.VirtualLayout((2, 4, 6), "f8")
+    layout[0] = layout[1] = h5py.VirtualSource(".", "part", (4, 6))
+    file.create_virtual_dataset("whole", layout)
 
 from onnx import TensorProto, helper, numpy_helper, save  # noqa: E402
 

@@ -1,6 +1,7 @@
 import { LimitReached } from '../limits.ts';
 import type { Piece } from '../piece.ts';
 import { quote } from '../report.ts';
+import { findRule } from '../rules.ts';
 import { type ByteSource, isZero } from '../source.ts';
 import { checkLink, checkName } from './paths.ts';
 import { scanZip } from './zip.ts';
@@ -36,6 +37,7 @@ export async function scanTar(piece: Piece): Promise<void> {
   let entries = 0;
   let offset = 0;
   const torch = hasTorchLayout(source, piece.limits.entries);
+  const known = piece.run.findings.length;
   while (offset + BLOCK <= source.size) {
     piece.run.checkTime();
     if (!isTarHeader(source, offset)) break;
@@ -68,6 +70,8 @@ export async function scanTar(piece: Piece): Promise<void> {
     }
     offset = next;
   }
+  if (torch && piece.run.findings.slice(known).some(({ rule }) => findRule(rule)?.verdict === 'malicious'))
+    piece.report('pickle-torch-tar', 'PyTorch in a tar archive that runs code');
   if (offset < source.size && !isZero(source, offset, source.size)) {
     piece.report('zip-hidden', `${source.size - offset} bytes behind the tar archive`, offset);
     await piece.inside(piece.part(offset, source.size).source, `${piece.name}!tail`, offset, 'hidden').scan();

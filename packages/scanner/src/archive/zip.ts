@@ -17,6 +17,7 @@ const METHOD = { stored: 0, deflate: 8, bzip2: 12, lzma: 14, zstd: 93, zstdOld: 
 /** Encrypted, patched data, strong encryption, masked headers. */
 const ODD_FLAGS = 0x1 | 0x20 | 0x40 | 0x2000;
 /** Larger members are not run through the checksum: reading 70 GB to learn that weights were altered is what signatures are for. */
+const SCHEMA = 'schema.json';
 const CHECKED = 64 * 2 ** 20;
 const SYMLINK = 0o120000;
 const FILE_TYPE = 0o170000;
@@ -176,7 +177,7 @@ function compare(piece: Piece, entry: ZipEntry, local: LocalEntry): void {
 function surroundingOf(names: readonly string[]): Surrounding {
   const has = (pattern: RegExp): boolean => names.some((name) => pattern.test(name));
   if (has(/(^|\/)data\.pkl$/) || has(/(^|\/)\.data\//) || has(/(^|\/)archive_format$/)) return 'torch';
-  if (has(/^schema\.json$/)) return 'skops';
+  if (names.includes(SCHEMA)) return 'skops';
   if (has(/^config\.json$/) && has(/^(metadata\.json|.*weights\.(h5|npz|json))$/)) return 'keras';
   return 'archive';
 }
@@ -217,7 +218,10 @@ async function scanMember(piece: Piece, { entry, local }: Member, surrounding: S
   else if (!sound) piece.report('zip-checksum', `${quote(entry.name)} has a wrong checksum`, entry.header);
   if ((entry.mode & FILE_TYPE) === SYMLINK) checkLink(piece, entry.name, content.read(0, 4096).toString('utf8'), entry.header);
   // A library that reads members knows of no links.
-  if (content.size > 0) await member.scan();
+  if (content.size === 0) return;
+  const format = await member.scan();
+  if (surrounding === 'skops' && entry.name === SCHEMA && format === 'pickle')
+    piece.report('skops-gadget', 'a pickle stands where the schema belongs', entry.header);
 }
 
 function checksumOf(content: ByteSource): number {

@@ -27,15 +27,15 @@ interface Gathered {
 export function toVulnerabilities(reports: readonly FileReport[], refOf: (report: FileReport) => string): Vulnerability[] {
   const found = new Map<string, Gathered>();
   for (const report of reports) {
-    for (const { rule: id } of report.findings) {
+    for (const { rule: id, cve: advisories = [], loader } of report.findings) {
       const rule = findRule(id);
-      for (const cve of rule?.cve?.split(' ') ?? []) {
+      for (const cve of advisories) {
         const entry = found.get(cve) ?? {
           refs: new Set(),
           rules: new Set(),
           worst: 'in_triage',
           description: rule?.explanation ?? '',
-          loader: rule?.loader,
+          loader,
         };
         entry.refs.add(refOf(report));
         entry.rules.add(id);

@@ -1,14 +1,17 @@
 import type { Piece } from '../piece.ts';
 import type { ByteSource } from '../source.ts';
 
-/** What lies outside the file: a link to an object of another file, or a dataset's bytes in one. */
-export type External = (what: 'link' | 'storage', target: string) => void;
+/** What lies outside the file: a link to an object of another file, or a dataset whose bytes or parts are in one. */
+export type External = (what: 'link' | 'storage' | 'dataset', target: string) => void;
 
 const UNDEFINED = 2n ** 64n - 1n;
 const SMALLEST = 128;
 const MAX_OBJECTS = 200_000;
-const MESSAGE = { link: 0x06, externalFiles: 0x07, continuation: 0x10, symbolTable: 0x11 } as const;
+const MESSAGE = { link: 0x06, externalFiles: 0x07, layout: 0x08, continuation: 0x10, symbolTable: 0x11 } as const;
 const EXTERNAL_LINK = 64;
+const VIRTUAL = 3;
+/** Bytes of the mappings of a virtual dataset that are read. */
+const MAPPINGS = 2 ** 20;
 
 /** Offsets and lengths are 8 bytes in every file that h5py writes; other widths are not followed. */
 interface Reader {
@@ -114,6 +117,37 @@ function readMessage(reader: Reader, type: number, data: Buffer): void {
   if (type === MESSAGE.symbolTable && data.length >= 16) readGroup(reader, data.readBigUInt64LE(0));
   else if (type === MESSAGE.link) readLink(reader, data);
   else if (type === MESSAGE.externalFiles && data.length >= 16) reader.external('storage', externalName(reader, data));
+  else if (type === MESSAGE.layout && (data[0] ?? 0) >= 4 && data[1] === VIRTUAL && data.length >= 14) readVirtual(reader, data);
+}
+
+/**
+ * A dataset that is put together from others (layout class 3): each mapping begins with the name of a file, `.` for this one. Selections between
+ * them are not taken apart: fewer names of this file than there are mappings say that another one is drawn on.
+ */
+function readVirtual(reader: Reader, data: Buffer): void {
+  const mappings = heapObject(reader, data.readBigUInt64LE(2), data.readUInt32LE(10));
+  const count = mappings !== null && mappings.length >= 10 ? Number(mappings.readBigUInt64LE(1)) : 0;
+  if (mappings === null || count === 0) return;
+  const text = mappings.toString('latin1', 9);
+  const own = text.split('.\0').length - 1;
+  if (!text.startsWith('.\0') || own < count) reader.external('dataset', /^[^\0]*/.exec(text)?.[0] ?? '?');
+}
+
+/** An object of a global heap collection (III.E). */
+function heapObject(reader: Reader, collection: bigint, index: number): Buffer | null {
+  const start = address(collection);
+  const head = start === null ? Buffer.alloc(0) : reader.source.read(start, 16);
+  if (start === null || head.length < 16 || head.toString('latin1', 0, 4) !== 'GCOL') return null;
+  const end = start + Math.min(Number(head.readBigUInt64LE(8)), MAPPINGS);
+  for (let at = start + 16; at + 16 <= end; ) {
+    const object = reader.source.read(at, 16);
+    if (object.length < 16) return null;
+    const size = Number(object.readBigUInt64LE(8));
+    if (object.readUInt16LE(0) === index) return reader.source.read(at + 16, Math.min(size, MAPPINGS));
+    if (object.readUInt16LE(0) === 0) return null;
+    at += 16 + Math.ceil(size / 8) * 8;
+  }
+  return null;
 }
 
 /** The local heap that holds the names, then the names themselves. */

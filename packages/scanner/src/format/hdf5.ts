@@ -1,4 +1,3 @@
-import { leaves } from '../archive/paths.ts';
 import { LimitReached } from '../limits.ts';
 import type { Piece } from '../piece.ts';
 import { quote } from '../report.ts';
@@ -26,7 +25,7 @@ export async function scanHdf5(whole: Piece, userBlock: number = 0): Promise<voi
   if (userBlock > 0) await whole.inside(whole.part(0, userBlock).source, `${whole.name}!user block`, 0, 'hidden').scan();
   await scanConfigs(piece);
   scanObjectHeaders(piece, (what, target) => {
-    if (what === 'storage' || leaves(target) || what === 'link') piece.report('hdf5-external', `an external ${what}: ${quote(target)}`);
+    piece.report('hdf5-external', `an external ${what}: ${quote(target)}`);
   });
   const end = endAddress(piece.source);
   if (end < piece.source.size) await searchOpaque(piece.part(end, piece.source.size));
@@ -70,11 +69,12 @@ async function scanConfig(piece: Piece, position: number, floor: number): Promis
   const from = start + (brace < 0 ? 0 : brace);
   const text = bytes.toString('utf8', from - start);
   try {
-    await inspectKeras(piece, parseJson(text.slice(0, text.lastIndexOf('}') + 1), { lenient: true, onDuplicate: () => undefined }), from);
+    const document = parseJson(text.slice(0, text.lastIndexOf('}') + 1), { lenient: true, onDuplicate: () => undefined });
+    await inspectKeras(piece, document, from, 'CVE-2025-9905');
   } catch (error) {
     if (!(error instanceof JsonError)) throw error;
     if (/"class_name"\s*:\s*"(?:Lambda|__lambda__)"/.test(text))
-      piece.report('keras-lambda', 'a Lambda layer in a configuration that is not sound', from);
+      piece.report('keras-lambda', 'a Lambda layer in a configuration that is not sound', from, 'CVE-2025-9905');
     else piece.report('json-broken', 'the model configuration is not sound JSON', from);
   }
   return Math.max(end, position + CONFIG.length);

@@ -2,6 +2,7 @@ import { leaves } from '../archive/paths.ts';
 import { COST, LimitReached } from '../limits.ts';
 import type { Piece } from '../piece.ts';
 import { quote } from '../report.ts';
+import { checkNeighbour } from './neighbour.ts';
 import { type Field, fields, NotProtobuf, outline, textOf, WIRE } from './protobuf.ts';
 
 /** Domains of the operators that every runtime has; anything else needs a library of its own. */
@@ -166,6 +167,7 @@ function checkOperator(piece: Piece, operator: string, domain: string, functions
 function checkExternal(piece: Piece, entries: ReadonlyMap<string, string>, offset: number): void {
   const location = entries.get('location') ?? '';
   if (location === '' || leaves(location)) piece.report('onnx-external-data', `external data at ${quote(location)}`, offset);
+  else checkNeighbour(piece, location, Number(entries.get('offset') ?? 0) + Number(entries.get('length') ?? 0), offset);
   for (const key of entries.keys())
     if (!EXTERNAL_KEYS.has(key)) piece.report('onnx-external-data', `external data sets ${quote(key)}`, offset);
   for (const key of ['offset', 'length']) {

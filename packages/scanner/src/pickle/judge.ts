@@ -1,3 +1,4 @@
+import { type AdvisoryId, advisoryOf } from '../advisories.ts';
 import { COST, LimitReached } from '../limits.ts';
 import type { Piece } from '../piece.ts';
 import type { RuleId } from '../rules.ts';
@@ -12,7 +13,7 @@ import { type Judgement, judge } from './policy.ts';
 import type { Call, Container, Global, Value } from './value.ts';
 
 /** Where findings of a walk go. A search in raw bytes collects only what is certain. */
-export type Sink = (rule: RuleId, message: string, offset: number) => void;
+export type Sink = (rule: RuleId, message: string, offset: number, advisory?: AdvisoryId) => void;
 
 export interface WalkOptions {
   /** Persistent ids are storages, as in a PyTorch container. */
@@ -97,7 +98,12 @@ class Judge implements Listener {
     const name = describe(this.#source, global);
     switch (judgement.kind) {
       case 'denied':
-        this.#sink('pickle-dangerous-import', `imports ${name}, which ${judgement.capability}`, global.offset);
+        this.#sink(
+          'pickle-dangerous-import',
+          `imports ${name}, which ${judgement.capability}`,
+          global.offset,
+          advisoryOf(global.module, global.name),
+        );
         break;
       case 'dunder':
         this.#sink('pickle-dunder-attribute', `imports ${name}`, global.offset);
@@ -152,8 +158,10 @@ class Judge implements Listener {
     this.#arguments(call, callee);
     if (judgement.kind === 'allowed') return;
     const what = `${describe(this.#source, callee)}(${list(this.#source, call.args)})`;
-    if (judgement.kind === 'denied') this.#sink('pickle-dangerous-call', `calls ${what}, which ${judgement.capability}`, offset);
-    else this.#sink('pickle-unknown-call', `calls ${what}`, offset);
+    if (judgement.kind === 'denied') {
+      const advisory = advisoryOf(callee.module, callee.name);
+      this.#sink('pickle-dangerous-call', `calls ${what}, which ${judgement.capability}`, offset, advisory);
+    } else this.#sink('pickle-unknown-call', `calls ${what}`, offset);
   }
 
   #arguments(call: Call, callee: Global): void {
@@ -212,7 +220,7 @@ class Judge implements Listener {
       return;
     }
     const head = this.#source.read(start, 2);
-    const found: [RuleId, string][] = [];
+    const found: [RuleId, string, AdvisoryId | undefined][] = [];
     const text = head[0] === 0xc2;
     // Decoded, walked.
     if (text) this.#piece.run.spend(COST.pickle);
@@ -221,10 +229,18 @@ class Judge implements Listener {
     const source = bytes === null ? this.#within(start, length) : bufferSource(bytes);
     const nested: Inner[] = [];
     const options = { torch: true, depth: this.#options.depth + 1 };
-    const end = walk(this.#piece, source, bytes === null ? start : 0, options, (rule, message) => found.push([rule, message]), nested);
+    const end = walk(
+      this.#piece,
+      source,
+      bytes === null ? start : 0,
+      options,
+      (rule, message, _, advisory) => found.push([rule, message, advisory]),
+      nested,
+    );
     // Arrays begin with any bytes; only what a whole pickle says, or what no array says by chance, counts.
-    for (const [rule, message] of found)
-      if (end.stopped ? !CHANCE.has(rule) : rule === 'pickle-dangerous-call') this.#sink(rule, `a pickle held as bytes ${message}`, start);
+    for (const [rule, message, advisory] of found)
+      if (end.stopped ? !CHANCE.has(rule) : rule === 'pickle-dangerous-call')
+        this.#sink(rule, `a pickle held as bytes ${message}`, start, advisory);
     if (bytes === null) this.#inner.push(...nested);
   }
 
@@ -241,8 +257,8 @@ class Judge implements Listener {
     if (kind !== 'frame' || this.#crossings > MAX_CROSSINGS || this.#options.depth >= NESTED_DEPTH) return;
     // Loaders differ in how much of the instruction they take for read; any of the next bytes may be the next instruction.
     const options = { ...this.#options, depth: NESTED_DEPTH };
-    const only: Sink = (rule, text, at) => {
-      if (rule.startsWith('pickle-dangerous') || rule === 'pickle-computed-name') this.#sink(rule, text, at);
+    const only: Sink = (rule, text, at, advisory) => {
+      if (rule.startsWith('pickle-dangerous') || rule === 'pickle-computed-name') this.#sink(rule, text, at, advisory);
     };
     const end = Math.min(offset + FRAME_READINGS, this.#source.size);
     for (let start = offset; start < end; start += 1) walk(this.#piece, this.#source, start, options, only, this.#inner);

@@ -25,7 +25,7 @@ export async function scanPickle(piece: Piece, start: number = 0): Promise<void>
   const legacy = isLegacyTorch(piece, start);
   const torch = legacy || piece.surrounding === 'torch';
   const inner: Inner[] = [];
-  const sink: Sink = (rule, message, offset) => piece.report(rule, message, offset);
+  const sink: Sink = (rule, message, offset, advisory) => piece.report(rule, message, offset, advisory);
   let position = start;
   for (let streams = 0; position < source.size; streams += 1) {
     piece.run.spend(COST.pickle);
