@@ -340,6 +340,60 @@ describe('hedging', () => {
     assert.deepEqual([setup.hedges, setup.seen.arrived], [[], 1]);
   });
 
+  it('of two tenants at once: each is asked for at its own servers, with their credentials, under its own limits', async () => {
+    const gate = Promise.withResolvers<void>();
+    const asked: { server: string; model: string; authorization: string | undefined }[] = [];
+    const at =
+      (server: string): Behaviour =>
+      async (exchange) => {
+        const { model } = JSON.parse((await exchange.request.body).toString());
+        const isFirst = asked.every((one) => one.model !== model);
+        asked.push({ server, model, authorization: exchange.request.headers.authorization });
+        // Whoever is asked first for a model keeps it waiting.
+        if (isFirst) await gate.promise;
+        await good(model)(exchange);
+      };
+    await using stack = new AsyncDisposableStack();
+    const upstreams: Upstream[] = [];
+    for (const name of ['engine', 'spare', 'theirs', 'their-spare']) {
+      const { url } = stack.use(await ScriptedUpstream.start({ behaviour: at(name) }));
+      upstreams.push(upstream(url, { name, timeouts, credential: name }));
+    }
+    // Room for the input of one of them once more, not of the other.
+    const limits = [rule('tenant', 'input-tokens', 150), rule('tenant', 'requests')];
+    await using harness = await startHarness({
+      upstreams,
+      routes: [
+        route('chat', { replicas: ['spare'], hedgeAfter: 60 }),
+        route('other', { upstream: 'theirs', replicas: ['their-spare'], hedgeAfter: 60 }),
+      ],
+      snapshot: { limits },
+      options: { resolveSecret: (name) => `secret-of-${name}` },
+    });
+    const theirs = { authorization: `Bearer ${harness.addKey({ tenant: 'other' })}` };
+    const long = chatBody({ model: 'other', messages: [{ role: 'user', content: 'x'.repeat(280) }] });
+    const late = post(harness, CHAT, long, theirs);
+    assert.equal((await post(harness, CHAT, chatBody())).status, 200);
+    gate.resolve();
+    assert.equal((await late).status, 200);
+    const [mine, other] = ['acme', 'other'].map((tenant) => harness.entries.find(({ principal }) => principal?.tenant === tenant));
+    assert.deepEqual([mine?.detail['hedge'], other?.detail['hedge']], ['second', undefined]);
+    assert.deepEqual(
+      asked
+        .filter(({ model }) => model === 'chat')
+        .map(({ server }) => server)
+        .sort(),
+      ['engine', 'spare'],
+    );
+    assert.deepEqual(
+      asked.filter(({ model }) => model === 'other').map(({ server }) => server.startsWith('their')),
+      [true],
+    );
+    for (const { server, authorization } of asked) assert.equal(authorization, `Bearer secret-of-${server}`);
+    // The other has the room that it had: nothing was counted for it.
+    assert.equal((await post(harness, CHAT, chatBody({ model: 'other' }), theirs)).status, 200);
+  });
+
   it('p95: what is late is learned from the answers', async () => {
     await using setup = await start({ route: { hedgeAfter: 'p95' } });
     setup.meets(async (exchange) => {

@@ -20,9 +20,15 @@ export class Shares {
     }
   }
 
+  /** Of a tenant that never `asked` the weight is not known, and it is forgotten as soon as it holds nothing. */
   holds(tenant: string, change: 1 | -1): void {
     const share = this.#tenants.get(tenant);
-    if (share !== undefined) share.held = Math.max(0, share.held + change);
+    if (share === undefined) {
+      if (change === 1) this.#tenants.set(tenant, { weight: 1, held: 1, askedAt: Number.NEGATIVE_INFINITY });
+      return;
+    }
+    share.held = Math.max(0, share.held + change);
+    if (share.held === 0 && share.askedAt === Number.NEGATIVE_INFINITY) this.#tenants.delete(tenant);
   }
 
   /** Whether another tenant, which has asked since then, holds less for its weight. */

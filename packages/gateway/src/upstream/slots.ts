@@ -66,15 +66,16 @@ export class Slots {
   }
 
   /** Null where there was a slot, which is now taken; else resolves once one is. Rejects with `concurrency_exceeded`. */
-  take(onGone: OnGone, claim: () => Claim): Promise<Waited> | null {
+  take(onGone: OnGone, tenant: string, claim: () => Claim): Promise<Waited> | null {
+    // Counted nevertheless: a configuration that is taken up may bring a limit while it runs.
     if (this.#settings.limit === Number.POSITIVE_INFINITY) {
-      this.#busy += 1;
+      this.#take(tenant);
       return null;
     }
     const claimed = claim();
     this.#shares.asked(claimed, performance.now());
-    if (!this.isFree(claimed.tenant)) return this.#turn(onGone, claimed);
-    this.#take(claimed.tenant);
+    if (!this.isFree(tenant)) return this.#turn(onGone, claimed);
+    this.#take(tenant);
     return null;
   }
 

@@ -124,7 +124,7 @@ export class ConnectedUpstream implements AsyncDisposable {
     this.#checkBreakers(ask);
     this.#users += 1;
     this.#outstanding += ask.cost;
-    const waiting = this.#slots.take(ask.onGone, ask.claim);
+    const waiting = this.#slots.take(ask.onGone, ask.tenant, ask.claim);
     if (waiting === null) return this.#admit(ask, null);
     return waiting.then(
       (waited) => this.#admit(ask, waited),
