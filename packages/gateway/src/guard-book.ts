@@ -1,6 +1,6 @@
 import { chooseGuard, type GuardedCall } from '@sallyport/access';
 import type { GuardSettings } from '@sallyport/core';
-import { compileGuard, type Guard } from '@sallyport/guard';
+import { compileGuard, compileSeamGuard, type Guard } from '@sallyport/guard';
 import { RememberingGuard } from './remembering-guard.ts';
 import { Shadow } from './shadow.ts';
 
@@ -10,6 +10,8 @@ export interface GuardPolicy {
   readonly name: string;
   readonly settings: GuardSettings;
   readonly guard: Guard;
+  /** Judges what several texts of a request say together; null where the policy does not look for that. */
+  readonly seams: Guard | null;
   /** The candidate that runs beside it and never acts, or null. */
   readonly shadow: Shadow | null;
 }
@@ -34,10 +36,15 @@ export class GuardBook {
       compiled.set(key, guard);
       return guard;
     };
+    const seamsOf = (wanted: GuardSettings): Guard | null => {
+      const guard = compileSeamGuard(wanted);
+      return guard === null ? null : new RememberingGuard(guard);
+    };
     const policyOf = (name: string, wanted: GuardSettings): GuardPolicy => ({
       name,
       settings: wanted,
       guard: guardOf(wanted),
+      seams: seamsOf(wanted),
       shadow: wanted.shadow === undefined ? null : new Shadow(guardOf(wanted.shadow)),
     });
     this.#settings = settings;

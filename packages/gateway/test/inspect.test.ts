@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { PASS } from '@sallyport/core';
+import { type GuardSettings, PASS } from '@sallyport/core';
 import type { Guard } from '@sallyport/guard';
 import { answerJson, chatReply, ScriptedUpstream } from '@sallyport/testkit';
 import type { Admitted } from '../src/stage/facts.ts';
@@ -119,6 +119,55 @@ describe('what is split over several texts of a request', () => {
     }
   });
 
+  it('is judged by what the policy in force says of injection, and by nothing else of it', async () => {
+    const [first, second] = halves;
+    const turns = [
+      { role: 'user', content: first },
+      { role: 'user', content: second },
+    ];
+    const documents = [
+      { role: 'user', content: 'What is new?' },
+      {
+        role: 'assistant',
+        content: null,
+        tool_calls: ['a', 'b'].map((id) => ({ id, type: 'function', function: { name: 'read', arguments: '{}' } })),
+      },
+      { role: 'tool', tool_call_id: 'a', content: first },
+      { role: 'tool', tool_call_id: 'b', content: second },
+    ];
+    const actions = (): string[] => [
+      ...new Set(
+        harness.entries
+          .at(-1)
+          ?.verdicts.filter(({ detector }) => detector === 'injection')
+          .map(({ action }) => action),
+      ),
+    ];
+    const everywhere = { models: null, endpoints: null, roles: null, tenants: null };
+    const flagging: GuardSettings = { ...GUARD, input: ['normalise', 'injection:flag', 'pii:block'] };
+    for (const [guard, status, wanted] of [
+      [flagging, 200, ['flag']],
+      [{ ...flagging, input: ['normalise', 'injection', 'pii:block'], mode: 'observe' }, 200, ['flag']],
+      [{ ...flagging, input: ['normalise', 'pii:block'] }, 200, []],
+      [{ ...flagging, input: ['normalise', 'injection', 'pii:block'] }, 400, ['block']],
+      // A candidate is shown single texts only, and acts on none.
+      [{ ...flagging, shadow: { ...GUARD, input: ['normalise', 'injection'] } }, 200, ['flag']],
+      // The override's, not the default's.
+      [{ ...GUARD, input: ['normalise', 'injection'], overrides: [{ ...everywhere, name: 'soft', settings: flagging }] }, 200, ['flag']],
+      [{ ...flagging, overrides: [{ ...everywhere, name: 'hard', settings: { ...GUARD, input: ['injection'] } }] }, 400, ['block']],
+    ] as const) {
+      harness.publish({ guard });
+      for (const messages of [turns, documents]) {
+        const answer = await ask(messages);
+        await answer.text();
+        assert.equal(answer.status, status);
+        assert.deepEqual(actions(), wanted);
+        assert.equal((await ask(messages.toReversed().filter(({ role }) => role === 'user'))).status, 200);
+      }
+    }
+    harness.publish({ guard: { ...GUARD, input: ['normalise', 'injection'] } });
+  });
+
   it('each half passes, and so do both where no model reads them together', async () => {
     for (const half of halves) assert.equal((await ask([{ role: 'user', content: half }])).status, 200);
     const [user, assistant] = halves;
@@ -153,7 +202,7 @@ describe('the kind of a text of a request', () => {
     await inspect(
       {
         request: { texts },
-        guarding: { guard, shadow: null },
+        guarding: { guard, seams: guard, shadow: null },
         principal: { tenant: 'acme' },
         compiled: { allowances: { of: () => null }, classifier: null },
       } as unknown as Admitted,

@@ -4,7 +4,7 @@
  */
 import { parseArgs } from 'node:util';
 import type { GuardSettings } from '@sallyport/core';
-import { compileGuard, DEFAULT_INPUT, DEFAULT_OUTPUT } from '../src/index.ts';
+import { compileGuard, compileSeamGuard, DEFAULT_INPUT, DEFAULT_OUTPUT } from '../src/index.ts';
 import { recall } from './attacks.ts';
 import { underDisguise } from './disguises.ts';
 import { falsePositives } from './false-positives.ts';
@@ -41,6 +41,7 @@ const settings: GuardSettings = {
   links: { hosts: [], only: false },
 };
 const guard = compileGuard(settings);
+const seams = compileSeamGuard(settings);
 // Names and places are looked for where they are asked for; here they are, whatever the lists say.
 const personal = compileGuard({ ...settings, input: ['pii', 'entities'], output: [] });
 const rows = [...readRows(values.data), ...readOtherRows(values.data)];
@@ -50,7 +51,7 @@ const figures = [
   atStrictRates(guard, rows),
   paperTable(guard, rows),
   underDisguise(guard, rows),
-  splitFigures(guard, rows),
+  seams === null ? null : splitFigures(guard, seams, rows),
   secretFigures(guard, values.data, values.verbose),
   personalFigures(personal, values.data),
   outputFigures(guard, rows),

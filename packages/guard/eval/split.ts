@@ -18,7 +18,7 @@ const LONGEST = 16_000;
  * what the seams of ordinary texts are taken for: six of one set in a row, none of which is found by itself, as a dialogue or as documents
  * of one request.
  */
-export function splitFigures(guard: Guard, rows: readonly Row[]): string | null {
+export function splitFigures(guard: Guard, seams: Guard, rows: readonly Row[]): string | null {
   const attacks = rows.filter(({ attack, set, text }) => attack && set !== HARMFUL && set !== 'asb instructions' && text.length <= 4000);
   const ordinary = rows.filter(({ attack, set, context: { provenance } }) => {
     return !attack && !set.includes('quotes') && (provenance === 'user' || provenance === 'untrusted');
@@ -29,11 +29,11 @@ export function splitFigures(guard: Guard, rows: readonly Row[]): string | null 
   for (const count of PARTS) {
     const split = attacks.map(({ text, context }) => ({ texts: parts(text, count), context }));
     const alone = split.filter(({ texts, context }) => texts.some((text) => isFound(guard, text, context)));
-    const seams = split.filter((item) => !alone.includes(item) && hasSeam(guard, item.texts, item.context));
+    const sewn = split.filter((item) => !alone.includes(item) && hasSeam(seams, item.texts, item.context));
     const [total, found] = [split.length, alone.length];
     lines.push(
       [`attacks in ${count} messages, each by itself`, rate(found, total)],
-      ['  and at the seams', rate(found + seams.length, total)],
+      ['  and at the seams', rate(found + sewn.length, total)],
     );
   }
   const random = new Random(1);
@@ -55,7 +55,7 @@ export function splitFigures(guard: Guard, rows: readonly Row[]): string | null 
       (texts) =>
         texts[0] !== undefined &&
         hasSeam(
-          guard,
+          seams,
           texts.map(({ text }) => text),
           texts[0].context,
         ),

@@ -7,6 +7,7 @@ import { PatternDetector, type PatternRule } from './detect/pattern-detector.ts'
 import { type ActionWord, type DetectorEntry, ENTRIES, GUARD_DETECTORS, type Side } from './detectors.ts';
 import { GuardConfigError, type GuardConfigIssue } from './error.ts';
 import type { Guard, Stage, TextContext, TextWindow, WindowStep } from './guard.ts';
+import { everyInjectionReaders } from './injection/injection.ts';
 import { FoldedScanner } from './normalise/folded-scanner.ts';
 import { DEFAULT_MAX_MATCH, patternProblem } from './pattern/pattern-set.ts';
 import { isPersonal, personalProblems, tokenises } from './personal/settings.ts';
@@ -59,6 +60,25 @@ export function compileGuard(settings: GuardSettings, options: GuardOptions = {}
   return contract === null ? guard : new ContractGuard(guard, contract, settings.mode);
 }
 
+/**
+ * The guard for what several texts say together (`seamVerdicts`): of a policy's detectors only `injection`, with the policy's action, thresholds
+ * and mode, and reading on behind what it finds. Null where the policy has no `injection`. For settings that `compileGuard` takes.
+ */
+export function compileSeamGuard(settings: GuardSettings, { maxHold = DEFAULT_MAX_MATCH }: GuardOptions = {}): Guard | null {
+  const [name, word] = settings.input.map((item) => item.split(':', 2)).find(([named]) => named === 'injection') ?? [];
+  if (name === undefined) return null;
+  const mayBlock = settings.mode !== 'observe';
+  const folds = settings.input.includes('normalise');
+  const action = !mayBlock ? 'flag' : word === 'block' || word === 'flag' ? word : null;
+  const readers = everyInjectionReaders(action, maxHold, settings.thresholds?.injection, folds);
+  const nothing: Pack = { original: [], folded: [], mayBlock: false };
+  const input: Pack = { ...packOf(readers, folds), mayBlock };
+  return new PackGuard({ input, output: nothing }, { ...settings, input: [], output: [] }, NO_KEY);
+}
+
+/** Nothing that is joined is replaced. */
+const NO_KEY = new Uint8Array(0);
+
 function compilePack(side: Side, settings: GuardSettings, maxHold: number, issues: GuardConfigIssue[]): Pack {
   const observe = settings.mode === 'observe';
   const made: Reader[] = [];
@@ -97,9 +117,12 @@ function compilePack(side: Side, settings: GuardSettings, maxHold: number, issue
     const rules = deny.map((pattern) => denyRule(pattern, observe));
     made.push({ reads: 'both', detector: new PatternDetector('deny', rules, maxHold) });
   }
-  const fold = seen.has('normalise');
-  const isFolded = ({ reads }: Reader): boolean => reads === 'folded' || (reads === 'both' && fold);
-  return { original: made.filter((reader) => !isFolded(reader)), folded: made.filter(isFolded), mayBlock: !observe };
+  return { ...packOf(made, seen.has('normalise')), mayBlock: !observe };
+}
+
+function packOf(readers: readonly Reader[], folds: boolean): Pick<Pack, 'original' | 'folded'> {
+  const isFolded = ({ reads }: Reader): boolean => reads === 'folded' || (reads === 'both' && folds);
+  return { original: readers.filter((reader) => !isFolded(reader)), folded: readers.filter(isFolded) };
 }
 
 function denyRule({ name, pattern, ignoreCase, action }: DenyPattern, observe: boolean): PatternRule {

@@ -4,7 +4,7 @@ import type { Action, Label, Reader } from './detect/detector.ts';
 import { LengthDetector } from './detect/length.ts';
 import { EntityDetector } from './entities/entities.ts';
 import { ExfiltrationDetector } from './exfiltration/exfiltration.ts';
-import { classifierDetector, decodedDetector, ruleDetector } from './injection/injection.ts';
+import { injectionReaders } from './injection/injection.ts';
 import { personalDetector, webAddressDetector } from './personal/personal.ts';
 import { SystemPromptDetector } from './prompt/system-prompt.ts';
 import { secretsDetector } from './secrets/secrets.ts';
@@ -92,13 +92,8 @@ export const ENTRIES: readonly DetectorEntry[] = [
     sides: ['input'],
     actions: ['block', 'flag'],
     defaults: { input: 'block what is certain, flag what is suspicious', output: '' },
-    make: (action, side, settings, maxHold) => [
-      { reads: 'both', detector: ruleDetector(action, maxHold) },
-      { reads: 'folded', detector: classifierDetector(action, settings.thresholds?.injection) },
-      ...(settings[side].includes('normalise')
-        ? [{ reads: 'folded' as const, detector: decodedDetector(action, maxHold, settings.thresholds?.injection) }]
-        : []),
-    ],
+    make: (action, side, settings, maxHold) =>
+      injectionReaders(action, maxHold, settings.thresholds?.injection, settings[side].includes('normalise')),
   },
   {
     name: 'exfiltration',

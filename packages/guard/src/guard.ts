@@ -21,8 +21,8 @@ export interface TextContext {
 
 /** Says which findings an operator has allowed in the text at hand. */
 export interface Allowed {
-  /** `matched` is the text the finding is of. */
-  allows(detector: string, category: string, matched: string): boolean;
+  /** `matched` is the text the finding is of, `[start, end)` its place. */
+  allows(detector: string, category: string, matched: string, start: number, end: number): boolean;
 }
 
 /** A compiled set of detectors. Built once per snapshot; `inspect` is pure and linear in the length of the text. */

@@ -1,4 +1,4 @@
-export { compileGuard, type GuardOptions } from './compile.ts';
+export { compileGuard, compileSeamGuard, type GuardOptions } from './compile.ts';
 export { DEFAULT_INPUT, DEFAULT_OUTPUT, type DetectorInfo, GUARD_DETECTORS, type Side } from './detectors.ts';
 export { GuardConfigError, type GuardConfigIssue } from './error.ts';
 export type * from './exchange.ts';

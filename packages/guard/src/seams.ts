@@ -1,7 +1,7 @@
 import type { Finding } from '@sallyport/core';
-import type { Guard, TextContext } from './guard.ts';
+import type { Allowed, Guard, TextContext } from './guard.ts';
 
-/** Units of a text on either side of a seam that are read together with what it is joined to. */
+/** Units of a text on either side of a seam that are read together with what it is joined to; a text of two such edges is read whole. */
 const EDGE = 256;
 /** Units of joined text that are judged at a time. What was joined in earlier turns is the same again, and may be remembered. */
 export const SEAM_CHUNK = 2048;
@@ -28,9 +28,11 @@ interface Stretch {
 
 /**
  * Judges the seams of texts that a model reads one after the other: messages of one speaker, documents of one request. An instruction split
- * over them is in none of them. Short texts are joined whole, of long ones their first and last `EDGE` units, so that the work is linear
+ * over them is in none of them. Short texts are joined whole, of long ones what is within `EDGE` units of a seam, so that the work is linear
  * in the texts. Only what `injection` finds across a seam counts; each text is to be judged by itself before. Yields for each stretch of
  * joined text, null where nothing is across its seams.
+ *
+ * @param guard made by `compileSeamGuard`: another one ends its reading at what it finds within a text
  */
 export function* seamVerdicts(guard: Guard, texts: readonly string[], context: TextContext): Generator<SeamVerdict | null> {
   if (texts.length < 2) return;
@@ -38,21 +40,32 @@ export function* seamVerdicts(guard: Guard, texts: readonly string[], context: T
 }
 
 function judge(guard: Guard, chunk: readonly Stretch[], context: TextContext): SeamVerdict | null {
-  const verdict = guard.inspect(chunk.map(({ text }) => text).join('\n'), context);
-  if (verdict.effect === 'pass') return null;
   const seams = chunk.slice(1).filter(({ begins }) => begins);
-  const across = verdict.findings.filter(
-    ({ detector, start, end }) => detector === 'injection' && seams.some(({ at }) => start < at - 1 && end > at),
-  );
-  const last = across.at(-1);
+  const within: Allowed = {
+    allows: (detector, _category, _matched, start, end) => detector !== 'injection' || !seams.some(({ at }) => start < at - 1 && end > at),
+  };
+  const verdict = guard.inspect(chunk.map(({ text }) => text).join('\n'), { ...context, allowed: within });
+  const last = verdict.effect === 'pass' ? undefined : verdict.findings.at(-1);
   const host = chunk.findLast(({ at }) => at < (last?.end ?? 0));
-  if (last === undefined || host === undefined) return null;
+  if (verdict.effect === 'pass' || last === undefined || host === undefined) return null;
   const place = (finding: Finding): Finding => {
     const [start, end] = [finding.start, finding.end].map((offset) => Math.max(0, offset - host.at) + host.from);
     return { ...finding, start: start ?? 0, end: end ?? 0 };
   };
   const note: Finding = { detector: 'normalise', category: 'split-over-texts', severity: 'high', start: last.start, end: last.end };
-  return { effect: verdict.effect === 'block' ? 'block' : 'flag', findings: [...across, note].map(place), index: host.index };
+  const findings = [...withoutOverlaps(verdict.findings), note].map(place);
+  return { effect: verdict.effect === 'block' ? 'block' : 'flag', findings, index: host.index };
+}
+
+/** Of findings that overlap, in the order of the text, those that say something new: another category, or a graver one. */
+function withoutOverlaps(findings: readonly Finding[]): Finding[] {
+  const kept = new Map<string, Finding>();
+  return findings.filter((finding) => {
+    const before = kept.get(finding.category);
+    if (before !== undefined && finding.start < before.end && (before.severity === 'high' || finding.severity !== 'high')) return false;
+    kept.set(finding.category, finding);
+    return true;
+  });
 }
 
 /** Stretches that are judged together. Each chunk begins with the last of the one before, at least `EDGE` units: no seam is lost. */
@@ -65,16 +78,17 @@ function chunksOf(texts: readonly string[]): Stretch[][] {
     length += text.length + 1;
   };
   texts.forEach((text, index) => {
+    const isLast = index === texts.length - 1;
     if (text.length <= 2 * EDGE) add(index, 0, text, true);
     else {
-      add(index, 0, text.slice(0, EDGE), true);
-      add(index, text.length - EDGE, text.slice(-EDGE), false);
+      if (index > 0) add(index, 0, text.slice(0, EDGE), true);
+      if (!isLast) add(index, text.length - EDGE, text.slice(-EDGE), index === 0);
     }
-    if (length < SEAM_CHUNK || index === texts.length - 1) return;
+    if (length < SEAM_CHUNK || isLast) return;
     chunks.push(chunk);
     const done = chunk;
     let first = done.length;
-    for (let units = 0; units < EDGE && first > 0; first--) units += done[first - 1]?.text.length ?? 0;
+    for (let units = 0; units < EDGE && first > 0; first--) units += 1 + (done[first - 1]?.text.length ?? 0);
     chunk = [];
     length = 0;
     for (const stretch of done.slice(first)) add(stretch.index, stretch.from, stretch.text, stretch.begins);

@@ -80,12 +80,13 @@ export async function inspect(admitted: Admitted, sink: FindingSink): Promise<Cl
 const SEWN: readonly Provenance[] = ['user', 'untrusted'];
 
 /** Shows what several texts say together to the guard: an instruction may be split over messages or documents. */
-async function inspectSeams({ guarding: { guard } }: Admitted, texts: readonly AddressedText[], sink: FindingSink): Promise<void> {
+async function inspectSeams({ guarding: { seams } }: Admitted, texts: readonly AddressedText[], sink: FindingSink): Promise<void> {
+  if (seams === null) return;
   for (const provenance of SEWN) {
     const own = texts.filter((text) => text.provenance === provenance && !isApart(text));
     let left = TURN;
     for (const verdict of seamVerdicts(
-      guard,
+      seams,
       own.map(({ text }) => text),
       { stage: 'input', provenance, kind: null },
     )) {

@@ -66,10 +66,11 @@ export class PatternDetector implements FoldableDetector {
     );
   }
 
-  open(tape: Tape, { kind, stage, placeholders }: TextContext): FoldableScanner {
+  /** `stops`: whether nothing is read after a match that blocks. */
+  open(tape: Tape, { kind, stage, placeholders }: TextContext, stops = true): FoldableScanner {
     const flagOnly = stage === 'output' && kind !== null && this.#flaggedKinds.includes(kind);
     const own = stage === 'output' && placeholders?.restores === true ? placeholders : null;
-    return new PatternScanner(this.#set.open(), this.#name, this.#rules, tape, flagOnly, own);
+    return new PatternScanner(this.#set.open(stops), this.#name, this.#rules, tape, flagOnly, own);
   }
 }
 

@@ -31,16 +31,21 @@ export interface ClassifierActions {
 export class ClassifierDetector implements Detector {
   readonly #actions: ClassifierActions;
   readonly #given: LogOdds;
+  readonly #every: boolean;
 
-  /** `given` is what the operator wants in place of the calibrated thresholds. */
-  constructor(actions: ClassifierActions, given: ScoreThresholds = {}) {
+  /**
+   * @param given what the operator wants in place of the calibrated thresholds
+   * @param every whether windows that overlap another one are reported too
+   */
+  constructor(actions: ClassifierActions, given: ScoreThresholds = {}, every = false) {
     this.#actions = actions;
+    this.#every = every;
     this.#given = { flag: logOdds(given.flag), block: logOdds(given.block) };
   }
 
   open(tape: Tape, { provenance }: TextContext): Scanner {
     const name = provenance === 'untrusted' ? 'untrusted' : 'user';
-    return new ClassifierScanner(headOf(name), name, this.#actions, this.#given, tape);
+    return new ClassifierScanner(headOf(name), name, this.#actions, this.#given, this.#every, tape);
   }
 }
 
@@ -67,6 +72,7 @@ class ClassifierScanner implements Scanner {
   readonly #name: HeadName;
   readonly #actions: ClassifierActions;
   readonly #given: LogOdds;
+  readonly #every: boolean;
   readonly #scores: WindowScores;
   readonly #tape: Tape;
   /** Log odds below which a window is nothing: most are. */
@@ -77,7 +83,7 @@ class ClassifierScanner implements Scanner {
   #blocked = false;
   #marked = { length: 0, flagged: 0, blocked: false };
 
-  constructor(head: Head, name: HeadName, actions: ClassifierActions, given: LogOdds, tape: Tape) {
+  constructor(head: Head, name: HeadName, actions: ClassifierActions, given: LogOdds, every: boolean, tape: Tape) {
     this.#tape = tape;
     const own = [given.flag, given.block].filter((threshold) => threshold !== null);
     this.#least = Math.min(EXTRACTION_FROM, ...head.thresholds.flag, ...own);
@@ -85,6 +91,7 @@ class ClassifierScanner implements Scanner {
     this.#name = name;
     this.#actions = actions;
     this.#given = given;
+    this.#every = every;
     this.#scores = new WindowScores(head.weights);
   }
 
@@ -128,7 +135,7 @@ class ClassifierScanner implements Scanner {
     const judged = this.#extraction(start, end, score, isPair) ?? this.#injection(score, classOf(end - start, isPair), isPair);
     if (judged === null) return;
     const { category, threshold, certain } = judged;
-    if (start < this.#flagged && (this.#blocked || !certain)) return;
+    if (!this.#every && start < this.#flagged && (this.#blocked || !certain)) return;
     this.#flagged = end;
     this.#blocked = certain;
     const severity: Severity = certain ? 'high' : 'medium';

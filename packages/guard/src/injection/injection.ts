@@ -1,5 +1,5 @@
 import type { Provenance, ScoreThresholds } from '@sallyport/core';
-import type { Action, Detector, FoldableDetector, FoldableScanner, Scanner } from '../detect/detector.ts';
+import type { Action, Detector, FoldableDetector, FoldableScanner, Reader, Scanner } from '../detect/detector.ts';
 import { PatternDetector } from '../detect/pattern-detector.ts';
 import type { TextContext } from '../guard.ts';
 import { ViewDetector } from '../views/view-scanner.ts';
@@ -23,7 +23,7 @@ const TRUST: Readonly<Record<Provenance, Trust>> = {
   metadata: 'application',
 };
 
-const compiled = new Map<string, FoldableDetector>();
+const compiled = new Map<string, RuleDetector>();
 
 /** What `injection` does from each degree on: without an action it blocks what is certain and flags the grey band; an action is for both. */
 function actionsOf(action: Action | null): { readonly block: Action; readonly flag: Action } {
@@ -31,7 +31,7 @@ function actionsOf(action: Action | null): { readonly block: Action; readonly fl
 }
 
 /** The forms of words that are known. */
-export function ruleDetector(action: Action | null, maxHold: number): FoldableDetector {
+function ruleDetector(action: Action | null, maxHold: number): RuleDetector {
   // Compiled once for every reload: the rules do not depend on the configuration.
   const key = `${action} ${maxHold}`;
   const detector = compiled.get(key) ?? new RuleDetector(action, maxHold);
@@ -51,12 +51,12 @@ class RuleDetector implements FoldableDetector {
     this.#maxHold = maxHold;
   }
 
-  open(tape: Tape, context: TextContext): FoldableScanner {
+  open(tape: Tape, context: TextContext, stops = true): FoldableScanner {
     const trust = TRUST[context.provenance];
-    if (trust === 'none') return this.#acting.open(tape, context);
+    if (trust === 'none') return this.#acting.open(tape, context, stops);
     const detector = this.#reporting.get(trust) ?? this.#makeReporting(trust);
     this.#reporting.set(trust, detector);
-    return detector.open(tape, context);
+    return detector.open(tape, context, stops);
   }
 
   #makeReporting(trust: Trust): PatternDetector {
@@ -75,18 +75,45 @@ const NOTHING: Scanner = {
   rewind: () => undefined,
 };
 
-/** What the text says once it is decoded, read by both. */
-export function decodedDetector(action: Action | null, maxHold: number, thresholds?: ScoreThresholds): Detector {
+/** `injection` as a policy has it: `decodes` where the text is also read decoded. */
+export function injectionReaders(
+  action: Action | null,
+  maxHold: number,
+  thresholds: ScoreThresholds | undefined,
+  decodes: boolean,
+): Reader[] {
+  return readersOf(ruleDetector(action, maxHold), classifierDetector(action, thresholds), action, decodes);
+}
+
+/** As `injectionReaders`, but nothing that is found ends the reading or hides what overlaps it: for who counts some of it only. */
+export function everyInjectionReaders(
+  action: Action | null,
+  maxHold: number,
+  thresholds: ScoreThresholds | undefined,
+  decodes: boolean,
+): Reader[] {
+  const rules = ruleDetector(action, maxHold);
+  const every: FoldableDetector = { open: (tape, context) => rules.open(tape, context, false) };
+  return readersOf(every, classifierDetector(action, thresholds, true), action, decodes);
+}
+
+function readersOf(rules: FoldableDetector, classifier: Detector, action: Action | null, decodes: boolean): Reader[] {
+  const readers: Reader[] = [
+    { reads: 'both', detector: rules },
+    { reads: 'folded', detector: classifier },
+  ];
   // What cannot be decided is denied, where anything would be.
   const unread = ({ provenance }: TextContext): Action => (TRUST[provenance] === 'none' ? actionsOf(action).block : 'flag');
-  return new ViewDetector([ruleDetector(action, maxHold), classifierDetector(action, thresholds)], unread);
+  // What the text says once it is decoded, read by both.
+  if (decodes) readers.push({ reads: 'folded', detector: new ViewDetector([rules, classifier], unread) });
+  return readers;
 }
 
 /** What reads like one though its words are others. */
-export function classifierDetector(action: Action | null, thresholds?: ScoreThresholds): Detector {
+function classifierDetector(action: Action | null, thresholds?: ScoreThresholds, every = false): Detector {
   const by: Readonly<Record<Trust, Detector>> = {
-    none: new ClassifierDetector(actionsOf(action), thresholds),
-    echo: new ClassifierDetector({ block: 'flag', flag: 'flag' }, thresholds),
+    none: new ClassifierDetector(actionsOf(action), thresholds, every),
+    echo: new ClassifierDetector({ block: 'flag', flag: 'flag' }, thresholds, every),
     application: { open: () => NOTHING },
   };
   return { open: (tape, context) => by[TRUST[context.provenance]].open(tape, context) };

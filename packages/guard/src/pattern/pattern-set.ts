@@ -38,9 +38,9 @@ export class PatternSet {
     this.urgent = Uint8Array.from(patterns, (pattern) => (pattern.urgent === true ? 1 : 0));
   }
 
-  /** A reader of one text. */
-  open(): Matcher {
-    return new Matcher(this);
+  /** A reader of one text. `stops`: whether an urgent match ends the reading. */
+  open(stops = true): Matcher {
+    return new Matcher(this, stops);
   }
 
   /** All matches of a whole text, by start, then end, then pattern. */

@@ -175,7 +175,7 @@ export class ScanWindow implements TextWindow {
     const allowed = this.#allowed;
     if (allowed === null || hits.length === 0) return hits;
     const isAllowed = ({ action, detector, category, start, end }: Hit): boolean =>
-      action !== 'restore' && allowed.allows(detector, category, this.#tape.slice(start, end));
+      action !== 'restore' && allowed.allows(detector, category, this.#tape.slice(start, end), start, end);
     return hits.filter((hit) => !isAllowed(hit));
   }
 
