@@ -2,7 +2,10 @@ import type { Piece } from '../window/piece.ts';
 import type { Tape } from '../window/tape.ts';
 import { attributeOf, type Holder } from './attributes.ts';
 import type { Form, Syntax } from './destination.ts';
+import { endsAddress, endsDestination } from './ends.ts';
+import { beginLine, endRun, readFenced, readPrefix } from './lines.ts';
 import { advance, depthOf, isBeginning } from './schemes.ts';
+import { ESC, IMAGE, isGap, isLetter, LF, LINE_START, START, type State } from './state.ts';
 
 /** Longest destination or escape sequence that is read to its end, UTF-16 units; a longer one is judged as far as it was read. */
 export const LONGEST = 2_048;
@@ -17,81 +20,10 @@ export interface Found {
   readonly at: number;
 }
 
-/** What is being read: `opening` is the white space before a destination, `escape` the unit after ESC, `control` a CSI sequence. */
-type Mode = 'text' | 'opening' | 'destination' | 'bare' | 'escape' | 'sequence' | 'control';
-type End = 'markdown' | 'angle' | 'double' | 'single' | 'unquoted' | 'round';
-
-/** Marks of an open square bracket, two bits each. */
-const IMAGE = 1;
-const LINE_START = 2;
-
-/** What is remembered of the text: plain values only, so that a moment can be kept by copying. */
-interface State {
-  mode: Mode;
-  /** Units read. */
-  length: number;
-  /** Where what is being read began: a destination, an address, a sequence, a tag's name. */
-  start: number;
-  form: Form;
-  syntax: Syntax;
-  holder: Holder | null;
-  end: End;
-  /** Round brackets open in a destination or address. */
-  round: number;
-  lineFeeds: number;
-  /** Square brackets that are open, the newest in the lowest bits. */
-  brackets: number;
-  depth: number;
-  /** Marks of the bracket that the unit before closed; -1 where it closed none. */
-  closed: number;
-  /** An image was opened in this paragraph and has no destination yet. */
-  image: boolean;
-  previous: number;
-  escaped: boolean;
-  /** Width of the white space at the start of the line; -1 once something else came. */
-  indent: number;
-  /** A block quote or list mark opened the line. */
-  nested: boolean;
-  blank: boolean;
-  /** Length of the run of back-ticks or tildes under way, and what opened it. */
-  run: number;
-  runUnit: number;
-  runIndent: number;
-  /** The open fence; 0 where none is. In its first line (`info`) it is not certain yet. */
-  fence: number;
-  fenceLength: number;
-  fenceIndent: number;
-  info: boolean;
-  /** A line of the fence that may close it: white space only since its run. */
-  closing: boolean;
-  /** In a block of HTML, where a fence is none. */
-  html: boolean;
-  /** Renderers may disagree on where code begins and ends: from here on nothing is taken for code. */
-  distrust: boolean;
-  /** Length of the run that opened a code span; 0 outside of one. */
-  span: number;
-  tag: string;
-  naming: boolean;
-  scheme: number;
-}
-
-const LF = 10;
-const ESC = 27;
-
 /** Units at which something can begin or end within a line of text; the others only pass. */
 const NOTABLE = new Uint8Array(0x10000);
 for (const mark of '\n!()<>[]`~\\=:hHwWfF') NOTABLE[mark.charCodeAt(0)] = 1;
 for (const unit of [ESC, 0x90, 0x98, 0x9b, 0x9d, 0x9e, 0x9f]) NOTABLE[unit] = 1;
-
-/** White space and control characters. */
-function isGap(unit: number): boolean {
-  return unit <= 32 || unit === 127 || unit === 0xa0 || unit === 0x2028 || unit === 0x2029 || unit === 0x3000;
-}
-
-function isLetter(unit: number): boolean {
-  const lower = unit | 32;
-  return lower >= 97 && lower <= 122;
-}
 
 /** Finds every place of a growing text at which a renderer of Markdown or HTML, a style sheet or a terminal would take an address from it. */
 export class Reader {
@@ -166,10 +98,10 @@ export class Reader {
         this.#opening(unit);
         return;
       case 'destination':
-        if (!this.#endsDestination(unit) && s.length - s.start < LONGEST) return;
+        if (!endsDestination(s, unit) && s.length - s.start < LONGEST) return;
         break;
       case 'bare':
-        if (!this.#endsAddress(unit) && s.length - s.start < LONGEST) return;
+        if (!endsAddress(s, unit) && s.length - s.start < LONGEST) return;
         break;
       case 'escape':
         this.#afterEscape(unit, found);
@@ -194,19 +126,19 @@ export class Reader {
 
   #text(unit: number): void {
     const s = this.#s;
-    if (s.run > 0 && unit !== s.runUnit) this.#endRun();
+    if (s.run > 0 && unit !== s.runUnit) endRun(s);
     if (unit === LF) {
-      this.#lineFeed();
+      beginLine(s);
       return;
     }
-    if (s.indent >= 0 && this.#prefix(unit)) return;
+    if (s.indent >= 0 && readPrefix(s, unit)) return;
     const isFirst = s.indent >= 0;
     const { indent, closed, previous } = s;
     s.indent = -1;
     s.blank = false;
     s.closed = -1;
     s.previous = unit;
-    if (s.fence !== 0 && !s.info) this.#inFence(unit, isFirst, indent);
+    if (s.fence !== 0 && !s.info) readFenced(s, unit, isFirst, indent);
     if (this.#startsSequence(unit)) return;
     if (s.escaped) {
       s.escaped = false;
@@ -269,87 +201,6 @@ export class Reader {
   /** True in code that a renderer is sure to take for code. */
   get isCode(): boolean {
     return this.#s.fence !== 0 && !this.#s.info && !this.#s.distrust;
-  }
-
-  #lineFeed(): void {
-    const s = this.#s;
-    if (s.closing) s.fence = 0;
-    s.closing = false;
-    s.info = false;
-    if (s.blank) {
-      s.brackets = 0;
-      s.depth = 0;
-      s.image = false;
-      s.span = 0;
-      s.html = false;
-      s.tag = '';
-    }
-    s.naming = false;
-    s.escaped = false;
-    s.scheme = 0;
-    s.closed = -1;
-    s.previous = LF;
-    s.indent = 0;
-    s.nested = false;
-    s.blank = true;
-  }
-
-  /** The white space and marks a line begins with. */
-  #prefix(unit: number): boolean {
-    const s = this.#s;
-    if (unit === 32 || unit === 13) s.indent++;
-    else if (unit === 9) s.indent += 4 - (s.indent % 4);
-    else if (s.fence === 0 && (unit === 0x3e || unit === 0x2d || unit === 0x2a || unit === 0x2b || (unit >= 0x30 && unit <= 0x39))) {
-      s.nested = true;
-      s.blank = false;
-      s.previous = unit;
-    } else if (s.fence === 0 && (unit === 0x2e || unit === 0x29) && s.nested) s.previous = unit;
-    else return false;
-    return true;
-  }
-
-  /** A unit of a fenced block: whether its line can close the block, and whether all renderers would see it inside. */
-  #inFence(unit: number, isFirst: boolean, indent: number): void {
-    const s = this.#s;
-    if (isFirst) {
-      if (indent < s.fenceIndent) s.distrust = true;
-      if (unit === s.fence && s.run === 0) {
-        s.runUnit = unit;
-        s.runIndent = indent;
-        s.run = 1;
-      }
-    } else if (s.run > 0) s.run++;
-    else if (s.closing && !isGap(unit)) s.closing = false;
-  }
-
-  /** A run of back-ticks or tildes is over. */
-  #endRun(): void {
-    const s = this.#s;
-    const { run, runUnit, runIndent } = s;
-    s.run = 0;
-    if (s.fence !== 0 && !s.info) {
-      if (run < s.fenceLength || runUnit !== s.fence) return;
-      if (runIndent < 4 || s.fenceIndent >= 4) s.closing = true;
-      else s.distrust = true;
-      return;
-    }
-    if (runIndent >= 0 && run >= 3) {
-      s.span = 0;
-      if (s.nested || s.html) s.distrust = true;
-      s.fence = runUnit;
-      s.fenceLength = run;
-      s.fenceIndent = runIndent;
-      s.info = true;
-      return;
-    }
-    if (runUnit !== 0x60) return;
-    // A back-tick in the first line: no fence after all.
-    if (s.info && s.fence === 0x60) {
-      s.fence = 0;
-      s.info = false;
-    }
-    if (s.span === 0) s.span = run;
-    else if (s.span === run) s.span = 0;
   }
 
   #name(unit: number): void {
@@ -421,33 +272,6 @@ export class Reader {
     if (!isQuoted && unit === 0x28) s.round = 1;
   }
 
-  #endsDestination(unit: number): boolean {
-    const s = this.#s;
-    if (unit === LF && s.end !== 'markdown' && s.end !== 'angle') {
-      s.lineFeeds++;
-      if (s.lineFeeds > 1) return true;
-    } else if (!isGap(unit)) s.lineFeeds = 0;
-    switch (s.end) {
-      case 'angle':
-        return unit === 0x3e || unit === LF;
-      case 'double':
-        return unit === 0x22;
-      case 'single':
-        return unit === 0x27;
-      case 'unquoted':
-        return isGap(unit) || unit === 0x3e;
-      case 'round':
-        return unit === 0x29;
-      case 'markdown':
-        if (isGap(unit)) return true;
-        if (s.escaped) s.escaped = false;
-        else if (unit === 0x5c) s.escaped = true;
-        else if (unit === 0x28) s.round++;
-        else if (unit === 0x29 && s.round-- === 0) return true;
-        return false;
-    }
-  }
-
   /** An address in running text. */
   #startAddress(): void {
     const s = this.#s;
@@ -464,15 +288,6 @@ export class Reader {
     s.round = 0;
     s.scheme = 0;
     s.naming = false;
-  }
-
-  #endsAddress(unit: number): boolean {
-    const s = this.#s;
-    if (isGap(unit) || (unit >= 0x3001 && unit <= 0x3011) || unit === 0xff0c || unit === 0xff09) return true;
-    if (unit === 0x28) s.round++;
-    else if (unit === 0x29 && s.round-- === 0) return true;
-    // " ' < > ] ` |
-    return unit === 0x22 || unit === 0x27 || unit === 0x3c || unit === 0x3e || unit === 0x5d || unit === 0x60 || unit === 0x7c;
   }
 
   #startsSequence(unit: number): boolean {
@@ -509,38 +324,3 @@ export class Reader {
     this.#s.escaped = false;
   }
 }
-
-const START: State = {
-  mode: 'text',
-  length: 0,
-  start: 0,
-  form: 'link',
-  syntax: 'plain',
-  holder: null,
-  end: 'markdown',
-  round: 0,
-  lineFeeds: 0,
-  brackets: 0,
-  depth: 0,
-  closed: -1,
-  image: false,
-  previous: LF,
-  escaped: false,
-  indent: 0,
-  nested: false,
-  blank: true,
-  run: 0,
-  runUnit: 0,
-  runIndent: -1,
-  fence: 0,
-  fenceLength: 0,
-  fenceIndent: 0,
-  info: false,
-  closing: false,
-  html: false,
-  distrust: false,
-  span: 0,
-  tag: '',
-  naming: false,
-  scheme: 0,
-};
