@@ -41,7 +41,7 @@ export async function exchange(door: Door, compiled: Compiled, incoming: Incomin
     admitted = await admit(permitted);
     if (admitted.charge.origin === 'local') record.countedLocally();
 
-    const cleared = await inspect(admitted, record);
+    const cleared = await inspect(admitted, record.verdicts);
     const instructed = instruct(cleared, door);
     record.instructed(instructed.instruction);
     const begun = record.begin();

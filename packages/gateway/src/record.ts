@@ -6,29 +6,27 @@ import {
   type Decision,
   type EntryFacts,
   Fault,
-  type Finding,
   type Meter,
   type Outcome,
   type Principal,
-  type Provenance,
   type Trace,
   type Tracer,
   type Upstream,
   type UpstreamKind,
   type Usage,
-  type Verdict,
 } from '@sallyport/core';
 import { printable } from '@sallyport/ledger';
+import { ExchangeTime, type Spent } from './exchange-time.ts';
 import type { Incoming } from './http/incoming.ts';
 import type { OutputLengths } from './output-length.ts';
 import type { LedgerPort } from './ports.ts';
 import { principalSubject, type RiskWatch } from './risk-watch.ts';
 import type { Running, Runs } from './running.ts';
 import type { Asked, Destination, Identified, Instruction } from './stage/facts.ts';
-import type { FindingSink } from './stage/inspect.ts';
 import type { ReplyFacts } from './stage/reply-facts.ts';
 import type { Strangers } from './strangers.ts';
 import type { Artifacts } from './upstream/artifacts.ts';
+import { VerdictTally } from './verdict-tally.ts';
 
 /** UTF-16 units of a model name in the ledger; names in bodies are no longer. */
 const MODEL_NAME = 256;
@@ -55,18 +53,17 @@ export interface RecorderPorts {
  * What the ledger will say of one exchange. Opened with the exchange and concluded on every path: by `conclude` before the last byte of
  * an answer, or by disposal where the exchange ended in a way nobody foresaw.
  */
-export class ExchangeRecord implements FindingSink, Runs, AsyncDisposable {
+export class ExchangeRecord implements Runs, AsyncDisposable {
   place = -1;
+  readonly time: ExchangeTime;
+  readonly verdicts: VerdictTally;
   readonly #ports: RecorderPorts;
   readonly #incoming: Incoming;
-  readonly #verdicts = new Map<string, { detector: string; action: string; category: string; count: number }>();
   readonly #startedAt: number;
   #action: Action | 'unknown' = 'unknown';
   #endpoint = '-';
   #principal: Principal | null = null;
   #session: string | null = null;
-  #wasFlagged = false;
-  #isForeign = false;
   #decision: Decision | null = null;
   #model: string | null = null;
   /** The model where it is one of the configuration: what a client makes up must not become a label of the metrics. */
@@ -91,11 +88,6 @@ export class ExchangeRecord implements FindingSink, Runs, AsyncDisposable {
   #reply: ReplyFacts | null = null;
   #isUnusual = false;
   #texts: readonly AddressedText[] = [];
-  /** Since when it waits for the upstream or the client, or null while Sallyport itself is at work. */
-  #pausedAt: number | null = null;
-  #waited = 0;
-  #firstByteAt = 0;
-  #askedAt = 0;
   /** Undefined until somebody asks: whether an exchange is traced may depend on who it is. */
   #trace: Trace | null | undefined;
   #concluded = false;
@@ -103,6 +95,8 @@ export class ExchangeRecord implements FindingSink, Runs, AsyncDisposable {
   constructor(incoming: Incoming, ports: RecorderPorts) {
     this.#incoming = incoming;
     this.#ports = ports;
+    this.time = new ExchangeTime(ports.clock, incoming.startedAt);
+    this.verdicts = new VerdictTally(ports.meter);
     this.#startedAt = ports.clock.now();
     ports.meter.inFlight(1);
   }
@@ -159,32 +153,6 @@ export class ExchangeRecord implements FindingSink, Runs, AsyncDisposable {
     if (ended !== null) throw ended;
   }
 
-  found(findings: readonly Finding[], effect: Verdict['effect'], provenance: Provenance | null = null): void {
-    this.#isForeign = provenance === 'untrusted';
-    this.#count(findings, effect);
-    if (effect === 'flag' && findings.length > 0) this.#wasFlagged = true;
-  }
-
-  /** What a candidate policy would have done; it counts for nothing else. */
-  shadowed(findings: readonly Finding[], effect: Verdict['effect']): void {
-    this.#count(findings, `shadow:${effect}`);
-  }
-
-  /** What an operator has allowed was found; it counts for nothing else. */
-  allowed(findings: readonly Pick<Finding, 'detector' | 'category'>[]): void {
-    this.#count(findings, 'allowed');
-  }
-
-  #count(findings: readonly Pick<Finding, 'detector' | 'category'>[], action: string): void {
-    for (const { detector, category } of findings) {
-      const key = `${detector}\n${category}\n${action}`;
-      const known = this.#verdicts.get(key);
-      if (known === undefined) this.#verdicts.set(key, { detector, category, action, count: 1 });
-      else known.count += 1;
-      this.#ports.meter.verdict(detector, action);
-    }
-  }
-
   /** Shared counters were out of reach: a share of the limits in this process admitted it. */
   countedLocally(): void {
     this.#countedLocally = true;
@@ -211,8 +179,7 @@ export class ExchangeRecord implements FindingSink, Runs, AsyncDisposable {
   }
 
   async #begin(): Promise<void> {
-    const elapsed = this.#ports.clock.monotonic() - this.#incoming.startedAt;
-    const { seq } = await this.#append(this.#facts('open', null, null, elapsed, null));
+    const { seq } = await this.#append(this.#facts('open', null, null, this.time.spent()));
     this.#opened = seq;
   }
 
@@ -231,8 +198,7 @@ export class ExchangeRecord implements FindingSink, Runs, AsyncDisposable {
   /** It is tried once more at the same upstream. */
   retry(): void {
     this.#attempts += 1;
-    this.pause();
-    if (this.#attempts === 1 && this.#pausedAt !== null) this.#askedAt = this.#pausedAt;
+    this.time.asked();
   }
 
   /** A second server is asked the same. */
@@ -272,42 +238,16 @@ export class ExchangeRecord implements FindingSink, Runs, AsyncDisposable {
     this.#upstream = null;
   }
 
-  /** From here on it waits for somebody else: for the upstream's next piece, or for the client to take what it has. */
-  pause(): void {
-    this.#pausedAt ??= this.#ports.clock.monotonic();
-  }
-
-  /** What was waited for has come. */
-  resume(): void {
-    if (this.#pausedAt === null) return;
-    this.#waited += this.#ports.clock.monotonic() - this.#pausedAt;
-    this.#pausedAt = null;
-  }
-
-  /** The first piece of the reply arrived. */
-  firstByte(): void {
-    if (this.#firstByteAt === 0) this.#firstByteAt = this.#ports.clock.monotonic();
-  }
-
   replied(digest: string, facts: ReplyFacts): void {
     this.#replyDigest = digest;
     this.#reply = facts;
-  }
-
-  /** Milliseconds Sallyport itself has taken so far: everything but waiting for the upstream and the client. */
-  overhead(): number {
-    this.resume();
-    return Math.max(0, this.#ports.clock.monotonic() - this.#incoming.startedAt - this.#waited);
   }
 
   /** Writes the entry. Resolves when it is durable; rejects with `Fault('not_ready')` where the ledger cannot promise that. */
   async conclude(outcome: Outcome, fault: Fault | null, usage: Usage | null): Promise<void> {
     if (this.#concluded) return;
     this.#concluded = true;
-    this.resume();
-    const now = this.#ports.clock.monotonic();
-    const total = now - this.#incoming.startedAt;
-    const ttft = this.#firstByteAt === 0 ? null : this.#firstByteAt - this.#incoming.startedAt;
+    const spent = this.time.spent();
     if (outcome === 'answered' && usage !== null) this.#isUnusual = this.#ports.lengths.isUnusual(this.#modelLabel, usage.output);
     const trace = this.#traced();
     this.#ports.meter.inFlight(-1);
@@ -320,21 +260,20 @@ export class ExchangeRecord implements FindingSink, Runs, AsyncDisposable {
       outcome,
       status: fault?.status ?? 200,
       streamed: this.#streamed,
-      overhead: Math.max(0, total - this.#waited) / 1000,
-      ttft: ttft === null ? null : ttft / 1000,
-      total: total / 1000,
+      overhead: spent.overhead / 1000,
+      ttft: spent.ttft === null ? null : spent.ttft / 1000,
+      total: spent.total / 1000,
       inputTokens: usage?.input ?? 0,
       outputTokens: usage?.output ?? 0,
     });
-    const facts = trace?.sampled === true || this.#principal !== null ? this.#facts(outcome, fault, usage, total, ttft) : null;
+    const facts = trace?.sampled === true || this.#principal !== null ? this.#facts(outcome, fault, usage, spent) : null;
     if (trace?.sampled === true && facts !== null) {
-      const askedAfter = this.#askedAt === 0 ? null : this.#askedAt - this.#incoming.startedAt;
       this.#ports.tracer?.end(trace, {
         facts,
         status: fault?.status ?? 200,
         provider: this.#provider,
         streamed: this.#streamed,
-        askedAfter,
+        askedAfter: spent.askedAfter,
       });
     }
     this.#ports.risk.concluded({
@@ -342,8 +281,8 @@ export class ExchangeRecord implements FindingSink, Runs, AsyncDisposable {
       session: this.#session,
       ip: this.#incoming.source.ip,
       fault,
-      wasFlagged: this.#wasFlagged,
-      isForeign: this.#isForeign,
+      wasFlagged: this.verdicts.wasFlagged,
+      isForeign: this.verdicts.isForeign,
     });
     // A stranger's requests are counted, not written one by one: who has no credential must not be able to fill the disk.
     if (facts === null || this.#principal === null)
@@ -382,7 +321,7 @@ export class ExchangeRecord implements FindingSink, Runs, AsyncDisposable {
     }));
   }
 
-  #facts(outcome: Outcome, fault: Fault | null, usage: Usage | null, total: number, ttft: number | null): EntryFacts {
+  #facts(outcome: Outcome, fault: Fault | null, usage: Usage | null, { overhead, ttft, total }: Spent): EntryFacts {
     const { id, source } = this.#incoming;
     const output = this.#reply?.output ?? (this.#isUnusual ? 'unusual-length' : null);
     const principal = this.#principal;
@@ -404,8 +343,8 @@ export class ExchangeRecord implements FindingSink, Runs, AsyncDisposable {
       decision: this.#decision === null ? null : { effect: this.#decision.effect, rule: this.#decision.rule },
       model: this.#model === null ? null : { name: this.#model, upstream: this.#upstream, artifact: this.#artifact },
       usage: usage === null ? null : { input: usage.input, output: usage.output, cached: usage.cached, exact: usage.exact },
-      latency: { overhead: round(total - this.#waited), ttft: ttft === null ? null : round(ttft), total: round(total) },
-      verdicts: [...this.#verdicts.values()],
+      latency: { overhead: round(overhead), ttft: ttft === null ? null : round(ttft), total: round(total) },
+      verdicts: this.verdicts.verdicts(),
       outcome,
       fault: fault?.code ?? null,
       digest: { prompt: this.#promptDigest, reply: this.#replyDigest },

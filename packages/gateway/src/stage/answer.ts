@@ -43,12 +43,12 @@ async function answerOwn(forwarded: Forwarded, record: ExchangeRecord): Promise<
 }
 
 async function answerWhole(forwarded: Forwarded, format: ReplyFormat, door: Door, record: ExchangeRecord): Promise<Answered> {
-  record.pause();
+  record.time.pause();
   const body = await readAll(forwarded.call, MAX_REPLY_BYTES);
-  record.resume();
+  record.time.resume();
   // The upstream is done with it: a slow client keeps none of its slots.
   forwarded.release(true);
-  record.firstByte();
+  record.time.firstByte();
   const whole = format.readWhole(format.rebuild?.(body) ?? body, forwarded.instruction !== null);
   if (whole.kind === 'comment') {
     // Model management may have nothing to say; a model always has.
@@ -82,8 +82,8 @@ function openRelay(
     canary: instruction?.canary ?? null,
   };
   // A reply is inspected while it grows: what is allowed in a whole text only does not count there.
-  const allowed = compiled.allowances.of(principal.tenant)?.in(null, compiled.clock.now(), record) ?? null;
-  const relay = new Relay(guarding, servedAs, exchange, placeholders, record, allowed);
+  const allowed = compiled.allowances.of(principal.tenant)?.in(null, compiled.clock.now(), record.verdicts) ?? null;
+  const relay = new Relay(guarding, servedAs, exchange, placeholders, record.verdicts, allowed);
   charge.follow(new Spent(call, relay));
   return relay;
 }
@@ -131,7 +131,7 @@ async function answerStream(
       const chunk = call.take() ?? (await nextOf(call, stream, record));
       if (chunk === null) break;
       if (incoming.reply.ended !== null) throw incoming.reply.ended;
-      record.firstByte();
+      record.time.firstByte();
       const events = stream.push(chunk);
       if (events.length > 0) {
         stalledSince = null;
@@ -157,9 +157,9 @@ async function answerStream(
       }
       const wait = sink.accept(out, chunk, events);
       if (wait !== null) {
-        record.pause();
+        record.time.pause();
         await wait;
-        record.resume();
+        record.time.resume();
       }
       const cut = forwarded.charge.flow();
       const overrun = cut instanceof Promise ? await cut : cut;
@@ -197,14 +197,14 @@ async function answerStream(
 
 /** The next chunk, or null at the end. After the end marker the answer is whole: how its connection ends no longer matters. */
 async function nextOf(call: UpstreamCall, stream: ReplyStream, record: ExchangeRecord): Promise<Buffer | null> {
-  record.pause();
+  record.time.pause();
   try {
     return await call.next();
   } catch (error) {
     if (stream.finished) return null;
     throw error;
   } finally {
-    record.resume();
+    record.time.resume();
   }
 }
 
@@ -286,7 +286,7 @@ function sendWhole({ incoming }: Forwarded, body: Buffer, record: ExchangeRecord
 
 /** Milliseconds Sallyport has added so far; the name is part of the contract. */
 function overheadHeader(record: ExchangeRecord): readonly string[] {
-  return ['x-sallyport-overhead-ms', record.overhead().toFixed(2)];
+  return ['x-sallyport-overhead-ms', record.time.overhead().toFixed(2)];
 }
 
 function errorEvent({ endpoint }: Forwarded, format: ReplyFormat, fault: Fault): Buffer {

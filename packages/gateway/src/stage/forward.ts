@@ -158,7 +158,7 @@ class Client implements Asker {
   }
 
   headed(accepted: boolean): void {
-    this.#record.resume();
+    this.#record.time.resume();
     this.#cleared.charge.headed(accepted);
   }
 
@@ -193,7 +193,7 @@ function answering(cleared: Instructed, { destination, call, head, slot }: Reach
 /** An answer of Sallyport's own. */
 async function begun(cleared: Instructed, call: UpstreamCall, servedAs: string, record: ExchangeRecord): Promise<Forwarded> {
   const head = await call.head;
-  record.resume();
+  record.time.resume();
   cleared.charge.headed(true);
   return {
     ...cleared,

@@ -91,7 +91,7 @@ export async function reachEither(
     record.hedgeEnded(winner === branch ? 'second' : winner.reached === null ? 'none' : 'first', destination);
   }
   if (winner.reached === null) throw winner.error;
-  record.resume();
+  record.time.resume();
   cleared.charge.headed(true);
   return winner.reached;
 }

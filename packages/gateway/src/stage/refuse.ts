@@ -88,7 +88,7 @@ function endpointOf(incoming: Incoming): Endpoint | null {
 }
 
 function faultHeaders(fault: Fault, { incoming, record }: Refusal): string[] {
-  const headers = ['x-sallyport-overhead-ms', record.overhead().toFixed(2)];
+  const headers = ['x-sallyport-overhead-ms', record.time.overhead().toFixed(2)];
   // RFC 9110 section 15.5.6: with a 405 comes what the path does take.
   if (fault.status === 405) headers.push('allow', METHODS.filter((method) => takes(incoming.path, method)).join(', '));
   if (fault.status === 401) headers.push('www-authenticate', 'Bearer realm="sallyport"');
