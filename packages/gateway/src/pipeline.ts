@@ -2,7 +2,7 @@ import type { Compiled } from './compiled.ts';
 import type { Door } from './door.ts';
 import type { Incoming } from './http/incoming.ts';
 import { ExchangeRecord } from './record.ts';
-import { admit } from './stage/admit.ts';
+import { admit, turnAway } from './stage/admit.ts';
 import { answer } from './stage/answer.ts';
 import { ask } from './stage/ask.ts';
 import type { Admitted, Asked } from './stage/facts.ts';
@@ -30,6 +30,7 @@ export async function exchange(door: Door, compiled: Compiled, incoming: Incomin
     const identified = await identify(received);
     record.identified(identified);
     if (identified.principal.credential.kind === 'api-key') door.keyUsed(identified.principal.credential.id);
+    turnAway(identified);
 
     asked = await ask(identified);
     record.asked(asked);

@@ -3,6 +3,7 @@ import { networkOf } from '../address.ts';
 import { bucketsOf, type Claim, CROWD, callerOf, claimsOf, type LimitEstimate, type LimitRules, type LimitSubject } from './claim.ts';
 import { rateLimitHeaders } from './headers.ts';
 import { NameBook } from './name-book.ts';
+import { RefusalBook } from './refusal-book.ts';
 import { HeldReservation, type Reservation, UNLIMITED } from './reservation.ts';
 import { shortageFault } from './shortage.ts';
 import type { CounterStore, Hold, Shortage, Standing } from './store.ts';
@@ -27,6 +28,7 @@ export class Limiter {
   readonly #store: CounterStore;
   readonly #clock: Clock;
   readonly #names = new NameBook();
+  readonly #refusals = new RefusalBook();
 
   constructor(store: CounterStore, clock: Clock = systemClock) {
     this.#store = store;
@@ -50,6 +52,24 @@ export class Limiter {
   }
 
   /**
+   * Refuses a request of which no more than its head is known, where another was refused for the number of requests less than a second ago
+   * and there is no room yet. Takes nothing, asks nobody, and costs nothing while nobody is over such a limit.
+   * @throws Fault as `reserve` does
+   */
+  turnAway(
+    rules: LimitRules,
+    subject: Omit<LimitSubject, 'model' | 'upstream' | 'price'>,
+    onRefused: (headers: readonly string[]) => void,
+  ): void {
+    if (this.#refusals.isEmpty) return;
+    const claims = claimsOf(rules, { ...subject, model: null, upstream: null, price: null }, NOTHING);
+    const shortage = this.#refusals.find(claims, this.#clock.monotonic());
+    if (shortage === null) return;
+    onRefused(rateLimitHeaders(shortage.claims, shortage.standings));
+    throw shortageFault(shortage);
+  }
+
+  /**
    * How every rule that applies to `subject` stands for it. Counts nothing. `known` names the dimensions that are known of the subject,
    * where it is not a request with all of them: rules by another are left out.
    * @throws Fault `not_ready` where the counts are out of reach
@@ -62,6 +82,7 @@ export class Limiter {
 
   /** Forgets what counts in the buckets of `claims`; what runs goes on counting. @throws Fault `not_ready` as `standings` */
   async clear(claims: readonly Claim[]): Promise<void> {
+    this.#refusals.clear(claims);
     await this.#store.clear(claims);
   }
 
@@ -83,6 +104,7 @@ export class Limiter {
 
   #decided(rules: LimitRules, request: LimitRequest, taking: Hold | Shortage): Reservation {
     if (taking.granted) return new HeldReservation(this.#store, rules, request, taking);
+    this.#refusals.add(taking, this.#clock.monotonic());
     request.onRefused?.(rateLimitHeaders(taking.claims, taking.standings));
     throw shortageFault(taking);
   }

@@ -1,7 +1,8 @@
 import type { LimitEstimate, Reservation } from '@sallyport/access';
 import { Fault } from '@sallyport/core';
 import { Charge } from '../charge.ts';
-import type { Admitted, Permitted } from './facts.ts';
+import type { Incoming } from '../http/incoming.ts';
+import type { Admitted, Identified, Permitted } from './facts.ts';
 import { unlessGone } from './unless-gone.ts';
 
 /** Reserves requests, tokens, spend and concurrency, all or nothing, before anything is forwarded. Throws the limit's fault. */
@@ -17,7 +18,7 @@ export async function admit(permitted: Permitted): Promise<Admitted> {
       model,
       upstream: first?.upstream.name ?? null,
       address: permitted.incoming.source.ip,
-      session: sessionOf(permitted),
+      session: sessionOf(permitted.incoming),
       price: first?.route.price ?? null,
       estimate: estimated,
       onRefused: (headers) => permitted.incoming.reply.addHeaders(headers),
@@ -28,6 +29,20 @@ export async function admit(permitted: Permitted): Promise<Admitted> {
     return { ...permitted, charge: new Charge(reservation, { estimate: estimated, model, inputBytes, calibration, meter }) };
   } catch (error) {
     if (error instanceof Fault && permitted.incoming.reply.ended === null) meter.limitRefusal(error.detail ?? error.code);
+    throw error;
+  }
+}
+
+/** Refuses who is known to be over a limit on requests before the body is read: reading and parsing it is work. Throws the limit's fault. */
+export function turnAway({ incoming, compiled, principal, endpoint }: Identified): void {
+  if (endpoint.parse === null) return;
+  const { limiter, limits, meter } = compiled;
+  try {
+    limiter.turnAway(limits, { principal, address: incoming.source.ip, session: sessionOf(incoming) }, (headers) =>
+      incoming.reply.addHeaders(headers),
+    );
+  } catch (error) {
+    if (error instanceof Fault) meter.limitRefusal(error.detail ?? error.code);
     throw error;
   }
 }
@@ -72,7 +87,7 @@ function withImages({ request, model, compiled }: Permitted): number {
 const SESSION_NAME = 128;
 
 /** The client's own name of its session. Whoever changes it gets a new one, so a limit per session never stands alone. */
-function sessionOf({ incoming }: Permitted): string | null {
-  const name = incoming.headers['x-session-id'];
+function sessionOf({ headers }: Incoming): string | null {
+  const name = headers['x-session-id'];
   return typeof name === 'string' && name !== '' ? name.slice(0, SESSION_NAME) : null;
 }

@@ -37,11 +37,22 @@ export async function refuse(error: unknown, refusal: Refusal): Promise<void> {
     reply.cut();
     return;
   }
-  // A body that was not read must not be taken for the next request.
-  if (!incoming.complete()) reply.closeAfter();
+  // Of a body that was not read no end is waited for. A short one is thrown away where its sender is known and may well come again soon.
+  if (!incoming.complete() && !(fault.status === 429 && isShort(incoming))) reply.closeAfter();
   if (fault.code === 'content_blocked' && refusal.guarding?.settings.onBlock === 'assistant' && answerAsAssistant(refusal)) return;
   const { status, body } = renderFault(dialectOf(incoming), fault, incoming.id);
   reply.send(status, 'application/json', faultHeaders(fault, refusal), Buffer.from(body));
+}
+
+/** Bytes of a body that the HTTP server reads and throws away behind an answer. */
+const SHORT_BODY = 65_536;
+
+/** Whether the head says where the body ends, and that it is on its way. */
+function isShort({ headers }: Incoming): boolean {
+  const declared = headers['content-length'];
+  return (
+    declared !== undefined && Number(declared) <= SHORT_BODY && headers['transfer-encoding'] === undefined && headers.expect === undefined
+  );
 }
 
 /** Anything but a `Fault` is a defect of ours: the log gets where, the client gets a plain 500. */

@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import type { LimitRule, Meter } from '@sallyport/core';
+import { silentMeter } from '@sallyport/core';
+import { answerJson, chatReply, eventually, RawConnection, requestBytes, ScriptedUpstream } from '@sallyport/testkit';
+import { DIALECTS } from './dialects.ts';
+import { chatBody, type Harness, post, RISK, startHarness, upstream } from './harness.ts';
+
+const CHAT = '/v1/chat/completions';
+let name = 0;
+
+function rule(change: Partial<LimitRule> = {}): LimitRule {
+  name += 1;
+  return { name: `rule-${name}`, per: 'key', quantity: 'requests', amount: 1, window: 60_000, models: null, ...change };
+}
+
+const idOf = (key: string): string => key.split('_')[2] ?? '';
+
+describe('who is over a limit on requests', () => {
+  let engine: ScriptedUpstream;
+  let harness: Harness;
+  const refusals: string[] = [];
+  before(async () => {
+    engine = await ScriptedUpstream.start({ behaviour: answerJson(chatReply('Hi', 'chat')) });
+    const meter: Meter = { ...silentMeter, limitRefusal: (rule) => void refusals.push(rule) };
+    harness = await startHarness({ upstreams: [upstream(engine.url)], options: { meter } });
+  });
+  after(async () => {
+    await harness[Symbol.asyncDispose]();
+    await engine[Symbol.asyncDispose]();
+  });
+
+  /** A key that has used up what `limits` allow, and was told so once. */
+  const exhausted = async (limits: readonly LimitRule[]): Promise<string> => {
+    const key = harness.addKey({ tenant: `tenant-${name}` });
+    harness.publish({ limits });
+    const authorization = { authorization: `Bearer ${key}` };
+    for (let i = 0; i < (limits[0]?.amount ?? 0); i += 1) assert.equal((await post(harness, CHAT, chatBody(), authorization)).status, 200);
+    assert.equal((await post(harness, CHAT, chatBody(), authorization)).status, 429);
+    return key;
+  };
+  const head = (key: string, length: number, more: readonly (readonly [string, string])[] = [], target = CHAT): string =>
+    [
+      `POST ${target} HTTP/1.1`,
+      'host: localhost',
+      'content-type: application/json',
+      `authorization: Bearer ${key}`,
+      ...(length < 0 ? [] : [`content-length: ${length}`]),
+      ...more.map(([field, value]) => `${field}: ${value}`),
+      '\r\n',
+    ].join('\r\n');
+
+  it('is refused before its body has come, in its dialect, with the time to come back and an entry in the ledger', async () => {
+    const limit = rule();
+    const key = await exhausted([limit]);
+    for (const { path, codeOf } of DIALECTS) {
+      const before = [harness.entries.length, refusals.length];
+      await using connection = await RawConnection.open({ port: harness.port });
+      await connection.send(head(key, 900_000, [], path));
+      const answer = await connection.next();
+      assert.deepEqual([answer.status, codeOf(answer.body.toString())], [429, 'rate_limit_exceeded']);
+      assert.ok(Number(answer.header('retry-after')) >= 1);
+      assert.deepEqual([answer.header('x-ratelimit-limit-requests'), answer.header('x-ratelimit-remaining-requests')], ['1', '0']);
+      // What has not come is not waited for.
+      assert.equal(answer.header('connection'), 'close');
+      await connection.waitForClose();
+      const entry = harness.entries.at(-1);
+      assert.deepEqual([harness.entries.length, refusals.length], [(before[0] ?? 0) + 1, (before[1] ?? 0) + 1]);
+      assert.deepEqual([entry?.outcome, entry?.fault, entry?.detail['reason']], ['refused', 'rate_limit_exceeded', limit.name]);
+      assert.equal(entry?.principal?.tenant, harness.keys.get(idOf(key))?.tenant);
+    }
+  });
+
+  it('keeps its connection where the body is short, whose bytes are never taken for a request', async () => {
+    const key = await exhausted([rule()]);
+    const smuggled = requestBytes({ target: '/health/live', method: 'GET', headers: [] });
+    for (const body of [chatBody(), smuggled.toString('latin1'), `{${'\r\n'.repeat(20_000)}`]) {
+      await using connection = await RawConnection.open({ port: harness.port });
+      // Refused before a byte of the body has come, which then comes in pieces, and a sound request behind it.
+      await connection.send(head(key, body.length));
+      const refused = await connection.next();
+      assert.deepEqual([refused.status, refused.header('connection')], [429, 'keep-alive']);
+      const bytes = Buffer.from(body + smuggled.toString('latin1'), 'latin1');
+      for (const [from, to] of [
+        [0, 1],
+        [1, body.length - 1],
+        [body.length - 1, body.length + 3],
+        [body.length + 3, bytes.length],
+      ] as const)
+        await connection.send(bytes.subarray(from, to));
+      assert.equal((await connection.next('GET')).status, 200, 'the request behind it');
+      connection.finish();
+      await connection.waitForClose();
+      assert.equal(connection.unread.length, 0, 'two answers for two requests');
+    }
+  });
+
+  it('is closed where the length is not known, or the body was only announced', async () => {
+    const key = await exhausted([rule()]);
+    for (const more of [['transfer-encoding', 'chunked'] as const, ['expect', '100-continue'] as const]) {
+      await using connection = await RawConnection.open({ port: harness.port });
+      await connection.send(head(key, more[0] === 'expect' ? 200 : -1, [more]));
+      const answer = await connection.next();
+      assert.deepEqual([answer.status, answer.header('connection')], [429, 'close'], 'and no 100 before it');
+      await connection.waitForClose();
+    }
+  });
+
+  it('holds nobody else up, reserves nothing, and is let in again by an operator, by a larger amount, and by time', async () => {
+    const limits = [rule({ window: 1_500 }), rule({ quantity: 'tokens', amount: 400, per: 'tenant' })];
+    const key = await exhausted(limits);
+    const authorization = { authorization: `Bearer ${key}` };
+    const ask = async (headers: Record<string, string>, max_tokens = 10): Promise<number> =>
+      (await post(harness, CHAT, chatBody({ max_tokens }), headers)).status;
+    // Each would take most of what the other limit has, were it asked for.
+    for (let i = 0; i < 5; i += 1) assert.equal(await ask(authorization, 300), 429);
+    const other = harness.addKey({ tenant: harness.keys.get(idOf(key))?.tenant ?? assert.fail() });
+    harness.publish({});
+    assert.equal(await ask({ authorization: `Bearer ${other}` }, 300), 200, 'another key of the tenant');
+    const [first, ...rest] = limits;
+    harness.publish({ limits: [{ ...(first ?? assert.fail()), amount: 2 }, ...rest] });
+    assert.equal(await ask(authorization), 200, 'a larger amount');
+    assert.equal(await ask(authorization), 429);
+    await eventually('there is room again', async () => (await ask(authorization)) === 200, 10_000);
+  });
+
+  it('is not judged by the head alone where the limit is by model', async () => {
+    const key = await exhausted([rule({ models: ['chat'] })]);
+    const answer = await post(harness, CHAT, chatBody({ model: 'nothing' }), { authorization: `Bearer ${key}` });
+    assert.equal(answer.status, 404);
+  });
+
+  it('and who is kept out for what it did before is not read either', async () => {
+    const key = harness.addKey({});
+    harness.publish({ limits: [], risk: { ...RISK, enabled: true, blockAt: 10, points: { ...RISK.points, enumeration: 100 } } });
+    const authorization = { authorization: `Bearer ${key}` };
+    assert.equal((await post(harness, CHAT, chatBody({ model: 'guess' }), authorization)).status, 404);
+    await using connection = await RawConnection.open({ port: harness.port });
+    await connection.send(head(key, 900_000));
+    const answer = await connection.next();
+    assert.deepEqual([answer.status, answer.header('connection')], [403, 'close']);
+    assert.ok(Number(answer.header('retry-after')) >= 1);
+    await connection.waitForClose();
+    harness.publish({ risk: RISK });
+  });
+});
