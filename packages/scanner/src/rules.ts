@@ -395,6 +395,11 @@ export const RULES = {
     verdict: 'malicious',
     explanation: 'An external entity makes an XML parser read a file or an address.',
   },
+  'xml-reference': {
+    severity: 'medium',
+    verdict: 'suspicious',
+    explanation: 'An XML parser may fetch a document type from an unknown address, or text out of a file beside the document.',
+  },
   'xml-expansion': { severity: 'high', verdict: 'malformed', explanation: 'Entities that expand into one another: a bomb.' },
   'xml-library': { severity: 'high', verdict: 'suspicious', explanation: 'The model description names a library to load.' },
   'xml-broken': { severity: 'low', verdict: 'malformed', explanation: 'Not well-formed.' },

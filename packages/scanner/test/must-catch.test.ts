@@ -415,6 +415,16 @@ describe('25 cases to catch', () => {
         'limit-document',
       );
   });
+  it('a document type out of a file of the host or of an unknown host, and one that holds the entity', async () => {
+    const typed = (address: string): Buffer => bytes(`<?xml version="1.0"?><!DOCTYPE p SYSTEM "${address}"><p/>`);
+    for (const address of ['file:///etc/passwd', '/etc/passwd', '../../x.dtd', '%2e%2e/x.dtd', '//host/x.dtd', '\\\\host\\x'])
+      await expect(typed(address), 'malicious', 'xml-external');
+    for (const address of ['http://evil.example/x.dtd', 'http://www.w3.org.evil.example/x.dtd', 'https://www.w3.org@evil.example/x'])
+      await expect(typed(address), ['suspicious', 'malicious'], address.includes('@') ? 'xml-external' : 'xml-reference');
+    await expect(bytes('<?xml version="1.0"?><!DOCTYPE p [<!ENTITY x SYSTEM "secrets.env">]><p>&x;</p>'), 'suspicious', 'xml-reference');
+    for (const front of ['', '<!-- types -->\n', '<?xml encoding="utf-8"?>\n<!ELEMENT p ANY>\n'])
+      await expect(bytes(`${front}<!ENTITY x SYSTEM "file:///etc/passwd">\n`), 'malicious', 'xml-external');
+  });
   it('an entity bomb whose parts stand in reverse, or have names of other letters', async () => {
     const times = (name: string): string => `&${name};`.repeat(10);
     for (const entities of [

@@ -262,4 +262,13 @@ describe('15 cases not to flag', () => {
     await clean(bytes('\x89PNG\r\n\x1a\n', Buffer.from(Array.from({ length: 4000 }, (_, index) => (index * 7919) % 251))), 'data');
     await clean(bytes(PLAIN, PLAIN, Buffer.alloc(512)), 'pickle');
   });
+  it('XML with the document types of fontconfig, D-Bus, DocBook and of a file beside it', async () => {
+    for (const type of [
+      'fontconfig SYSTEM "urn:fontconfig:fonts.dtd"',
+      'busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd"',
+      'book PUBLIC "-//OASIS//DTD DocBook XML V4.5//EN" "http://www.oasis-open.org/docbook/xml/4.5/docbookx.dtd" [<!ENTITY v "1.0">]',
+      'xkbConfigRegistry SYSTEM "xkb.dtd"',
+    ])
+      assert.deepEqual((await scanBytes(Buffer.from(`<?xml version="1.0"?>\n<!DOCTYPE ${type}>\n<x>&v;</x>\n`))).verdict, 'clean', type);
+  });
 });

@@ -114,6 +114,39 @@ describe('Python beside a model', () => {
     ['by an assigned function of subprocess', "import subprocess\nr = subprocess.run\nr(['id'])\n"],
     ['by an import whose name is in a variable', "import json\nm='os'\n__import__(m).system('id')\n"],
     ['as a function made of compiled code', "import types\ntypes.FunctionType(compile('import os','','exec'),{})()\n"],
+    ['out of the built-in names by attribute', "x = __builtins__.__dict__['eval']('1')\n"],
+    ['out of them by a method', "x = __builtins__.get('eval')('1')\n"],
+    ['out of their table under another name', "b = __builtins__.__dict__\nb['eval']('1')\n"],
+    ['out of the globals by a method', "x = globals().get('__builtins__')['eval']('1')\n"],
+    ['out of the globals by a key of two pieces', "x = globals()['__buil' + 'tins__']['eval']('1')\n"],
+    ['out of the locals', "x = locals()['__builtins__'].eval('1')\n"],
+    ['out of the globals of a function', "x = (lambda: 0).__globals__['__builtins__']['eval']('1')\n"],
+    ['out of the built-in names of a function', "def f(): pass\nf.__builtins__['eval']('1')\n"],
+    ['out of what a built-in function belongs to', "x = print.__self__.exec('1')\n"],
+    ['out of a module in the table of modules', "import sys\nm = sys.modules['subprocess']\nm.run(['id'])\n"],
+    ['out of that table alone', "from sys import modules\nmodules['builtins'].eval('1')\n"],
+    ['out of the built-in names under another name', "import builtins as b\nb.__dict__['eval']('1')\n"],
+    ['by a caller of methods', "import operator, os\noperator.methodcaller('system', 'id')(os)\n"],
+    ['out of the table of a module by a method', "import os\nos.__dict__.get('system')('id')\n"],
+    ['by an interpreter', "import code\ncode.InteractiveInterpreter().runsource('1')\n"],
+    ['by a measurement', "import timeit\ntimeit.timeit('1')\n"],
+    ['by a profile', "import cProfile\ncProfile.run('1')\n"],
+    ['by a pager', "import pydoc\npydoc.pipepager('x', 'id')\n"],
+    [
+      'in a method of a class that another is derived from',
+      "import os\nclass A:\n    def run(self):\n        os.system('id')\nclass B(A):\n    pass\nB().run()\n",
+    ],
+    [
+      'in a method that a function calls',
+      "import os\nclass A:\n    def run(self):\n        os.system('id')\ndef f(a):\n    g = a.run\n    g()\nf(A())\n",
+    ],
+    ['in a function that is a default', "import os\ndef f():\n    os.system('id')\ndef g(x=f()): pass\n"],
+    ['in a function that is the metaclass', "import os\ndef f(*a):\n    os.system('id')\nclass B(metaclass=f): pass\n"],
+    [
+      'under a condition of a program or another',
+      "import os, sys\nif sys.platform != 'x' and __name__ == '__main__' or True:\n    os.system('id')\n",
+    ],
+    ['in the condition of a program', "import os, sys\nif os.system('id') and __name__ == '__main__':\n    pass\n"],
     ['in an encoding that hides it', "# -*- coding: utf-7 -*-\nimport os\n+AG8AcwAuAHMAeQBzAHQAZQBt-('id')\n"],
   ];
   for (const [name, text] of harmful)
@@ -139,6 +172,23 @@ describe('Python beside a model', () => {
       "import subprocess\nD = {'a': 1}\nX = f\"it's {D['a']:>3} {{x}} ({1!r})\"\n\n\ndef f():\n    return subprocess.run([])\n",
     ],
     ['in functions with long documentation', 'import os\n\ndef f():\n    """x\ny\n"""\n    os.system("x")\n'],
+    [
+      'when started as a program on one system',
+      "import sys\nif sys.platform != 'win32' and __name__ == '__main__':\n    import subprocess\n    subprocess.run(['x'])\n",
+    ],
+    [
+      'in a fixture that tests name as a parameter',
+      "import pytest, subprocess\n@pytest.fixture\ndef built(request):\n    subprocess.check_call(['x'])\n\ndef test_it(built):\n    assert built\n",
+    ],
+    [
+      'in a method of a class that is derived from',
+      "import os\nclass A(object):\n    def install(self):\n        os.system('x')\n\nclass B(A):\n    pass\n",
+    ],
+    [
+      'in a method whose name a function has too',
+      "import subprocess\nclass A:\n    def spawn(self):\n        subprocess.run(['x'])\n\ndef other():\n    spawn()\n\nother()\n",
+    ],
+    ['by a table of modules that is filled', "import sys\nsys.modules['os'] = None\n"],
     ['a namespace package', "__import__('pkg_resources').declare_namespace(__name__)\n"],
     ['in prose', 'x = 3\nuse eval(x) with care\nNote (see below)\n'],
     [

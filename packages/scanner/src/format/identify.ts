@@ -22,7 +22,7 @@ import { scanSafetensors } from './safetensors.ts';
 import { isGraphDef, isSavedModel, scanGraphDef, scanSavedModel } from './tensorflow.ts';
 import { isText, scanText } from './text.ts';
 import { scanTflite } from './tflite.ts';
-import { scanXml } from './xml.ts';
+import { isDeclarations, scanXml } from './xml.ts';
 
 /** A format: how to tell it by content alone, and how to judge it. */
 export interface Format {
@@ -167,7 +167,7 @@ function isXml(_: Piece, head: Buffer): boolean {
     (head[0] === 0xff && head[1] === 0xfe) || (head[0] === 0xfe && head[1] === 0xff)
       ? head.toString('latin1').replaceAll('\0', '').slice(2)
       : head.toString('utf8');
-  return /^\ufeff?\s*<(\?xml|!DOCTYPE|PMML|net\b)/i.test(text);
+  return /^\ufeff?\s*<(\?xml|!DOCTYPE|PMML|net\b)/i.test(text) || isDeclarations(text);
 }
 
 function isMarked(head: Buffer): boolean {

@@ -4,13 +4,18 @@ const TOKEN =
   /#[^\n]*|(?:(?<!\w)[rbuft]{1,2})?(?:"""(?:\\[\s\S]|(?!""")[\s\S])*(?:"""|$)|'''(?:\\[\s\S]|(?!''')[\s\S])*(?:'''|$)|"(?:\\(?:\r\n|[\s\S])|[^"\\\n])*"?|'(?:\\(?:\r\n|[\s\S])|[^'\\\n])*'?)/gi;
 /** Strings inside a field of an f-string whose ends are beyond doubt. */
 const INNER_STRING = /'[^'"{}\\]*'|"[^'"{}\\]*"/g;
-const BLOCK = /^([ \t\f]*)(?:(?:async[ \t]+)?def[ \t]+([\w\u0080-\uffff]+)|class[ \t]+([\w\u0080-\uffff]+)|if[ \t]+(__name__)[ \t]*==)/gm;
-/** No more than this: `or True` behind it, another name, a name of one's own make the block run on import. */
-const PROGRAM = /^[ \t\f]*if[ \t]+__name__[ \t]*==[ \t]*(?:"__main__"|'__main__')[ \t]*:/;
+const BLOCK =
+  /^([ \t\f]*)(?:(?:async[ \t]+)?def[ \t]+([\w\u0080-\uffff]+)|class[ \t]+([\w\u0080-\uffff]+)|if[ \t]+(?:[^\n:]{1,200}[ \t]and[ \t]+)?(__name__)[ \t]*==)/gm;
+/** No more than this: `or True` beside it, another name, a name of one's own make the block run on import. */
+const PROGRAM =
+  /^[ \t\f]*if[ \t]+(?:[\w.]+[ \t]*(?:[!=]=[ \t]*(?:"[^"\n]*"|'[^'\n]*')[ \t]*)?[ \t]and[ \t]+){0,4}__name__[ \t]*==[ \t]*(?:"__main__"|'__main__')[ \t]*:/;
 const OWN_NAME =
   /^[ \t\f]*__name__[ \t]*=(?!=)[^,\n]*$|;[ \t]*__name__[ \t]*=(?!=)|(?<![\w.])__name__\s*:=|\b(?:as|for|def|class)\s+__name__\b/m;
 /** A function taken out of the module by its name. */
 const BY_NAME = /\b(?:globals|locals|vars)\s*\(\s*\)\s*(?:\[[^\]\n]{0,200}\](?!\s*=(?!=))|\.\s*(?:get|pop|values)\b)/;
+/** What a definition says without running anything: names of parameters, and of base classes. */
+const PARAMETERS = /\bdef[ \t]+[\w\u0080-\uffff]+[ \t]*\([\s*,/\w\u0080-\uffff]*\)/g;
+const BASES = /\bclass[ \t]+([\w\u0080-\uffff]+)[ \t]*\(([\s,.\w\u0080-\uffff]*)\)/g;
 /** Methods that run without being called by name. */
 const IMPLICIT = /^__(?:init_subclass|set_name|prepare|class_getitem|del|getattr|dir|instancecheck|subclasscheck)__$/;
 /** Classes that a loader of models makes and calls by itself. */
@@ -101,11 +106,12 @@ export function importTime(text: string, code: string, dangers: readonly number[
   const around = (offset: number): Block[] => functions.filter(({ start, end }) => start <= offset && offset < end);
   // Functions that do harm, and whatever calls them, until no more are found.
   const harmful = new Set<Block>(dangers.flatMap(around));
-  const outside = outsideOf(code, functions);
+  const outside = outsideOf(code, functions).replace(PARAMETERS, ' ').replace(BASES, ' ');
+  const heirs = [...code.matchAll(BASES)].map(([, heir = '', bases = '']) => ({ heir, bases: bases.split(/[\s,.]+/) }));
   for (let size = -1, passes = 0; size !== harmful.size; passes += 1) {
     size = harmful.size;
     if (passes > MAX_PASSES) return () => true;
-    const names = callsOf(harmful, blocks, outside);
+    const names = callsOf(harmful, blocks, outside, heirs);
     if (names === null) break;
     for (const each of functions)
       if (!harmful.has(each) && each.name !== null && names.test(code.slice(each.start, each.end))) harmful.add(each);
@@ -113,22 +119,46 @@ export function importTime(text: string, code: string, dangers: readonly number[
   const called =
     (harmful.size > 0 && BY_NAME.test(outside)) ||
     [...harmful].some(({ name }) => name !== null && IMPLICIT.test(name)) ||
-    entriesOf(harmful, blocks, outside)?.test(outside) === true;
+    entriesOf(harmful, blocks, outside, heirs)?.test(outside) === true;
   return (offset) => called || around(offset).length === 0;
 }
 
 /** A pattern of calls of these functions, of their methods by the name of the class too; null where there is none. */
-function callsOf(functions: ReadonlySet<Block>, blocks: readonly Block[], outside: string): RegExp | null {
-  const names = [...functions].flatMap(({ name }) => (name === null ? [] : [name]));
-  const classes = [...functions].flatMap((method) => classesOf(method, blocks));
-  return names.length + classes.length === 0 ? null : mentions(names, classes, outside);
+function callsOf(functions: ReadonlySet<Block>, blocks: readonly Block[], outside: string, heirs: readonly Heir[]): RegExp | null {
+  const plain: string[] = [];
+  const methods: string[] = [];
+  const classes: string[] = [];
+  for (const each of functions) {
+    const own = classesOf(each, blocks);
+    classes.push(...own);
+    if (each.name !== null) (own.length > 0 ? methods : plain).push(each.name);
+  }
+  if (plain.length + methods.length + classes.length === 0) return null;
+  const calls = mentions(plain, withHeirs(classes, heirs), outside);
+  // A method is called by an object.
+  return methods.length === 0 ? calls : new RegExp(`${calls.source}|\\.\\s*(?:${methods.join('|')})\\b`);
+}
+
+interface Heir {
+  readonly heir: string;
+  readonly bases: readonly string[];
+}
+
+/** These classes, and those that are derived from them in this text. */
+function withHeirs(classes: readonly string[], heirs: readonly Heir[]): string[] {
+  const all = new Set(classes);
+  for (let size = -1; size !== all.size && all.size < MAX_BLOCKS; ) {
+    size = all.size;
+    for (const { heir, bases } of heirs) if (bases.some((base) => all.has(base))) all.add(heir);
+  }
+  return [...all];
 }
 
 /** A pattern of what calls one of these from outside all functions: a method is reached through its class. */
-function entriesOf(functions: ReadonlySet<Block>, blocks: readonly Block[], outside: string): RegExp | null {
+function entriesOf(functions: ReadonlySet<Block>, blocks: readonly Block[], outside: string, heirs: readonly Heir[]): RegExp | null {
   const names = [...functions].flatMap((each) => (each.name === null || classesOf(each, blocks).length > 0 ? [] : [each.name]));
   const classes = [...functions].flatMap((method) => (method.name === null ? [] : classesOf(method, blocks)));
-  return names.length + classes.length === 0 ? null : mentions(names, classes, outside);
+  return names.length + classes.length === 0 ? null : mentions(names, withHeirs(classes, heirs), outside);
 }
 
 function classesOf({ start }: Block, blocks: readonly Block[]): string[] {

@@ -12,6 +12,10 @@ const DANGEROUS: readonly (readonly [effect: string, modules: string, names: str
   ['runs commands', 'asyncio', 'create_subprocess_(?:shell|exec)'],
   ['runs code', 'builtins|__builtins__|__builtin__', 'exec|eval|__import__'],
   ['runs code', 'runpy', 'run_path|run_module'],
+  ['runs code', 'code', 'Interactive(?:Interpreter|Console)|interact'],
+  ['runs code', 'timeit', 'timeit|repeat|Timer'],
+  ['runs code', 'cProfile', 'run|runctx'],
+  ['runs commands', 'pydoc', 'pipepager|tempfilepager'],
   ['runs code', 'marshal|c?[pP]ickle|_pickle|dill|cloudpickle', 'loads?'],
   ['uses the network', 'socket', 'socket|create_connection'],
   ['uses the network', 'urllib\\.request|urllib2?', 'urlopen|urlretrieve'],
@@ -20,6 +24,10 @@ const DANGEROUS: readonly (readonly [effect: string, modules: string, names: str
   ['uses the network', 'ftplib|smtplib|telnetlib', 'FTP(?:_TLS)?|SMTP(?:_SSL)?|Telnet'],
   ['loads native code', 'ctypes', 'CDLL|PyDLL|WinDLL|OleDLL|(?:cdll|windll|oledll|pydll)\\.\\w+|pythonapi\\.\\w+'],
 ];
+const LOOKUP = 'looks up a function by name';
+/** Functions that are bound to the module that has them all. */
+const BUILTIN =
+  'abs|all|any|ascii|bin|callable|chr|compile|delattr|dir|divmod|format|getattr|globals|hasattr|hash|hex|id|input|isinstance|issubclass|iter|len|locals|max|min|next|oct|open|ord|pow|print|repr|round|setattr|sorted|sum|vars|__import__|__build_class__';
 const WATCHED = DANGEROUS.map(([, modules]) => modules).join('|');
 /** The module under another name, and functions out of it. */
 const RENAMED = new RegExp(`(?:import[ \\t]+|,[ \\t]*)(${WATCHED})[ \\t]+as[ \\t]+(\\w+)`, 'g');
@@ -33,11 +41,25 @@ const INDIRECT: readonly (readonly [effect: string, pattern: RegExp])[] = [
     new RegExp(`\\b(?:__import__|import_module)\\s*\\(\\s*['"](?:${WATCHED})['"]\\s*[,)]`, 'g'),
   ],
   ['imports a computed name', /\b__import__\s*\(\s*(?!['"]\w[\w.]*['"]|\w+\s*[,)])/g],
-  ['looks up a function by name', /\b(?:getattr|vars)\s*\(\s*(?:os|posix|nt|subprocess|builtins|__builtins__|pty|__import__)\b/g],
-  ['looks up a function by name', /\b(?:__builtins__|(?:os|subprocess|builtins)\s*\.\s*__dict__)\s*\[/g],
-  ['looks up a function by name', /\b(?:os|posix|nt|subprocess|builtins)\s*\.\s*__getattribute__\b/g],
-  ['looks up a function by name', /\bglobals\s*\(\s*\)\s*\[\s*['"]__builtins__/g],
-  ['looks up a function by name', /__(?:base__|(?:bases|mro)__\s*\[[^\]\n]{0,40}\])\s*\.\s*__subclasses__\s*\(/g],
+  [LOOKUP, /\b(?:getattr|vars)\s*\(\s*(?:os|posix|nt|subprocess|builtins|__builtins__|pty|__import__)\b/g],
+  [LOOKUP, /\b__builtins__\s*(?:\[|\.\s*(?:__dict__|__getattribute__|get|pop)\b)/g],
+  [LOOKUP, /(?<![\w.])\w+[ \t]*:?=[ \t]*\(?__builtins__\b/g],
+  [LOOKUP, /\b(?:os|subprocess|builtins)\s*\.\s*__dict__\s*(?:\[|\.\s*(?:get|pop|values|items)\b)/g],
+  [LOOKUP, /\b(?:os|posix|nt|subprocess|builtins)\s*\.\s*__getattribute__\b/g],
+  [LOOKUP, /(?:\b(?:globals|locals|vars)\s*\(\s*\)|__globals__)\s*(?:\[|\.\s*(?:get|pop|setdefault)\s*\()\s*[rbu]?['"]__builtins__/gi],
+  // A key that is put together out of pieces.
+  [
+    LOOKUP,
+    /(?:\b(?:globals|locals|vars)\s*\(\s*\)|__globals__)\s*(?:\[|\.\s*get\s*\()[^\])\n]{0,200}['"]\s*(?:\+|%|\.\s*(?:join|format|replace)\b)(?![^\]\n]{0,200}\]\s*=(?!=))/g,
+  ],
+  [LOOKUP, /\.\s*__builtins__\b/g],
+  [LOOKUP, new RegExp(`(?<![\\w.])(?:${BUILTIN})\\s*\\.\\s*__self__\\b`, 'g')],
+  [LOOKUP, new RegExp(`\\bmodules\\s*(?:\\[|\\.\\s*(?:get|pop)\\s*\\()\\s*['"](?:${WATCHED})['"]\\s*[,\\])](?!\\s*=(?!=))`, 'g')],
+  [
+    LOOKUP,
+    /\b(?:methodcaller|attrgetter)\s*\(\s*['"](?:[\w.]*\.)?(?:system|popen|Popen|exec\w*|eval|spawn\w*|check_output|check_call|__import__)['"]/g,
+  ],
+  [LOOKUP, /__(?:base__|(?:bases|mro)__\s*\[[^\]\n]{0,40}\])\s*\.\s*__subclasses__\s*\(/g],
   ['runs commands', /\._?os\s*\.\s*(?:system|popen)\s*\(/g],
 ];
 /**
@@ -60,7 +82,8 @@ const HIDING = /^(?:[^\n]*\n)?[ \t\f]*#[^\n]*?coding[:=][ \t]*(?:utf[-_]?7|u7|un
 const SCOPED = 2 ** 20;
 const TORCHSCRIPT = /\b(?:torch|aten)(?:\.|::)(?:from_file|save)\b/;
 /** A word without which nothing below is found. */
-const HARMFUL = /\b(?:exec|eval|system|popen|getattr|vars)\b|__(?:import|builtins|dict|getattribute|subclasses)__/;
+const HARMFUL =
+  /\b(?:exec|eval|system|popen|getattr|vars|globals|locals|modules|methodcaller|attrgetter)\b|__(?:import|builtins|dict|getattribute|globals|self|subclasses)__/;
 const HARMFUL_LINE =
   /^[ \t]*(?:\w+[ \t]*=[ \t]*)?(?:exec|eval|__import__|getattr|os\.\w+|subprocess\.\w+)[ \t]*\([^\n]{0,4096}\)[ \t]*(?:[;#][^\n]*)?$/gm;
 /** Places of one kind: what runs is told of each, and no module has a hundredth of it. */
@@ -163,8 +186,11 @@ function findDangers(whole: string, code: string | null): Danger[] {
     find(effect, new RegExp(`(?<![\\w.])${member}\\s*\\(`, 'g'));
     if (aliases.length > 0 && effect.startsWith('runs'))
       find(
-        'looks up a function by name',
-        new RegExp(`\\b(?:getattr|vars)\\s*\\(\\s*(?:${aliases.join('|')})\\s*(?:\\)\\s*\\[|,[^()\\n]{0,200}\\)\\s*\\()`, 'g'),
+        LOOKUP,
+        new RegExp(
+          `\\b(?:(?:getattr|vars)\\s*\\(\\s*(?:${aliases.join('|')})\\s*(?:\\)\\s*\\[|,[^()\\n]{0,200}\\)\\s*\\()|(?:${aliases.join('|')})\\s*\\.\\s*__dict__\\s*[[.])`,
+          'g',
+        ),
       );
     const functions = taken.flatMap(([name, list]) => (module.test(name) ? imported(list, members) : []));
     const known = [member, ...functions].join('|');

@@ -1,22 +1,27 @@
+import { leaves } from '../archive/paths.ts';
 import type { Piece } from '../piece.ts';
 import { quote } from '../report.ts';
 import { searchOpaque } from './opaque.ts';
 import { isText } from './text.ts';
 
 const DOCTYPE = /<!DOCTYPE\s/i;
+/** A file of declarations alone: what a document type leads to. */
+const DECLARED = /^\ufeff?(?:\s+|<\?[^>]*>|<!--(?:[^-]|-(?!->))*-->)*<!(?:ENTITY|ELEMENT|ATTLIST|NOTATION)\s/i;
 const WORD = 10;
 const DECLARATION = /<!(?:DOCTYPE|ENTITY)\s/i;
 /** On one declaration, cut at its end and with its white space as single spaces. The address is the last literal; PUBLIC has a name before it. */
 const EXTERNAL = /^<!(?:ENTITY|DOCTYPE) (?:% )?[^\s"'[]+ (?:SYSTEM|PUBLIC ?(?:"[^"]*"|'[^']*')) ?(?:"([^"]*)"|'([^']*)')/i;
 const ENTITY = /^<!ENTITY (?:% )?([^\s"'[]+) (["'])(.*)\2 ?$/is;
 const REFERENCE = /[&%]([^\s&%;"'<>]+);/g;
+const HEAD = 4096;
 const WINDOW = 2 ** 20;
 const OVERLAP = 2048;
 const EXTENSION = /\bversion\s?=\s?["']extension["']/;
 const LIBRARY = /\blibrary\s{0,16}=\s{0,16}["']([^"']{0,1024})["']/gi;
 const PLAIN: ReadonlySet<string> = new Set(['amp', 'lt', 'gt', 'quot', 'apos']);
 /** Addresses of document types that real files declare without harm. */
-const HARMLESS = /^https?:\/\/(?:www\.w3\.org|www\.dmg\.org|www\.apple\.com\/DTDs)\//;
+const HARMLESS =
+  /^(?:https?:\/\/(?:www\.w3\.org|www\.dmg\.org|(?:www|specifications)\.freedesktop\.org|(?:www|docs)\.oasis-open\.org|(?:www\.)?docbook\.org|docbook\.sourceforge\.net|www\.apple\.com\/DTDs)\/|urn:[a-z0-9][a-z0-9-]{1,31}:)/i;
 const DECLARATIONS = 2 ** 20;
 const BOMB = 50;
 /** Entities refer to earlier and to later ones; each pass follows one step more, and a bomb has grown past any bound long before. */
@@ -30,12 +35,12 @@ export async function scanXml(piece: Piece): Promise<void> {
   const { source } = piece;
   const encoding = encodingOf(source.read(0, 2));
   const head = decode(source.read(0, 2 * DECLARATIONS), encoding).slice(0, DECLARATIONS);
-  if (DOCTYPE.test(head)) {
+  if (DOCTYPE.test(head) || isDeclarations(head.slice(0, HEAD))) {
     for (const { text: declaration, start, end } of declarations(head)) {
       if (end === DECLARATIONS) piece.report('limit-document', 'a declaration reaches behind the first MiB', start);
       const address = EXTERNAL.exec(declaration);
       const where = address?.[1] ?? address?.[2];
-      if (where !== undefined && !HARMLESS.test(where)) piece.report('xml-external', `an entity of ${quote(where)}`, start);
+      if (where !== undefined) checkAddress(piece, where, /^<!DOCTYPE/i.test(declaration), start);
     }
     checkExpansion(piece, head);
   }
@@ -53,6 +58,25 @@ export async function scanXml(piece: Piece): Promise<void> {
   }
   // A document that goes on as bytes is one for its front only.
   if (encoding === 'utf8' && !isText(piece)) await searchOpaque(piece);
+}
+
+/**
+ * What a parser would read. The text of an entity ends up in the document; a document type only says what is valid, and parsers that ask for
+ * it at all look beside the document or in a catalogue.
+ */
+function checkAddress(piece: Piece, where: string, isType: boolean, offset: number): void {
+  if (HARMLESS.test(where)) return;
+  // What is escaped is told apart from a path by nobody before it is asked for.
+  const inside = !leaves(where) && !where.includes('%');
+  if (isType && inside) return;
+  if (inside || (isType && /^https?:\/\/[\w.-]+\//i.test(where)))
+    piece.report('xml-reference', `${isType ? 'a document type at' : 'an entity of'} ${quote(where)}`, offset);
+  else piece.report('xml-external', `${isType ? 'a document type at' : 'an entity of'} ${quote(where)}`, offset);
+}
+
+/** Whether a text is made of declarations, comments apart. */
+export function isDeclarations(head: string): boolean {
+  return DECLARED.test(head);
 }
 
 type Encoding = 'utf8' | 'utf16le' | 'utf16be';
