@@ -3,9 +3,18 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { adminRoutes } from '../src/admin/index.ts';
 import { parseStrictJson } from '../src/admin/json.ts';
+import { describeRoutes } from '../src/admin/openapi.ts';
 import { adminBench, type Reply } from './admin-fixture.ts';
 
 const ROUTES = adminRoutes('0');
+const DOCUMENT = describeRoutes(ROUTES, '0') as unknown as {
+  readonly paths: Readonly<Record<string, Readonly<Record<string, { readonly responses: object }>>>>;
+};
+
+/** The statuses the OpenAPI document names for a route. */
+function documented({ path, method }: (typeof ROUTES)[number]): string[] {
+  return Object.keys(DOCUMENT.paths[path]?.[method.toLowerCase()]?.responses ?? {});
+}
 
 /** Values that have broken validators: wrong types, edges of numbers, texts that are SQL, paths, markup or names of JavaScript. */
 const odd = fc.oneof(
@@ -84,6 +93,10 @@ test('A22: no body makes any route fail or fall silent', async () => {
     const property = fc.asyncProperty(bodies, fc.constantFrom(...ids), async (body, id) => {
       const reply = await a.call(route.method, route.path.replace('{id}', id), { body });
       check(reply, `${route.id} ${body}`);
+      assert.ok(
+        documented(route).includes(String(reply.status)),
+        `${route.id} answers ${reply.status}, which its description does not name`,
+      );
     });
     await fc.assert(property, { numRuns: 60 });
   }

@@ -56,6 +56,7 @@ function operation(route: Route, components: Map<string, Json>): Json {
     operationId: route.id,
     summary: route.summary,
     ...(route.action === null ? { security: [] } : { 'x-sallyport-action': route.action }),
+    ...(route.mayBeOpen === true ? { security: [{}, { apiKey: [] }] } : {}),
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(body === null ? {} : { requestBody: { required: true, content: { 'application/json': { schema: plain(body) } } } }),
     responses: {
@@ -73,7 +74,7 @@ function problems(route: Route): Record<string, Json> {
 
 function applies(route: Route, status: string): boolean {
   if (route.action === null) return false;
-  if (status === '404') return route.path.includes('{');
+  if (status === '404') return route.path.includes('{') || route.mayMiss === true;
   if (status === '409') return route.method !== 'GET';
   return status !== '413' && status !== '415' ? true : route.schemas.body !== null;
 }

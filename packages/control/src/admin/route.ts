@@ -62,6 +62,10 @@ export interface Route {
   readonly summary: string;
   /** The permission it takes, decided before the body is read; null for what anybody may see. */
   readonly action: Action | null;
+  /** Where the configuration has it so, programs of this machine need no key. */
+  readonly mayBeOpen?: boolean;
+  /** Whether what the query or the body names, or what this process runs, may be absent: 404. */
+  readonly mayMiss?: boolean;
   /** The ones it answers with when it did what was asked, first the usual one. */
   readonly statuses: readonly number[];
   readonly contentType: string;
@@ -88,6 +92,7 @@ interface Guarded<Query extends TObject, Body extends TSchema, Reply extends TSc
   readonly summary: string;
   readonly action: Action;
   readonly status?: 200 | 201;
+  readonly mayMiss?: boolean;
   readonly query: Query;
   readonly body: Body;
   readonly reply: Reply;
@@ -106,13 +111,14 @@ export interface Request<Query, Body> {
 /** A row that takes a permission. */
 export function guarded<Query extends TObject, Body extends TSchema, Reply extends TSchema>(route: Guarded<Query, Body, Reply>): Route {
   const { id, method, path, summary, action, query, body, reply, handle } = route;
-  const status = route.status ?? 200;
+  const { status = 200, mayMiss = false } = route;
   return {
     id,
     method,
     path,
     summary,
     action,
+    mayMiss,
     statuses: [status],
     contentType: JSON_TYPE,
     schemas: { query, body: isNone(body) ? null : body, reply },

@@ -105,6 +105,7 @@ export const INSTALLATION_ROUTES: readonly Route[] = [
     path: '/metrics',
     summary: 'Prometheus metrics; OpenMetrics, with exemplars, where `accept` asks for it.',
     action: 'metrics.read',
+    mayBeOpen: true,
     statuses: [200],
     contentType: CONTENT_TYPES.prometheus,
     schemas: { query: null, body: null, reply: Type.String() },

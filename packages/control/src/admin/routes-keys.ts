@@ -26,7 +26,7 @@ const NewLimitSchema = Type.Object(
 
 const NewKeySchema = Type.Object(
   {
-    name: Type.String({ maxLength: 128 }),
+    name: Type.String({ minLength: 1, maxLength: 128 }),
     roles: texts('None that the caller does not hold.'),
     kind: Type.Optional(KIND),
     user: Type.Optional(Type.String({ maxLength: 64, description: 'Id of the user the key belongs to.' })),

@@ -83,8 +83,12 @@ export const POLICY_ROUTES: readonly Route[] = [
     query: NO_QUERY,
     body: Type.Object(
       {
-        name: Type.String({ maxLength: 64 }),
-        actions: Type.Array(Type.String({ maxLength: 64 }), { maxItems: 64, description: 'None that the caller does not hold.' }),
+        name: Type.String({ minLength: 1, maxLength: 64 }),
+        actions: Type.Array(Type.String({ minLength: 1, maxLength: 64 }), {
+          minItems: 1,
+          maxItems: 64,
+          description: 'None that the caller does not hold.',
+        }),
         models: Type.Optional(texts('Names or globs the model actions are limited to; left out for every model.')),
       },
       closed,

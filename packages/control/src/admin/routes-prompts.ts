@@ -38,7 +38,10 @@ export const PROMPT_ROUTES: readonly Route[] = [
     status: 201,
     query: NO_QUERY,
     body: Type.Object(
-      { name: Type.String({ maxLength: 64 }), text: Type.String({ maxLength: 65_536, description: 'Kept encrypted.' }) },
+      {
+        name: Type.String({ minLength: 1, maxLength: 64 }),
+        text: Type.String({ minLength: 1, maxLength: 65_536, description: 'Kept encrypted.' }),
+      },
       closed,
     ),
     reply: PromptSchema,

@@ -5,7 +5,7 @@ import { asInstant, asMaybeInstant, closed, instant, maybeInstant, maybeText, NE
 
 const NewUserSchema = Type.Object(
   {
-    name: Type.String({ maxLength: 128 }),
+    name: Type.String({ minLength: 1, maxLength: 128 }),
     roles: texts('None that the caller does not hold.'),
     email: Type.Optional(Type.String({ maxLength: 254 })),
     team: Type.Optional(Type.String({ maxLength: 64 })),

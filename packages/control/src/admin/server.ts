@@ -177,7 +177,7 @@ class NodeAdminServer implements AdminServer {
 
   /** Null only for what anybody may see. */
   async #actor(request: IncomingMessage, route: Route, id: string): Promise<Actor | null> {
-    if (route.action === null || (route.id === 'metrics' && this.#metricsOpen(request))) return null;
+    if (route.action === null || (route.mayBeOpen === true && this.#metricsOpen(request))) return null;
     const source = sourceOf(request, this.#proxies);
     const principal = await this.#identify(request, source, id);
     const actor: Actor = { principal, source, request: id };
