@@ -164,10 +164,10 @@ describe('views keep the place of every unit', () => {
   });
 
   test('scrambled and turned words', () => {
-    assert.equal(corrected('pveorius itnsrcuitons').text, 'previous instructions');
-    assert.equal(corrected('the weather outside').text, 'the weather outside');
+    assert.equal(corrected('pveorius itnsrcuitons')?.text, 'previous instructions');
+    assert.equal(corrected('the weather outside'), null);
     // A letter left out, doubled or hit beside; the places are those of the word as it is written.
-    const { text, starts, ends } = corrected('say instrctions, prevvious, sywtem');
+    const { text, starts, ends } = corrected('say instrctions, prevvious, sywtem') ?? assert.fail('nothing was corrected');
     assert.equal(text, 'say instructions, previous, system');
     assert.deepEqual([starts[4], ends[4], starts[16], ends.at(-1)], [4, 15, 15, 34]);
     assert.deepEqual(

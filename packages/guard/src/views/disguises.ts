@@ -164,8 +164,8 @@ function wordsIn(run: string): { readonly start: number; readonly end: number }[
   return known < KNOWN * run.length ? whole : words;
 }
 
-/** Words whose inner letters changed places, and words with one wrong, put right. */
-export function corrected(text: string): View {
+/** Words whose inner letters changed places, and words with one wrong, put right; null where all are right. */
+export function corrected(text: string): View | null {
   const builder = new ViewBuilder();
   let from = 0;
   for (const { 0: word, index } of text.matchAll(/[A-Za-z]{4,16}/g)) {
@@ -177,6 +177,7 @@ export function corrected(text: string): View {
     else builder.add(plain, index, index + word.length);
     from = index + word.length;
   }
+  if (from === 0) return null;
   builder.copy(text.slice(from), from);
   return builder.build('scrambled');
 }

@@ -95,23 +95,29 @@ export class Gate {
     let previous = this.#previous;
     let last = this.#letter;
     let strange = this.#strange;
-    for (let index = from; index < to; index++) {
-      const unit = units[index] ?? 0;
+    let index = from;
+    while (index < to) {
+      let unit = units[index] ?? 0;
       const kind = KIND[unit] ?? 0;
       if (kind === LETTER) {
-        const letter = unit | 0x20;
-        if (letters === 0) sum = weightOfFirst(letter);
-        else if (previous !== LETTER) {
-          if (previous === DIGIT) this.#mixed = 1;
-          else if (previous === SIGN) this.#joints++;
-        }
-        hash = hashUnit(hash, letter);
-        strange += STRANGENESS[(last << 5) | (unit & 31)] ?? 0;
-        last = unit & 31;
-        sum = (sum + (WEIGHT[unit] ?? 0)) | 0;
-        letters++;
-        run++;
-      } else if (kind === DIGIT) {
+        if (letters === 0) sum = weightOfFirst(unit | 0x20);
+        else if (previous === DIGIT) this.#mixed = 1;
+        else if (previous === SIGN) this.#joints++;
+        const first = index;
+        do {
+          hash = hashUnit(hash, unit | 0x20);
+          // Kept to 32 bits: it counts of short words only, and of a long run it would outgrow them.
+          strange = (strange + (STRANGENESS[(last << 5) | (unit & 31)] ?? 0)) | 0;
+          last = unit & 31;
+          sum = (sum + (WEIGHT[unit] ?? 0)) | 0;
+          unit = ++index < to ? (units[index] ?? 0) : 0;
+        } while (KIND[unit] === LETTER);
+        letters += index - first;
+        run += index - first;
+        previous = LETTER;
+        continue;
+      }
+      if (kind === DIGIT) {
         run++;
         this.#digits++;
         this.#runDigits = 1;
@@ -122,7 +128,7 @@ export class Gate {
         if (kind === ESCAPE) this.#escapes++;
         else if (kind === TURNED_LETTER) this.#turned++;
         else if (kind === 0 && previous !== 0) {
-          this.#endToken(hash, sum, letters, strange + (STRANGENESS[last << 5] ?? 0));
+          this.#endToken(hash, sum, letters, (strange + (STRANGENESS[last << 5] ?? 0)) | 0);
           hash = 0;
           sum = 0;
           letters = 0;
@@ -131,6 +137,7 @@ export class Gate {
         }
       }
       previous = kind;
+      index++;
     }
     this.#hash = hash;
     this.#sum = sum;

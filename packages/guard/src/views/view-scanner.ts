@@ -210,7 +210,7 @@ const VIEWS: readonly (readonly [sign: number, views: (text: string) => readonly
   [MAY_TURN, upsideDown],
   [MAY_LEET, (text) => [leet(text)].filter((view) => view !== null)],
   [MAY_SPELL, (text) => [joined(text)]],
-  [MAY_SCRAMBLE, (text) => [corrected(text)]],
+  [MAY_SCRAMBLE, (text) => [corrected(text)].filter((view) => view !== null)],
 ];
 
 /** A view of a view, with the places of the first text. */

@@ -13,8 +13,8 @@ export interface View {
 /** Puts a view together, stretch by stretch. */
 export class ViewBuilder {
   #text = '';
-  readonly #starts: number[] = [];
-  readonly #ends: number[] = [];
+  #starts: Int32Array = new Int32Array(2048);
+  #ends: Int32Array = new Int32Array(2048);
 
   get length(): number {
     return this.#text.length;
@@ -22,25 +22,41 @@ export class ViewBuilder {
 
   /** All units of `text` come from `[start, end)`. */
   add(text: string, start: number, end: number): void {
-    this.#text += text;
-    for (let unit = 0; unit < text.length; unit++) {
-      this.#starts.push(start);
-      this.#ends.push(end);
-    }
+    const from = this.#append(text);
+    this.#starts.fill(start, from, from + text.length);
+    this.#ends.fill(end, from, from + text.length);
   }
 
   /** The units of `text` come from one unit each, from `start` on. */
   copy(text: string, start: number): void {
-    this.#text += text;
+    const from = this.#append(text);
     for (let unit = 0; unit < text.length; unit++) {
-      this.#starts.push(start + unit);
-      this.#ends.push(start + unit + 1);
+      this.#starts[from + unit] = start + unit;
+      this.#ends[from + unit] = start + unit + 1;
     }
   }
 
   build(name: string): View {
-    return { name, text: this.#text, starts: Int32Array.from(this.#starts), ends: Int32Array.from(this.#ends) };
+    const { length } = this.#text;
+    return { name, text: this.#text, starts: this.#starts.subarray(0, length), ends: this.#ends.subarray(0, length) };
   }
+
+  /** Returns where the places of the new units are. */
+  #append(text: string): number {
+    const from = this.#text.length;
+    this.#text += text;
+    if (this.#text.length > this.#starts.length) {
+      this.#starts = grown(this.#starts, 2 * this.#text.length);
+      this.#ends = grown(this.#ends, 2 * this.#text.length);
+    }
+    return from;
+  }
+}
+
+function grown(numbers: Int32Array, length: number): Int32Array {
+  const larger = new Int32Array(length);
+  larger.set(numbers);
+  return larger;
 }
 
 /** A view unit by unit: `text` has the length of what it was made of. */

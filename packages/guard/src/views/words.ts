@@ -16,6 +16,31 @@ export function isKnownWord(word: string): boolean {
 
 const PRIME = 0x01000193;
 
+/** One bit for each of many hashes: says of hardly any other one that it may be among them. */
+class HashFilter {
+  readonly #bits: Uint32Array;
+  readonly #shift: number;
+
+  /** @param size the number of bits, as a power of two */
+  constructor(size: number, hashes: Iterable<number>) {
+    this.#bits = new Uint32Array(1 << (size - 5));
+    this.#shift = 32 - size;
+    for (const hash of hashes) {
+      const bit = this.#bitOf(hash);
+      this.#bits[bit >>> 5] = (this.#bits[bit >>> 5] ?? 0) | (1 << (bit & 31));
+    }
+  }
+
+  mayHave(hash: number): boolean {
+    const bit = this.#bitOf(hash);
+    return ((this.#bits[bit >>> 5] ?? 0) & (1 << (bit & 31))) !== 0;
+  }
+
+  #bitOf(hash: number): number {
+    return Math.imul(hash, 0x9e3779b1) >>> this.#shift;
+  }
+}
+
 /** A word's letters in their order, one unit more. Units in lower case. */
 export function hashUnit(hash: number, unit: number): number {
   return (Math.imul(hash, PRIME) + unit) | 0;
@@ -37,6 +62,8 @@ function hashOf(word: string): number {
   return hash;
 }
 
+const knownHashes: ReadonlySet<number> = new Set([...known].map(hashOf));
+
 function signature(word: string): number {
   let sum = weightOfFirst(word.charCodeAt(0));
   for (let index = 0; index < word.length; index++) sum = (sum + weightOf(word.charCodeAt(index))) | 0;
@@ -45,14 +72,6 @@ function signature(word: string): number {
 
 const bySignature = new Map<number, string>();
 for (const word of WORDS) if (word.length >= 4 && !bySignature.has(signature(word))) bySignature.set(signature(word), word);
-
-/** The known word that these letters are when all but the first change places; null where there is none, or it is one as it is. */
-export function unscramble(word: string): string | null {
-  const lower = word.toLowerCase();
-  if (known.has(lower)) return null;
-  const other = bySignature.get(signature(lower));
-  return other?.length === word.length ? other : null;
-}
 
 /** Fewest letters of a word that is still known when a letter is missing, is another one or stands twice. */
 const SHORTEST_MISSPELT = 5;
@@ -66,31 +85,53 @@ function misspellings(word: string): string[] {
   return others.filter((other) => !known.has(other));
 }
 
+/** In place of the letter that is hidden. */
+const GAP = '?';
+
 /** The word with one inner letter hidden, for each of them. */
 function gaps(word: string): string[] {
-  return Array.from({ length: word.length - 2 }, (_, at) => `${word.slice(0, at + 1)}?${word.slice(at + 2)}`);
+  return Array.from({ length: word.length - 2 }, (_, at) => gapAt(word, at + 1));
 }
 
-/** Known words by their misspellings and gaps; made when the first view needs it. */
-let corrections: Map<string, string> | null = null;
+function gapAt(word: string, at: number): string {
+  return word.slice(0, at) + GAP + word.slice(at + 1);
+}
 
-/** The known word that this is but for one inner letter, or whose inner letters these are in another order; null where there is none. */
-export function correct(word: string): string | null {
-  const lower = word.toLowerCase();
-  const ordered = unscramble(lower);
-  if (ordered !== null) return ordered;
-  if (lower.length < SHORTEST_MISSPELT - 1 || known.has(lower)) return null;
-  corrections ??= new Map(
+/** Known words by their misspellings and gaps, and a filter for these; made when the first view needs them. */
+let corrections: { readonly words: ReadonlyMap<string, string>; readonly filter: HashFilter } | null = null;
+
+function makeCorrections(): { readonly words: ReadonlyMap<string, string>; readonly filter: HashFilter } {
+  const words = new Map(
     WORDS.filter(({ length }) => length >= SHORTEST_MISSPELT)
       .flatMap((other) => [...misspellings(other), ...gaps(other)].map((form): [string, string] => [form, other]))
       .reverse(),
   );
-  for (const form of [lower, ...gaps(lower)]) {
-    const other = corrections.get(form);
-    if (other !== undefined) return other;
-  }
-  return null;
+  return { words, filter: new HashFilter(20, Array.from(words.keys(), hashOf)) };
 }
+
+/** The known word that this is but for one inner letter, or whose inner letters these are in another order; null where there is none. */
+export function correct(word: string): string | null {
+  const lower = word.toLowerCase();
+  const hash = hashOf(lower);
+  if (knownHashes.has(hash)) return null;
+  const ordered = bySignature.get(signature(lower));
+  if (ordered?.length === lower.length) return ordered;
+  const { length } = lower;
+  if (length < SHORTEST_MISSPELT - 1) return null;
+  corrections ??= makeCorrections();
+  const { words, filter } = corrections;
+  const misspelt = filter.mayHave(hash) ? words.get(lower) : undefined;
+  if (misspelt !== undefined) return misspelt;
+  // With the last letter first, for the power of the prime that the hash has its letter with; the first letter that can be another one counts.
+  let found: string | null = null;
+  for (let at = length - 2, power = PRIME; at > 0; at--, power = Math.imul(power, PRIME)) {
+    if (!filter.mayHave((hash + Math.imul(power, GAP_UNIT - lower.charCodeAt(at))) | 0)) continue;
+    found = words.get(gapAt(lower, at)) ?? found;
+  }
+  return found;
+}
+
+const GAP_UNIT = GAP.charCodeAt(0);
 
 function rot13Word(word: string): string {
   return Array.from(word, (letter) => String.fromCharCode(((letter.charCodeAt(0) - 97 + 13) % 26) + 97)).join('');
@@ -102,45 +143,24 @@ export const SIGN_REVERSED = 2;
 /** Its inner letters are in another order, or one of them is missing or stands twice. */
 export const SIGN_SCRAMBLED = 4;
 
-/** By hash of the word, and by signature. */
+/** By hash of the word; words that are known as they are have none. */
 const signs = new Map<number, number>();
-const signatures = new Map<number, number>();
+for (const word of WORDS) if (word.length >= SHORTEST_MISSPELT) for (const other of misspellings(word)) addSign(other, SIGN_SCRAMBLED);
 for (const word of known) {
-  const turned = rot13Word(word);
-  const back = [...word].reverse().join('');
-  if (!known.has(turned)) signs.set(hashOf(turned), SIGN_ROT13);
+  addSign(rot13Word(word), SIGN_ROT13);
   // Short words read backwards are often others.
-  if (!known.has(back) && (word.length > 4 || COMMON.slice(0, 7).includes(word)))
-    signs.set(hashOf(back), (signs.get(hashOf(back)) ?? 0) | SIGN_REVERSED);
-}
-for (const [key, word] of bySignature) signatures.set(key, hashOf(word));
-
-/** First look-ups: most words of a text are in neither table, and one byte says so. */
-const maybeSign = new Uint8Array(1 << 15);
-const maybeScrambled = new Uint8Array(1 << 15);
-/** Misspelt words: many more, one bit each. */
-const misspelt: ReadonlySet<number> = new Set(
-  WORDS.filter(({ length }) => length >= SHORTEST_MISSPELT).flatMap((word) => misspellings(word).map(hashOf)),
-);
-const maybeMisspelt = new Uint32Array(1 << 14);
-for (const key of misspelt)
-  maybeMisspelt[spreadWide(key) >>> 5] = (maybeMisspelt[spreadWide(key) >>> 5] ?? 0) | (1 << (spreadWide(key) & 31));
-for (const key of signs.keys()) maybeSign[spread(key)] = 1;
-for (const key of signatures.keys()) maybeScrambled[spread(key)] = 1;
-
-function spread(hash: number): number {
-  return Math.imul(hash, 0x9e3779b1) >>> 17;
+  if (word.length > 4 || COMMON.slice(0, 7).includes(word)) addSign([...word].reverse().join(''), SIGN_REVERSED);
 }
 
-function spreadWide(hash: number): number {
-  return Math.imul(hash, 0x9e3779b1) >>> 13;
+function addSign(word: string, sign: number): void {
+  if (!known.has(word)) signs.set(hashOf(word), (signs.get(hashOf(word)) ?? 0) | sign);
 }
 
-const knownHashes: ReadonlySet<number> = new Set([...known].map(hashOf));
-
-/** First look-up for every beginning of a run of letters: one bit says that hardly any is a word. */
-const maybeKnown = new Uint32Array(1 << 14);
-for (const key of knownHashes) maybeKnown[spreadWide(key) >>> 5] = (maybeKnown[spreadWide(key) >>> 5] ?? 0) | (1 << (spreadWide(key) & 31));
+// First look-ups: most words of a text are known or have no sign, and a bit says so.
+const maybeSign = new HashFilter(19, signs.keys());
+const maybeScrambled = new HashFilter(17, bySignature.keys());
+/** For every beginning of a run of letters. */
+const maybeKnown = new HashFilter(19, knownHashes);
 
 /** Units of the longest known word that begins at `from`, of at most `most`; 0 where there is none. */
 export function knownLength(text: string, from: number, most: number): number {
@@ -149,21 +169,36 @@ export function knownLength(text: string, from: number, most: number): number {
   const end = Math.min(text.length, from + most);
   for (let at = from; at < end; at++) {
     hash = hashUnit(hash, text.charCodeAt(at) | 0x20);
-    const bit = spreadWide(hash);
-    if (((maybeKnown[bit >>> 5] ?? 0) & (1 << (bit & 31))) !== 0 && isKnownWord(text.slice(from, at + 1))) found = at + 1 - from;
+    if (maybeKnown.mayHave(hash) && isKnownWord(text.slice(from, at + 1))) found = at + 1 - from;
   }
   return found;
 }
 
+/** The hashes of the known words, in a table that is looked into once or twice for a word: half the words of a text are in it. */
+const KNOWN_SIZE = 1 << 13;
+const knownTable = new Int32Array(KNOWN_SIZE);
+for (const hash of knownHashes) {
+  let slot = slotOf(hash);
+  while (knownTable[slot] !== 0) slot = (slot + 1) % KNOWN_SIZE;
+  knownTable[slot] = hash;
+}
+
+function slotOf(hash: number): number {
+  return Math.imul(hash, 0x9e3779b1) >>> 19;
+}
+
+function isKnownHash(hash: number): boolean {
+  let slot = slotOf(hash);
+  while (true) {
+    const held = knownTable[slot] ?? 0;
+    if (held === hash || held === 0) return held !== 0;
+    slot = (slot + 1) % KNOWN_SIZE;
+  }
+}
+
 /** The signs of one word. */
 export function signsOf(hash: number, signature: number): number {
-  let found = 0;
-  if (maybeSign[spread(hash)] === 1) found = signs.get(hash) ?? 0;
-  if (maybeScrambled[spread(signature)] === 1) {
-    const ordered = signatures.get(signature);
-    if (ordered !== undefined && ordered !== hash && !knownHashes.has(hash)) found |= SIGN_SCRAMBLED;
-  }
-  const bit = spreadWide(hash);
-  if (((maybeMisspelt[bit >>> 5] ?? 0) & (1 << (bit & 31))) !== 0 && misspelt.has(hash)) found |= SIGN_SCRAMBLED;
-  return found;
+  if (isKnownHash(hash)) return 0;
+  const found = maybeSign.mayHave(hash) ? (signs.get(hash) ?? 0) : 0;
+  return maybeScrambled.mayHave(signature) && bySignature.has(signature) ? found | SIGN_SCRAMBLED : found;
 }
