@@ -100,7 +100,7 @@ const DISGUISES: readonly Disguise[] = [
 ];
 
 /** Attacks and ordinary texts under twenty disguises: what is found of the first, and of the second by mistake. */
-export function underDisguise(guard: Guard, rows: readonly Row[]): string {
+export function underDisguise(guard: Guard, seams: Guard, rows: readonly Row[]): string {
   const attacks = rows.filter(({ attack, set, lang }) => attack && set !== HARMFUL && set !== 'asb instructions' && lang !== 'hi');
   const ordinary = rows.filter(({ attack, set, context }) => {
     return !attack && !set.includes('quotes') && (context.provenance === 'user' || context.provenance === 'untrusted');
@@ -115,12 +115,12 @@ export function underDisguise(guard: Guard, rows: readonly Row[]): string {
   const texts = groups.map(([provenance, attack]) =>
     (attack ? attacks : ordinary.filter((_, index) => index % every === 0)).filter(({ context }) => context.provenance === provenance),
   );
-  const plain = texts.map((group) => group.filter(({ text, context }) => isFound(guard, [text], context)).length);
+  const plain = texts.map((group) => group.filter(({ text, context }) => isFound(guard, seams, [text], context)).length);
   const lines: string[][] = [['none', '', ...texts.map((group, index) => rateOf(plain[index] ?? 0, group.length))]];
   for (const { name, allowed, apply } of DISGUISES) {
     const found = texts.map((group, index) => {
       const random = new Random(index + 1);
-      return group.filter(({ text, context }) => isFound(guard, [apply(text.slice(0, 4000), random)].flat(), context)).length;
+      return group.filter(({ text, context }) => isFound(guard, seams, [apply(text.slice(0, 4000), random)].flat(), context)).length;
     });
     const lost = [0, 1].map((index) => (100 * ((plain[index] ?? 0) - (found[index] ?? 0))) / (texts[index]?.length ?? 1));
     const verdict = Math.max(...lost) <= allowed ? 'kept' : 'MISSED';
@@ -137,13 +137,13 @@ export function underDisguise(guard: Guard, rows: readonly Row[]): string {
 }
 
 /** What the guard reports of injection or of something hidden, or what it stops. */
-function isFound(guard: Guard, texts: readonly string[], context: Row['context']): boolean {
+function isFound(guard: Guard, seams: Guard, texts: readonly string[], context: Row['context']): boolean {
   const isAlone = texts.some((text) => {
     const verdict = guard.inspect(text, context);
     if (verdict.effect === 'pass') return false;
     return verdict.effect === 'block' || verdict.findings.some(({ detector }) => detector === 'injection' || detector === 'normalise');
   });
-  return isAlone || seamVerdicts(guard, texts, context).some((verdict) => verdict !== null);
+  return isAlone || seamVerdicts(seams, texts, context).some((verdict) => verdict !== null);
 }
 
 function rateOf(hits: number, total: number): string {

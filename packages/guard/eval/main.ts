@@ -50,7 +50,7 @@ const figures = [
   recall(guard, rows),
   atStrictRates(guard, rows),
   paperTable(guard, rows),
-  underDisguise(guard, rows),
+  seams === null ? null : underDisguise(guard, seams, rows),
   seams === null ? null : splitFigures(guard, seams, rows),
   secretFigures(guard, values.data, values.verbose),
   personalFigures(personal, values.data),

@@ -15,7 +15,7 @@ import { learn, quantise } from './learn.ts';
 import { Random } from './random.ts';
 import { readSources } from './sources.ts';
 import { type Limits, scoreBenign, thresholds } from './thresholds.ts';
-import { letterPairsOf, vocabularyOf } from './vocabulary.ts';
+import { letterPairsOf, ordinaryOf, vocabularyOf } from './vocabulary.ts';
 
 const { values } = parseArgs({ options: { data: { type: 'string' }, out: { type: 'string' }, only: { type: 'string' } } });
 if (values.data === undefined) {
@@ -86,9 +86,12 @@ function code({ scale, bias, thresholds: { flag, block }, weights }: HeadData): 
   }`;
 }
 
+const vocabulary = vocabularyOf(sources);
 writeFileSync(
   fileURLToPath(new URL('../src/views/vocabulary.ts', import.meta.url)),
-  `/** Written by \`npm run train\`: words of instructions to a model. */\nexport const VOCABULARY: string =\n  '${vocabularyOf(sources)}';
+  `/** Written by \`npm run train\`: words of instructions to a model. */\nexport const VOCABULARY: string =\n  '${vocabulary}';
+/** Written by \`npm run train\`: other words that are near one of them, and right. */
+export const ORDINARY: string =\n  '${ordinaryOf(sources, vocabulary)}';
 /** Written by \`npm run train\`: how unlikely letters are one after the other, see letters.ts. */
 export const LETTER_PAIRS: string =
   '${letterPairsOf(sources)}';\n`,

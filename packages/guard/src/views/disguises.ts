@@ -168,7 +168,7 @@ function wordsIn(run: string): { readonly start: number; readonly end: number }[
 export function corrected(text: string): View | null {
   const builder = new ViewBuilder();
   let from = 0;
-  for (const { 0: word, index } of text.matchAll(/[A-Za-z]{4,16}/g)) {
+  for (const { 0: word, index } of text.matchAll(/[A-Za-z]{3,16}/g)) {
     const plain = correct(word);
     if (plain === null) continue;
     builder.copy(text.slice(from, index), from);

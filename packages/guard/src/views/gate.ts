@@ -1,6 +1,7 @@
 import { TURNED } from './disguises.ts';
 import { reversedOf, rot13Of, STRANGENESS } from './letters.ts';
-import { hashUnit, SIGN_REVERSED, SIGN_ROT13, SIGN_SCRAMBLED, signsOf, weightOf, weightOfFirst } from './words.ts';
+import { hashUnit, weightOf, weightOfFirst } from './misspelling.ts';
+import { SIGN_REVERSED, SIGN_ROT13, SIGN_SCRAMBLED, signsOf } from './words.ts';
 
 /** What a stretch of text may hide, as bits. Only what costs next to nothing is looked at: whether it does is for the decoders to say. */
 export const MAY_ENCODE = 1;
@@ -20,7 +21,7 @@ const ESCAPES = 3;
 const ROT13_WORDS = 2;
 const REVERSED_WORDS = 3;
 /** Words in which one that is misspelt or scrambled counts: in a long text there is always one. */
-const SCRAMBLED = 30;
+const SCRAMBLED = 60;
 const TURNED_LETTERS = 4;
 const MIXED_TOKENS = 3;
 const SINGLES = 4;

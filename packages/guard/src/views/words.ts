@@ -1,4 +1,5 @@
-import { VOCABULARY } from './vocabulary.ts';
+import { GAP, gapAt, gaps, HashFilter, hashOf, hashUnit, misspellings, PRIME, SHORTEST_MISSPELT, signature } from './misspelling.ts';
+import { ORDINARY, VOCABULARY } from './vocabulary.ts';
 
 /** Words common in instructions to a model, lower case, four letters and more. */
 const WORDS: readonly string[] = VOCABULARY.split(' ');
@@ -14,88 +15,11 @@ export function isKnownWord(word: string): boolean {
   return known.has(word.toLowerCase());
 }
 
-const PRIME = 0x01000193;
-
-/** One bit for each of many hashes: says of hardly any other one that it may be among them. */
-class HashFilter {
-  readonly #bits: Uint32Array;
-  readonly #shift: number;
-
-  /** @param size the number of bits, as a power of two */
-  constructor(size: number, hashes: Iterable<number>) {
-    this.#bits = new Uint32Array(1 << (size - 5));
-    this.#shift = 32 - size;
-    for (const hash of hashes) {
-      const bit = this.#bitOf(hash);
-      this.#bits[bit >>> 5] = (this.#bits[bit >>> 5] ?? 0) | (1 << (bit & 31));
-    }
-  }
-
-  mayHave(hash: number): boolean {
-    const bit = this.#bitOf(hash);
-    return ((this.#bits[bit >>> 5] ?? 0) & (1 << (bit & 31))) !== 0;
-  }
-
-  #bitOf(hash: number): number {
-    return Math.imul(hash, 0x9e3779b1) >>> this.#shift;
-  }
-}
-
-/** A word's letters in their order, one unit more. Units in lower case. */
-export function hashUnit(hash: number, unit: number): number {
-  return (Math.imul(hash, PRIME) + unit) | 0;
-}
-
-/** What a letter adds to the sum of a word's letters, whatever their order. */
-export function weightOf(unit: number): number {
-  return Math.imul(unit * unit + 0x9e37, 0x85ebca6b) | 0;
-}
-
-/** What the sum begins with: scrambled words keep their first letter. */
-export function weightOfFirst(unit: number): number {
-  return Math.imul(unit, 0x27d4eb2f) | 0;
-}
-
-function hashOf(word: string): number {
-  let hash = 0;
-  for (let index = 0; index < word.length; index++) hash = hashUnit(hash, word.charCodeAt(index));
-  return hash;
-}
-
-const knownHashes: ReadonlySet<number> = new Set([...known].map(hashOf));
-
-function signature(word: string): number {
-  let sum = weightOfFirst(word.charCodeAt(0));
-  for (let index = 0; index < word.length; index++) sum = (sum + weightOf(word.charCodeAt(index))) | 0;
-  return sum;
-}
+/** Hashes of the words that are right as they are: those, and ordinary ones that are a letter from one of them (`cloud`, `could`). */
+const rightHashes: ReadonlySet<number> = new Set([...known, ...ORDINARY.split(' ')].map(hashOf));
 
 const bySignature = new Map<number, string>();
 for (const word of WORDS) if (word.length >= 4 && !bySignature.has(signature(word))) bySignature.set(signature(word), word);
-
-/** Fewest letters of a word that is still known when a letter is missing, is another one or stands twice. */
-const SHORTEST_MISSPELT = 5;
-
-/** A word with one inner letter left out or doubled: what typing in a hurry makes of it, and no inflection does. */
-function misspellings(word: string): string[] {
-  const others: string[] = [];
-  for (let at = 1; at < word.length - 1; at++) {
-    others.push(word.slice(0, at) + word.slice(at + 1), word.slice(0, at) + word.charAt(at) + word.slice(at));
-  }
-  return others.filter((other) => !known.has(other));
-}
-
-/** In place of the letter that is hidden. */
-const GAP = '?';
-
-/** The word with one inner letter hidden, for each of them. */
-function gaps(word: string): string[] {
-  return Array.from({ length: word.length - 2 }, (_, at) => gapAt(word, at + 1));
-}
-
-function gapAt(word: string, at: number): string {
-  return word.slice(0, at) + GAP + word.slice(at + 1);
-}
 
 /** Known words by their misspellings and gaps, and a filter for these; made when the first view needs them. */
 let corrections: { readonly words: ReadonlyMap<string, string>; readonly filter: HashFilter } | null = null;
@@ -113,7 +37,7 @@ function makeCorrections(): { readonly words: ReadonlyMap<string, string>; reado
 export function correct(word: string): string | null {
   const lower = word.toLowerCase();
   const hash = hashOf(lower);
-  if (knownHashes.has(hash)) return null;
+  if (rightHashes.has(hash)) return null;
   const ordered = bySignature.get(signature(lower));
   if (ordered?.length === lower.length) return ordered;
   const { length } = lower;
@@ -143,9 +67,12 @@ export const SIGN_REVERSED = 2;
 /** Its inner letters are in another order, or one of them is missing or stands twice. */
 export const SIGN_SCRAMBLED = 4;
 
-/** By hash of the word; words that are known as they are have none. */
+/** Fewest letters of a word whose misspellings are a sign: those of shorter ones are words of some language too often. */
+const SHORTEST_TELLING = 5;
+
+/** By hash of the word; words that are right as they are have none. */
 const signs = new Map<number, number>();
-for (const word of WORDS) if (word.length >= SHORTEST_MISSPELT) for (const other of misspellings(word)) addSign(other, SIGN_SCRAMBLED);
+for (const word of WORDS) if (word.length >= SHORTEST_TELLING) for (const other of misspellings(word)) addSign(other, SIGN_SCRAMBLED);
 for (const word of known) {
   addSign(rot13Word(word), SIGN_ROT13);
   // Short words read backwards are often others.
@@ -153,14 +80,15 @@ for (const word of known) {
 }
 
 function addSign(word: string, sign: number): void {
-  if (!known.has(word)) signs.set(hashOf(word), (signs.get(hashOf(word)) ?? 0) | sign);
+  const hash = hashOf(word);
+  if (!rightHashes.has(hash)) signs.set(hash, (signs.get(hash) ?? 0) | sign);
 }
 
-// First look-ups: most words of a text are known or have no sign, and a bit says so.
+// First look-ups: most words of a text are right or have no sign, and a bit says so.
 const maybeSign = new HashFilter(19, signs.keys());
 const maybeScrambled = new HashFilter(17, bySignature.keys());
 /** For every beginning of a run of letters. */
-const maybeKnown = new HashFilter(19, knownHashes);
+const maybeKnown = new HashFilter(19, Array.from(known, hashOf));
 
 /** Units of the longest known word that begins at `from`, of at most `most`; 0 where there is none. */
 export function knownLength(text: string, from: number, most: number): number {
@@ -174,31 +102,31 @@ export function knownLength(text: string, from: number, most: number): number {
   return found;
 }
 
-/** The hashes of the known words, in a table that is looked into once or twice for a word: half the words of a text are in it. */
-const KNOWN_SIZE = 1 << 13;
-const knownTable = new Int32Array(KNOWN_SIZE);
-for (const hash of knownHashes) {
+/** `rightHashes` in a table that is looked into once or twice for a word: half the words of a text are in it. */
+const RIGHT_SIZE = 1 << 13;
+const rightTable = new Int32Array(RIGHT_SIZE);
+for (const hash of rightHashes) {
   let slot = slotOf(hash);
-  while (knownTable[slot] !== 0) slot = (slot + 1) % KNOWN_SIZE;
-  knownTable[slot] = hash;
+  while (rightTable[slot] !== 0) slot = (slot + 1) % RIGHT_SIZE;
+  rightTable[slot] = hash;
 }
 
 function slotOf(hash: number): number {
   return Math.imul(hash, 0x9e3779b1) >>> 19;
 }
 
-function isKnownHash(hash: number): boolean {
+function isRight(hash: number): boolean {
   let slot = slotOf(hash);
   while (true) {
-    const held = knownTable[slot] ?? 0;
+    const held = rightTable[slot] ?? 0;
     if (held === hash || held === 0) return held !== 0;
-    slot = (slot + 1) % KNOWN_SIZE;
+    slot = (slot + 1) % RIGHT_SIZE;
   }
 }
 
-/** The signs of one word. */
-export function signsOf(hash: number, signature: number): number {
-  if (isKnownHash(hash)) return 0;
+/** The signs of one word: `sum` is its signature. */
+export function signsOf(hash: number, sum: number): number {
+  if (isRight(hash)) return 0;
   const found = maybeSign.mayHave(hash) ? (signs.get(hash) ?? 0) : 0;
-  return maybeScrambled.mayHave(signature) && bySignature.has(signature) ? found | SIGN_SCRAMBLED : found;
+  return maybeScrambled.mayHave(sum) && bySignature.has(sum) ? found | SIGN_SCRAMBLED : found;
 }
