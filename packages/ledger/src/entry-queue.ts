@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto';
-import type { Receipt } from './entry.ts';
+import { HASH_MEMBER, type Receipt } from './entry.ts';
 import type { LedgerUnavailable } from './failure.ts';
 import { MAX_WRITE_BYTES, type Tip } from './recovery.ts';
-import { HASH_MEMBER, type SerialisedEntry } from './serialise.ts';
+import type { SerialisedEntry } from './serialise.ts';
 
 /** Who waits for an entry. */
 export interface Caller {

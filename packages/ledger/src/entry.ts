@@ -40,6 +40,9 @@ export const ENTRY_LIMITS = {
   bytes: 65_535,
 } as const;
 
+/** Bytes of `,"hash":"…"` in a line. */
+export const HASH_MEMBER = 74;
+
 export const GENESIS: string = '0'.repeat(64);
 
 export const ENTRY_KINDS: Readonly<Record<EntryKind, true>> = {

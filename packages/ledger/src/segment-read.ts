@@ -7,6 +7,8 @@ import { contentLength, type Segment } from './segment.ts';
 /** Whole lines of a segment, without their newlines. */
 export interface LineBlock {
   readonly lines: readonly string[];
+  /** The same as bytes, one of a newline between two lines, where each is a character; else null. Whoever reads the block may write over them. */
+  readonly ascii: Buffer | null;
   /** What follows the last newline of the file: bytes of an unfinished write. Only in the last block. */
   readonly rest: Buffer;
   /** Where the frame ends in the file whose lines these are, no more and no less; null where they are not those of a frame. */
@@ -27,16 +29,16 @@ export async function* readSegment(segment: Segment): AsyncGenerator<LineBlock> 
     if (end < 0) {
       rest = Buffer.concat([rest, bytes]);
       if (rest.length <= LONGEST_LINE) continue;
-      yield { lines: decodeLines(rest), rest: NOTHING, frameEnd: null };
+      yield { ...decodeLines(rest), rest: NOTHING, frameEnd: null };
       rest = NOTHING;
       continue;
     }
     const whole = rest.length === 0 && end === bytes.length - 1;
-    const lines = decodeLines(rest.length === 0 ? bytes.subarray(0, end) : Buffer.concat([rest, bytes.subarray(0, end)]));
-    yield { lines, rest: NOTHING, frameEnd: whole ? boundary : null };
+    const lines = rest.length === 0 ? bytes.subarray(0, end) : Buffer.concat([rest, bytes.subarray(0, end)]);
+    yield { ...decodeLines(lines), rest: NOTHING, frameEnd: whole ? boundary : null };
     rest = Buffer.from(bytes.subarray(end + 1));
   }
-  if (rest.length > 0) yield { lines: [], rest, frameEnd: null };
+  if (rest.length > 0) yield { lines: [], ascii: null, rest, frameEnd: null };
 }
 
 /** A frame of a compressed segment: where it ends in the file, and its lines in the segment. */
@@ -73,7 +75,7 @@ function* pickLines(bytes: Buffer, first: number, positions: readonly number[]):
   let start = 0;
   for (const position of positions) {
     for (; line < position; line += 1) start = bytes.indexOf(NEWLINE, start) + 1;
-    yield* decodeLines(bytes.subarray(start, bytes.indexOf(NEWLINE, start)));
+    yield* decodeLines(bytes.subarray(start, bytes.indexOf(NEWLINE, start))).lines;
   }
 }
 
@@ -125,16 +127,16 @@ async function openSegment({ path, compressed }: Segment): Promise<{ handle: Fil
 }
 
 /** Lines as text. One that is not UTF-8 is decoded byte for byte instead, so that its hash cannot match by way of a replacement character. */
-function decodeLines(bytes: Buffer): string[] {
-  if (isAscii(bytes)) return decodeAscii(bytes);
-  if (isUtf8(bytes)) return bytes.toString().split('\n');
-  return bytes
-    .toString('latin1')
-    .split('\n')
-    .map((line) => {
-      const raw = Buffer.from(line, 'latin1');
-      return isUtf8(raw) ? raw.toString() : line;
-    });
+function decodeLines(bytes: Buffer): Pick<LineBlock, 'lines' | 'ascii'> {
+  if (isAscii(bytes)) return { lines: decodeAscii(bytes), ascii: bytes };
+  if (isUtf8(bytes)) return { lines: bytes.toString().split('\n'), ascii: null };
+  const lines = bytes.toString('latin1').split('\n');
+  return { lines: lines.map((line) => decodeUtf8(line) ?? line), ascii: null };
+}
+
+function decodeUtf8(latin1: string): string | null {
+  const bytes = Buffer.from(latin1, 'latin1');
+  return isUtf8(bytes) ? bytes.toString() : null;
 }
 
 /** Characters decoded at once: a longer text lies outside the young generation, where it takes four times as long. */

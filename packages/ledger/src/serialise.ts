@@ -1,5 +1,5 @@
 import type { EntryFacts } from '@sallyport/core';
-import { EFFECTS, ENTRY_KINDS, ENTRY_LIMITS, InvalidEntry, OUTCOMES, PRINCIPAL_KINDS, printable } from './entry.ts';
+import { EFFECTS, ENTRY_KINDS, ENTRY_LIMITS, HASH_MEMBER, InvalidEntry, OUTCOMES, PRINCIPAL_KINDS, printable } from './entry.ts';
 
 /** The canonical entry in two halves; the member `hash` belongs between them. `head + tail` is the Merkle leaf. */
 export interface SerialisedEntry {
@@ -29,9 +29,6 @@ export function serialiseEntry(facts: EntryFacts, seq: number, time: string, pre
   }
   return { head, tail };
 }
-
-/** Bytes of `,"hash":"…"`. */
-export const HASH_MEMBER: number = 74;
 
 function decision(value: EntryFacts['decision']): string {
   if (value === null) return 'null';

@@ -14,7 +14,9 @@ async function makeLog(directory: string): Promise<string[]> {
   await using ledger = await openTestLedger(directory, { segmentBytes: 600_000 });
   const notes: string[] = [];
   for (let at = 0; at < 3000; at += 250) {
-    await Promise.all(Array.from({ length: 250 }, (_, i) => ledger.append(facts({ id: `r${at + i}` }))));
+    await Promise.all(
+      Array.from({ length: 250 }, (_, i) => ledger.append(facts({ id: `r${at + i}`, resource: (at + i) % 700 === 0 ? 'Zoë’s' : 'chat' }))),
+    );
     await ledger.checkpoint();
     notes.push(await readFile(join(directory, 'logs', 'w1', 'checkpoint'), 'utf8'));
   }
@@ -58,6 +60,8 @@ const TAMPERINGS: readonly (readonly [name: string, change: (lines: string[]) =>
   ['its end cut off', (lines) => lines.slice(0, 300)],
   ['nothing left', () => []],
   ['not text', at(9, () => ['\u0000\u0000'])],
+  ['an edit beside a text that is not ASCII', (lines) => lines.map((line) => (line.includes('Zoë') ? edit(line) : line))],
+  ['a text that is not UTF-8', at(400, (line) => [line.replace('"resource":"chat"', '"resource":"\ufffd"')])],
   ['a time before the one before', at(77, (line) => [rehash(line.replace(/"time":"2/, '"time":"1'))])],
 ];
 
@@ -110,6 +114,12 @@ test('threads find what one thread finds, word for word', async (t) => {
         const [, segment = assert.fail()] = await listSegments(log);
         const bytes = await readFile(segment.path);
         await writeFile(segment.path, bytes.subarray(0, bytes.length / 2));
+      },
+      async (log) => {
+        const tile = join(log, 'tile', '0', '002');
+        const bytes = await readFile(tile);
+        bytes[4000] = (bytes[4000] ?? 0) ^ 1;
+        await writeFile(tile, bytes);
       },
       async (log) => {
         for (const name of (await readdir(join(log, 'tile', '0'))).slice(0, 2)) await rm(join(log, 'tile', '0', name), { recursive: true });

@@ -51,6 +51,8 @@ export class Walk {
   readonly #tiles: TrustedTiles | null;
   readonly #observer: WalkObserver;
   readonly #filled: (tile: Tile) => void;
+  /** The same where the tile of the entries themselves is known to be stored. */
+  readonly #filledAbove: (tile: Tile) => void;
   /** `seq` that has to come next, and the hash that it has to follow (null: not known). */
   #next: number;
   #hash: string | null;
@@ -69,6 +71,9 @@ export class Walk {
     this.#tiles = tiles;
     this.#observer = observer;
     this.#filled = (tile) => observer.filled(tile);
+    this.#filledAbove = (tile) => {
+      if (tile.level > 0) observer.filled(tile);
+    };
     this.#next = start;
     this.#hash = start === 0 ? GENESIS : null;
   }
@@ -111,7 +116,7 @@ export class Walk {
   }
 
   /** Takes a stretch that is sound by itself, where it follows what came before. False where it does not: then its lines are to be taken. */
-  skip({ first, count, prev, hash, from, to, retained, leaves, roots }: SoundStretch): boolean {
+  skip({ first, count, prev, hash, from, to, retained, leaves, roots, stored }: SoundStretch): boolean {
     const held = this.#held;
     const [seq, follows, time] = held === null ? [this.#next, this.#hash, this.to] : [held.entry.seq + 1, held.entry.hash, held.entry.time];
     if (this.#doubt.length > 0 || this.#strays.size > 0 || !this.rooted || first !== seq) return false;
@@ -129,7 +134,7 @@ export class Walk {
       this.edge.appendTile(
         Buffer.from(leaves.buffer, leaves.byteOffset + at, TILE_WIDTH * HASH_SIZE),
         roots.subarray(tile * HASH_SIZE, (tile + 1) * HASH_SIZE),
-        this.#filled,
+        stored[tile] === 1 ? this.#filledAbove : this.#filled,
       );
     }
     this.#observer.grown(this.#next);
