@@ -132,3 +132,8 @@ function embeddedIpv4(address: string): string {
     .map((group) => Number.parseInt(group, 16));
   return [high >> 8, high & 255, low >> 8, low & 255].join('.');
 }
+
+/** True for an address that only this machine can reach; IPv6 without brackets. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
+}

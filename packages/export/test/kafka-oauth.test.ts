@@ -103,6 +103,17 @@ test('a wrong secret is said, and nothing is sent until it is right', async () =
   await until(() => cluster.received.length === 4, 'all delivered');
 });
 
+test('the secret goes to no endpoint in the clear, whatever the configuration let through', async () => {
+  await using bench = await Bench.create();
+  await using endpoint = await TokenEndpoint.start();
+  await using cluster = await KafkaStandIn.start(user(() => true));
+  await bench.append(1);
+  await using exporters = bench.exporters({ ...settings(cluster, endpoint), tokenUrl: 'http://192.0.2.1/oauth/token' });
+  exporters.start();
+  await until(() => exporters.status()[0]?.failure?.reason === 'OAuth: the token endpoint must be https, or on this machine', 'refused');
+  assert.equal(cluster.requests, 0);
+});
+
 test('a token that the broker does not accept is not shown again', async () => {
   await using bench = await Bench.create();
   await using endpoint = await TokenEndpoint.start();

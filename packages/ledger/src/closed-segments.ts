@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { compressSegment } from './compress.ts';
-import { type ExpiredSegment, expiredSegments } from './retention.ts';
+import { type ExpiredSegment, expiredSegments, removeTraces } from './retention.ts';
 import { listSegments } from './segment.ts';
 
 /** The segments that a log has left behind: compressed, and in the end removed. One work at a time, on the same files. */
@@ -32,7 +32,12 @@ export class ClosedSegments {
     const done = this.#working.then(async () => {
       const expired = await expiredSegments(this.#log, before);
       const result = await record(expired);
-      for (const { segment } of expired) await rm(segment.path);
+      for (const { segment } of expired) {
+        // A crash may have left both forms; the plain one counts, so it goes last.
+        if (!segment.compressed) await rm(`${segment.path}.zst`, { force: true });
+        await rm(segment.path);
+      }
+      await removeTraces(this.#log, before);
       return result;
     });
     this.#working = done.catch(() => undefined);

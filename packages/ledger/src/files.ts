@@ -1,5 +1,5 @@
 import { type FileHandle, mkdir, open, readFile, rename } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 
 /*
  * Where a ledger's files lie, and how they reach the disk.
@@ -44,10 +44,18 @@ export async function syncDirectory(directory: string): Promise<void> {
   await handle.sync();
 }
 
+/** Makes a directory and those above it, mode 0700, and their names durable: a file is lost with the name of any directory above it. */
+export async function makeDirectory(path: string): Promise<void> {
+  const whole = resolve(path);
+  const first = await mkdir(whole, { recursive: true, mode: 0o700 });
+  if (first === undefined) return;
+  for (let made = whole; made.length >= first.length; made = dirname(made)) await syncDirectory(dirname(made));
+}
+
 /** Replaces `path` so that a reader, or a crash, sees the old bytes or the new ones. Mode 0600; directories are made as needed. */
 export async function replaceFile(path: string, bytes: string | Uint8Array): Promise<void> {
   const draft = `${path}.new`;
-  const handle = await createFile(draft);
+  const handle = await createFile(draft, makeDirectory);
   try {
     await handle.writeFile(bytes);
     await handle.datasync();
@@ -60,7 +68,7 @@ export async function replaceFile(path: string, bytes: string | Uint8Array): Pro
 
 /** Writes a file that can be made again from others, so without a sync. */
 export async function writeDerived(path: string, bytes: Uint8Array): Promise<void> {
-  const handle = await createFile(path);
+  const handle = await createFile(path, (directory) => mkdir(directory, { recursive: true, mode: 0o700 }));
   try {
     await handle.writeFile(bytes);
   } finally {
@@ -68,12 +76,12 @@ export async function writeDerived(path: string, bytes: Uint8Array): Promise<voi
   }
 }
 
-async function createFile(path: string): Promise<FileHandle> {
+async function createFile(path: string, make: (directory: string) => Promise<unknown>): Promise<FileHandle> {
   try {
     return await open(path, 'w', 0o600);
   } catch (error) {
     if (!isCode(error, 'ENOENT')) throw error;
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await make(dirname(path));
     return await open(path, 'w', 0o600);
   }
 }

@@ -1,9 +1,9 @@
 import { createPrivateKey, createPublicKey, createSecretKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { link, mkdir, open, readFile, stat, unlink } from 'node:fs/promises';
+import { link, open, readFile, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Random } from '@sallyport/core';
 import { type Checkpoint, formatCheckpoint, formatVerifierKey, type SigningKey, signCheckpoint } from './checkpoint.ts';
-import { isCode } from './files.ts';
+import { isCode, makeDirectory } from './files.ts';
 import { formatNote, keyIdOf } from './note.ts';
 
 /** What signs the checkpoints of an installation's logs. */
@@ -49,7 +49,7 @@ export function createSigner(keys: readonly SigningKey[]): LedgerSigner {
  * @throws {KeyFileError} where a key file is open to other users or is not a key
  */
 export async function loadLedgerKeys(directory: string, random: Random): Promise<LedgerKeys> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await makeDirectory(directory);
   const ed25519 = await keyFile(join(directory, 'ledger-ed25519.pem'), random, () => pem(generateKeyPairSync('ed25519').privateKey));
   const mlDsa44 = await keyFile(join(directory, 'ledger-ml-dsa-44.pem'), random, () => pem(generateKeyPairSync('ml-dsa-44').privateKey));
   const digest = await keyFile(join(directory, 'ledger-digest.key'), random, () => `${Buffer.from(random.bytes(32)).toString('base64')}\n`);

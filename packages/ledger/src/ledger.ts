@@ -25,7 +25,7 @@ export interface LedgerOptions {
    */
   readonly onFailure?: 'refuse' | 'unsafe-continue-unrecorded';
   readonly syncMode?: SyncMode;
-  /** Bytes after which a segment is closed and compressed. */
+  /** Bytes after which a segment is closed and compressed: 16 MiB where not given, 32 MiB at most. */
   readonly segmentBytes?: number;
   /** Milliseconds between signed checkpoints while entries come in. */
   readonly checkpointInterval?: number;

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises';
+import { open, readdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Checkpoint, openCheckpoint } from './checkpoint.ts';
-import { isCode, logDirectory, readIfPresent, syncDirectory, WRITER_NAME } from './files.ts';
+import { isCode, logDirectory, makeDirectory, readIfPresent, syncDirectory, WRITER_NAME } from './files.ts';
 import { verifyConsistency } from './merkle.ts';
 import { MalformedNote } from './note.ts';
 import { NoProof, proveConsistency } from './proof.ts';
@@ -82,7 +82,7 @@ function opened(note: string): Checkpoint | null {
 
 /** Under a draft name of its own: the next process may take the log over while this one writes its last. */
 async function replace(memory: string, path: string, note: string): Promise<void> {
-  await mkdir(memory, { recursive: true, mode: 0o700 });
+  await makeDirectory(memory);
   const draft = `${path}.${randomBytes(6).toString('hex')}${DRAFT}`;
   const handle = await open(draft, 'wx', 0o600);
   try {

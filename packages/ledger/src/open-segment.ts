@@ -21,8 +21,14 @@ const LOW_ROOM = 64 << 10;
 /** A group as long as this costs more than the metadata it changes. */
 const LONG_GROUP = 128 << 10;
 
-export function segmentBytesOf({ segmentBytes }: LedgerOptions): number {
-  return segmentBytes ?? SEGMENT_BYTES;
+/** The most it may be set to: with the entries that fill its last tile, a segment stays below what a reader takes (`LONGEST_CONTENT`). */
+export const LONGEST_SEGMENT: number = 32 << 20;
+
+/** @throws {RangeError} */
+export function segmentBytesOf({ segmentBytes = SEGMENT_BYTES }: LedgerOptions): number {
+  if (!Number.isSafeInteger(segmentBytes) || segmentBytes < 1 || segmentBytes > LONGEST_SEGMENT)
+    throw new RangeError(`ledger segmentBytes must be from 1 to ${LONGEST_SEGMENT} (32 MiB)`);
+  return segmentBytes;
 }
 
 /** For `OpenSegment.open`: without a sync nothing is gained by writing ahead. */

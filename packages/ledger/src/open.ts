@@ -1,9 +1,8 @@
-import { mkdir } from 'node:fs/promises';
 import { isSystemError, LedgerUnavailable, reasonOf } from './failure.ts';
-import { isCode, logDirectory, WRITER_NAME } from './files.ts';
+import { isCode, logDirectory, makeDirectory, WRITER_NAME } from './files.ts';
 import type { Ledger, LedgerOptions } from './ledger.ts';
 import { LogLock } from './lock.ts';
-import { OpenSegment, roomOf } from './open-segment.ts';
+import { OpenSegment, roomOf, segmentBytesOf } from './open-segment.ts';
 import { recoverLog } from './recovery.ts';
 import { diskStore } from './segment-store.ts';
 import { LogWriter } from './writer.ts';
@@ -14,9 +13,10 @@ import { LogWriter } from './writer.ts';
  */
 export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   if (!WRITER_NAME.test(options.writer)) throw new RangeError('ledger writer must match [a-z0-9][a-z0-9._-]{0,63}');
+  segmentBytesOf(options);
   const log = logDirectory(options.directory, options.writer);
   try {
-    await mkdir(log, { recursive: true, mode: 0o700 });
+    await makeDirectory(log);
     const lock = await LogLock.acquire(log, options.random);
     try {
       const recovered = await recoverLog(log, options.writer, options.signer, options.previousKeys ?? [], options.clock.now());

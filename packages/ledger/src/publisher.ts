@@ -154,7 +154,7 @@ export class Publisher {
     for (const path of [...this.#unsynced, ...partial.map((tile) => this.#path(tile))]) {
       await using handle = await open(path, 'r+');
       await handle.datasync();
-      directories.add(dirname(path));
+      for (let name = dirname(path); name.length >= this.#log.length; name = dirname(name)) directories.add(name);
     }
     for (const directory of directories) await syncDirectory(directory);
     this.#unsynced.clear();

@@ -1,8 +1,8 @@
-import { mkdir, open, readdir, rm } from 'node:fs/promises';
+import { open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Checkpoint, openCheckpoint, parseVerifierKey, type SignedCheckpoint, type VerifierKey } from './checkpoint.ts';
 import { GENESIS } from './entry.ts';
-import { isCode, readIfPresent, replaceFile } from './files.ts';
+import { isCode, makeDirectory, readIfPresent, replaceFile } from './files.ts';
 import type { LedgerSigner } from './keys.ts';
 import { type EntryLine, parseLine } from './line.ts';
 import { leafHash } from './merkle.ts';
@@ -49,6 +49,9 @@ export interface RecoveredLog {
   readonly torn: number;
 }
 
+/** Where recovery keeps what it cuts off. */
+export const TORN = 'torn';
+
 /** A write takes at most this much, and only the last write can be torn. */
 export const MAX_WRITE_BYTES: number = (1 << 20) + 3 * 65_535;
 
@@ -65,7 +68,7 @@ export async function recoverLog(
   previousKeys: readonly string[],
   now: number,
 ): Promise<RecoveredLog> {
-  await mkdir(join(log, 'segments'), { recursive: true, mode: 0o700 });
+  await makeDirectory(join(log, 'segments'));
   await removeDrafts(join(log, 'segments'));
   const description = await describeLog(log, writer, signer);
   const keys = [...signer.verifierKeys(description.origin), ...previousKeys].map(parseVerifierKey);
@@ -73,7 +76,7 @@ export async function recoverLog(
   const segments = await listSegments(log);
   const { edge, scan } = await rebuild(log, segments, description.origin, keys, published?.checkpoint ?? null);
   if (scan.torn.length > 0) {
-    await replaceFile(join(log, 'torn', `${String(scan.tip.seq + 1).padStart(16, '0')}-${now}.bin`), scan.torn);
+    await replaceFile(join(log, TORN, `${String(scan.tip.seq + 1).padStart(16, '0')}-${now}.bin`), scan.torn);
   }
   return {
     description,

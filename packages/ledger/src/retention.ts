@@ -1,10 +1,12 @@
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readIfPresent } from './files.ts';
+import { isCode, readIfPresent } from './files.ts';
 import { type EntryLine, parseLine } from './line.ts';
 import { leafHash } from './merkle.ts';
 import { keptCheckpointPath } from './publisher.ts';
-import { LogDamaged } from './recovery.ts';
+import { LogDamaged, TORN } from './recovery.ts';
 import { listSegments, type Segment } from './segment.ts';
+import { pruneIndexes } from './segment-index.ts';
 import { readSegment } from './segment-read.ts';
 import { TILE_WIDTH, tilePath } from './tiles.ts';
 
@@ -37,6 +39,17 @@ export async function expiredSegments(log: string, before: number): Promise<Expi
     expired.push({ segment, until });
   }
   return expired;
+}
+
+/** What else tells of removed entries: the indexes of their segments, and what recovery cut off before then (epoch milliseconds). */
+export async function removeTraces(log: string, before: number): Promise<void> {
+  await pruneIndexes(log, await listSegments(log));
+  const torn = join(log, TORN);
+  const names = await readdir(torn).catch((error: unknown) => {
+    if (isCode(error, 'ENOENT')) return [];
+    throw error;
+  });
+  for (const name of names) if (Number(/-([0-9]+)\.bin$/.exec(name)?.[1] ?? before) < before) await rm(join(torn, name));
 }
 
 /** The segment's last entry. */

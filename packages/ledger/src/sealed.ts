@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, createHmac, createSecretKey, type KeyObject } from 'node:crypto';
-import { link, mkdir, rm } from 'node:fs/promises';
+import { link, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Random } from '@sallyport/core';
 import { isCode, readIfPresent, replaceFile, syncDirectory } from './files.ts';
@@ -43,7 +43,6 @@ export class SealedBodies {
   async seal(subject: string, id: string, body: Uint8Array): Promise<void> {
     const key = await this.#createKey(subject);
     const path = this.#bodyPath(subject, id);
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     await replaceFile(path, encrypt(key, body, this.#random(NONCE), `body ${this.#name(subject)} ${id}`));
   }
 
@@ -72,7 +71,6 @@ export class SealedBodies {
     const present = await this.#readKey(subject);
     if (present !== null) return present;
     const path = this.#keyPath(subject);
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     const wrapped = encrypt(this.#options.masterKey, this.#random(32), this.#random(NONCE), `key ${this.#name(subject)}`);
     const draft = `${path}.${this.#random(8).toString('hex')}`;
     await replaceFile(draft, wrapped);

@@ -1,8 +1,9 @@
 import { isAscii, isUtf8 } from 'node:buffer';
 import { type FileHandle, open } from 'node:fs/promises';
 import { isCode } from './files.ts';
-import { decompressFrame, frameEnd, LONGEST_FRAME, MalformedFrames, readFrames } from './frames.ts';
+import { decompressFrame, frameEnd, LONGEST_CONTENT, MalformedFrames, readFrames } from './frames.ts';
 import { contentLength, type Segment } from './segment.ts';
+import { TILE_WIDTH } from './tiles.ts';
 
 /** Whole lines of a segment, without their newlines. */
 export interface LineBlock {
@@ -63,7 +64,7 @@ export async function* readLinesAt({ path }: Segment, positions: readonly number
 }
 
 async function readFrame(handle: FileHandle, start: number, end: number): Promise<Buffer> {
-  const bytes = Buffer.alloc(Math.max(0, Math.min(end - start, LONGEST_FRAME)));
+  const bytes = Buffer.alloc(Math.max(0, Math.min(end - start, LONGEST_CONTENT)));
   await handle.read(bytes, 0, bytes.length, start);
   if (frameEnd(bytes, 0) !== end - start) throw new MalformedFrames('a frame is not where the index has it');
   return decompressFrame(bytes);
@@ -97,17 +98,32 @@ async function* readChunks(segment: Segment): AsyncGenerator<Chunk> {
   for await (const bytes of stream) yield { bytes, end: null };
 }
 
-/** One frame is decompressed while the one before it is looked at. */
+/** No entry has fewer bytes. */
+export const SHORTEST_LINE = 400;
+/** What a frame holds at least that another one follows: the entries of a tile. */
+const SHORTEST_FRAME: number = TILE_WIDTH * SHORTEST_LINE;
+
+/**
+ * One frame is decompressed while the one before it is looked at. A small file may claim to hold a great deal, in a million frames: a
+ * segment as long as none is written, or in more frames than its entries have, is read no further.
+ */
 async function* decompressed(file: FileHandle): AsyncGenerator<Chunk> {
   let ahead: Promise<Chunk> | null = null;
+  let left = LONGEST_CONTENT;
   try {
     for await (const { bytes, end } of readFrames(file)) {
-      const next: Promise<Chunk> = decompressFrame(bytes).then((content) => ({ bytes: content, end }));
+      // Of the frame before the one in work the length is known; two are never decompressed at once.
+      const ready: Chunk | null = ahead === null ? null : await ahead;
+      ahead = null;
+      if (ready !== null) {
+        left -= ready.bytes.length;
+        if (ready.bytes.length < SHORTEST_FRAME) throw new MalformedFrames('a frame is not of the entries of a tile');
+      }
+      const next: Promise<Chunk> = decompressFrame(bytes, left).then((content) => ({ bytes: content, end }));
       // Awaited in the next round, or not at all where the reader stops early.
       next.catch(() => {});
-      const ready = ahead;
       ahead = next;
-      if (ready !== null) yield await ready;
+      if (ready !== null) yield ready;
     }
   } catch (error) {
     // What came before the damage is still told.

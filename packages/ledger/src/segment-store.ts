@@ -1,6 +1,7 @@
 import { constants as fsConstants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { LedgerUnavailable } from './failure.ts';
 import { isCode, syncDirectory } from './files.ts';
 
 /** The open segment's file. The port exists so that tests can fail the disk. */
@@ -16,7 +17,7 @@ export interface SegmentFile {
 }
 
 export interface SegmentStore {
-  /** `create` makes a file that is not there, and its name durable. */
+  /** `create` makes a file that is not there. Its name is durable then, whoever made it. */
   open(path: string, create: boolean): Promise<SegmentFile>;
 }
 
@@ -39,7 +40,13 @@ export function diskStore(mode: SyncMode): SegmentStore {
       } catch (error) {
         if (!create || !isCode(error, 'ENOENT')) throw error;
         handle = await open(path, fsConstants.O_RDWR | fsConstants.O_CREAT | fsConstants.O_EXCL | durable, 0o600);
-        await syncDirectory(dirname(path));
+      }
+      try {
+        // Also of one that is there: whoever made it may have been stopped before its name was durable.
+        if (create) await syncDirectory(dirname(path));
+      } catch (error) {
+        await handle.close();
+        throw error;
       }
       return new DiskFile(handle, mode);
     },
@@ -60,6 +67,8 @@ class DiskFile implements SegmentFile {
   async write(bytes: Buffer, length: number, position: number): Promise<void> {
     for (let done = 0; done < length; ) {
       const { bytesWritten } = await this.#handle.write(bytes, done, length - done, position + done);
+      // No file system is known to do so; the event loop would never end.
+      if (bytesWritten === 0) throw new LedgerUnavailable('io');
       done += bytesWritten;
     }
   }

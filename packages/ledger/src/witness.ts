@@ -1,5 +1,4 @@
 import { hash } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock, Random } from '@sallyport/core';
 import {
@@ -13,7 +12,7 @@ import {
   signCheckpoint,
   type VerifierKey,
 } from './checkpoint.ts';
-import { COSIGNED, logDirectory, readIfPresent, replaceFile } from './files.ts';
+import { COSIGNED, logDirectory, makeDirectory, readIfPresent, replaceFile } from './files.ts';
 import { LogLock } from './lock.ts';
 import { emptyRoot, verifyConsistency } from './merkle.ts';
 import { formatNote, formatSignatureLine, fromBase64, MalformedNote, parseNote, parseSignatureLine } from './note.ts';
@@ -63,7 +62,7 @@ export class Witness implements AsyncDisposable {
   static async open(options: WitnessOptions): Promise<Witness> {
     if (options.keys.length === 0 || options.keys.some(({ type }) => type === 1))
       throw new RangeError('a witness signs with keys of type 4 or 6');
-    await mkdir(options.directory, { recursive: true, mode: 0o700 });
+    await makeDirectory(options.directory);
     return new Witness(options, await LogLock.acquire(options.directory, options.random));
   }
 

@@ -3,11 +3,13 @@ import { appendFile, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'node:test';
 import { zstdCompressSync } from 'node:zlib';
+import { HASH_MEMBER } from '../src/entry.ts';
 import { frameEnd, MalformedFrames } from '../src/frames.ts';
 import { buildIndexes, proveInclusion, readEntries, verifyLedger } from '../src/index.ts';
 import { leafHash } from '../src/merkle.ts';
 import { listSegments, type Segment } from '../src/segment.ts';
-import { readSegment } from '../src/segment-read.ts';
+import { readSegment, SHORTEST_LINE } from '../src/segment-read.ts';
+import { serialiseEntry } from '../src/serialise.ts';
 import { facts, openTestLedger, TemporaryDirectory } from './support.ts';
 
 /** Entries of which the first segment, of several tiles, is compressed. */
@@ -160,4 +162,77 @@ test('the frame walk takes what Zstandard writes, whatever is in it, and nothing
   assert.throws(() => frameEnd(Buffer.from('garbage'), 0), MalformedFrames);
   // A block of the reserved type.
   assert.throws(() => frameEnd(Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0x20, 0, 0x07, 0, 0]), 0), MalformedFrames);
+});
+
+/** A frame of raw blocks without content, and `content` in the last one. */
+function hollow(blocks: number, content: Buffer): Buffer {
+  const frame = Buffer.alloc(6 + 3 * (blocks + 1) + content.length);
+  frame.set([0x28, 0xb5, 0x2f, 0xfd, 0, 0x58]);
+  frame.writeUIntLE((content.length << 3) | 1, 6 + 3 * blocks, 3);
+  frame.set(content, 6 + 3 * (blocks + 1));
+  return frame;
+}
+
+/** A frame that claims `mebibytes` of one byte, in blocks of four bytes for 128 KiB. */
+function bomb(mebibytes: number): Buffer {
+  const blocks = mebibytes * 8;
+  const frame = Buffer.alloc(6 + 4 * blocks);
+  frame.set([0x28, 0xb5, 0x2f, 0xfd, 0, 0x58]);
+  for (let n = 0; n < blocks; n++) {
+    frame.writeUIntLE((131_072 << 3) | 2 | (n === blocks - 1 ? 1 : 0), 6 + 4 * n, 3);
+    frame[9 + 4 * n] = 0x61;
+  }
+  return frame;
+}
+
+test('a frame that comes in pieces ends where it ends in one', async () => {
+  await using directory = await TemporaryDirectory.create();
+  const path = join(directory.path, 'segment.zst');
+  const content = Buffer.from('a line\n');
+  // Over several of the pieces that are read at once, with blocks across their ends.
+  const frame = hollow(900_001, content);
+  assert.equal(frameEnd(frame, 0), frame.length);
+  await writeFile(path, frame);
+  assert.deepEqual(await linesOf({ first: 0, path, compressed: true }), ['a line']);
+  await writeFile(path, frame.subarray(0, -1));
+  await assert.rejects(linesOf({ first: 0, path, compressed: true }), MalformedFrames);
+});
+
+test('a small file that claims to hold a great deal, or in a great many frames, is read no further', async () => {
+  await using directory = await TemporaryDirectory.create();
+  const path = join(directory.path, 'segment.zst');
+  let bytes = 0;
+  const read = async (content: Buffer): Promise<void> => {
+    await writeFile(path, content);
+    bytes = 0;
+    for await (const { lines, rest } of readSegment({ first: 0, path, compressed: true }))
+      bytes += rest.length + lines.reduce((sum, line) => sum + line.length, 0);
+  };
+  await assert.rejects(read(Buffer.concat(Array.from({ length: 5 }, () => bomb(16)))), MalformedFrames);
+  assert.ok(bytes <= 64 << 20, `${bytes}`);
+  await assert.rejects(read(bomb(80)), MalformedFrames);
+  const tiny = zstdCompressSync('{}\n');
+  await assert.rejects(read(Buffer.concat(Array.from({ length: 1000 }, () => tiny))), MalformedFrames);
+  assert.ok(bytes < 100);
+});
+
+test('no entry is shorter than a frame of a tile is taken to need', () => {
+  const nothing = { action: '', decision: null, detail: {}, digest: { prompt: null, reply: null }, fault: null, id: '', latency: null };
+  const { head, tail } = serialiseEntry(
+    facts({
+      ...nothing,
+      model: null,
+      principal: null,
+      resource: null,
+      source: null,
+      usage: null,
+      verdicts: [],
+      kind: 'auth',
+      outcome: 'cut',
+    }),
+    0,
+    '2026-01-01T00:00:00.000Z',
+    '0'.repeat(64),
+  );
+  assert.ok(head.length + tail.length + HASH_MEMBER + 1 >= SHORTEST_LINE, `${head.length + tail.length + HASH_MEMBER + 1}`);
 });

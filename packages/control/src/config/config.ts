@@ -98,11 +98,6 @@ export interface TelemetrySettings {
   readonly traces: { readonly sample: number; readonly followClient: boolean; readonly identity: boolean } | null;
 }
 
-/** True for an address that only this machine can reach. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
-}
-
 /** `127.0.0.1:7070`, `[::1]:7070`. */
 export function formatListen(address: ListenAddress): string {
   return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;

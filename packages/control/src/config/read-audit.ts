@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
-import type { ExporterKind, ExporterSettings } from '@sallyport/core';
-import { type AuditSettings, isLoopback } from './config.ts';
+import { type ExporterKind, type ExporterSettings, isLoopback } from '@sallyport/core';
+import type { AuditSettings } from './config.ts';
 import { DEFAULT_LEDGER_DIRECTORY } from './defaults.ts';
 import type { ExporterDocument } from './document.ts';
 import { type Path, quote } from './problem.ts';

@@ -1,6 +1,6 @@
 import { parseCidr } from '@sallyport/access';
-import type { HttpSettings } from '@sallyport/core';
-import { type Config, isLoopback, type ListenAddress, type TlsSettings } from './config.ts';
+import { type HttpSettings, isLoopback } from '@sallyport/core';
+import type { Config, ListenAddress, TlsSettings } from './config.ts';
 import { DEFAULT_HTTP, DEFAULT_LISTEN } from './defaults.ts';
 import { type Path, quote } from './problem.ts';
 import { type Reading, readDuration, readReference, readSection, refuseInlineSecrets } from './reading.ts';

@@ -1,6 +1,5 @@
 import { resolve } from 'node:path';
-import type { Price, Route, Upstream } from '@sallyport/core';
-import { isLoopback } from './config.ts';
+import { isLoopback, type Price, type Route, type Upstream } from '@sallyport/core';
 import { DEFAULT_UPSTREAM } from './defaults.ts';
 import type { ModelDocument, UpstreamDocument } from './document.ts';
 import { type Path, quote } from './problem.ts';

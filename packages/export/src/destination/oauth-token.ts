@@ -1,4 +1,4 @@
-import type { Clock } from '@sallyport/core';
+import { type Clock, isLoopback } from '@sallyport/core';
 import * as oauth from 'oauth4webapi';
 import { DeliveryFailed } from './destination.ts';
 import type { HttpPeer } from './http.ts';
@@ -51,7 +51,11 @@ export class OAuthTokens implements AsyncDisposable {
 
   async #request(signal: AbortSignal): Promise<{ text: string; until: number }> {
     const { url, clientId, clientSecret, scope } = this.#client;
-    const server: oauth.AuthorizationServer = { issuer: new URL(url).origin, token_endpoint: url };
+    const { protocol, hostname, origin } = new URL(url);
+    // The configuration has said so already; the secret is in the balance.
+    const local = isLoopback(hostname.replace(/^\[|\]$/g, ''));
+    if (protocol !== 'https:' && !local) throw new DeliveryFailed('OAuth: the token endpoint must be https, or on this machine');
+    const server: oauth.AuthorizationServer = { issuer: origin, token_endpoint: url };
     const client: oauth.Client = { client_id: clientId };
     const asked = this.#clock.monotonic();
     try {
@@ -61,8 +65,7 @@ export class OAuthTokens implements AsyncDisposable {
         oauth.ClientSecretBasic(clientSecret),
         new URLSearchParams(scope === null ? {} : { scope }),
         {
-          // Plain HTTP is let through by the configuration to this machine alone.
-          [oauth.allowInsecureRequests]: true,
+          [oauth.allowInsecureRequests]: local,
           [oauth.customFetch]: async (target, { headers, body }) => {
             const { status, body: bytes } = await this.#peer.send({ url: target, method: 'POST', headers, body: body.toString(), signal });
             return new Response(Uint8Array.from(bytes), { status, headers: { 'content-type': 'application/json' } });
