@@ -12,27 +12,15 @@ import {
   type ReplicaMessage,
   type ReplicaRelay,
 } from '@sallyport/access';
-import {
-  type Action,
-  type Clock,
-  Fault,
-  type GuardSettings,
-  type Logger,
-  type Meter,
-  type Random,
-  type Snapshot,
-  type Tracer,
-  type Upstream,
-} from '@sallyport/core';
+import type { Action, Clock, GuardSettings, Logger, Meter, Random, Snapshot, Tracer, Upstream } from '@sallyport/core';
 import type { Egress } from '@sallyport/egress';
-import { renderFault } from '@sallyport/wire';
 import { Classifier } from './classifier/classifier.ts';
 import { type Compiled, type CompileOptions, compile } from './compiled.ts';
 import type { Door } from './door.ts';
+import { nameServers } from './egress/named-servers.ts';
 import { GuardBook } from './guard-book.ts';
 import { type GatewayHealth, renderHealth, summarise } from './health.ts';
 import { describeConnection } from './http/connection.ts';
-import { checkOrigin, PREFLIGHT_HEADERS } from './http/cors.ts';
 import { type Incoming, readBody } from './http/incoming.ts';
 import { checkMaterial, Listener, type TlsMaterial } from './http/listener.ts';
 import { Reply } from './http/reply.ts';
@@ -40,11 +28,13 @@ import type { Writer } from './http/writer.ts';
 import { OutputLengths } from './output-length.ts';
 import { exchange } from './pipeline.ts';
 import type { LedgerPort } from './ports.ts';
+import { answerPreflight } from './preflight.ts';
 import type { ExchangeRecord } from './record.ts';
 import { RequestIds } from './request-id.ts';
 import { type RiskBoard, RiskWatch } from './risk-watch.ts';
 import { Running } from './running.ts';
 import { Strangers } from './strangers.ts';
+import { DEFAULTS, refuseUnready } from './unready.ts';
 import { Artifacts } from './upstream/artifacts.ts';
 import { FirstBytes } from './upstream/first-bytes.ts';
 import { UpstreamRegistry } from './upstream/registry.ts';
@@ -274,7 +264,7 @@ export class Gateway implements AsyncDisposable {
         clock,
         inForce: this.#compiled,
       });
-      this.#openEgress(snapshot);
+      nameServers(this.#options.egress, snapshot);
       this.#risk.configure(snapshot.risk);
       this.#compiled = compiled;
       this.#classifier = classifier;
@@ -296,20 +286,6 @@ export class Gateway implements AsyncDisposable {
     const { egress, clock, logger, resolveSecret } = this.#options;
     const credential = settings.credential === null ? null : resolveSecret(settings.credential);
     return new Classifier(settings, { egress, clock, logger, credential });
-  }
-
-  #openEgress({ egress: settings, upstreams, issuers, guard }: Snapshot): void {
-    const { egress } = this.#options;
-    egress.configure(settings);
-    egress.name(
-      'upstreams',
-      [...upstreams.values()].map(({ url }) => ({ url, private: true })),
-    );
-    egress.name('classifier', guard.classifier === undefined ? [] : [{ url: guard.classifier.url, private: true }]);
-    egress.name(
-      'issuers',
-      issuers.map(({ jwksUri }) => ({ url: jwksUri, private: false })),
-    );
   }
 
   // The client's bytes enter here.
@@ -380,38 +356,3 @@ const NEWS = 10_000;
 
 /** Milliseconds between two active probes of an upstream. */
 const PROBE_INTERVAL = 10_000;
-
-/** Until the first snapshot only health is answered, so only the listener's own bounds matter. */
-const DEFAULTS: Pick<Snapshot, 'http'> = {
-  http: {
-    corsOrigins: [],
-    trustedProxies: [],
-    maxConnectionsPerAddress: 1_000,
-    maxBodyBytes: 10_485_760,
-    maxHeaderBytes: 16_384,
-    headersTimeout: 10_000,
-    bodyTimeout: 30_000,
-    keepAliveTimeout: 65_000,
-    drainTimeout: 30_000,
-  },
-};
-
-function refuseUnready(reply: Reply, id: string): void {
-  const fault = new Fault('not_ready', 'The gateway has no configuration yet.', { retryAfter: 1 });
-  reply.closeAfter();
-  reply.send(fault.status, 'application/json', ['retry-after', '1'], Buffer.from(renderFault('openai', fault, id).body));
-}
-
-/** Answers a CORS preflight (Fetch standard, CORS protocol) for listed origins; anything else gets a plain 403 without CORS headers. */
-function answerPreflight(incoming: Incoming, compiled: Compiled): void {
-  const { headers, reply } = incoming;
-  const cors = checkOrigin(headers.origin, compiled.snapshot.http.corsOrigins);
-  if (!incoming.complete()) reply.closeAfter();
-  reply.addHeaders(cors.headers);
-  if (headers.origin === undefined || !cors.allowed || headers['access-control-request-method'] === undefined) {
-    const fault = new Fault('forbidden', 'This origin may not call the gateway. An operator can list it under http.corsOrigins.');
-    reply.send(fault.status, 'application/json', [], Buffer.from(renderFault('openai', fault, incoming.id).body));
-    return;
-  }
-  reply.send(204, null, PREFLIGHT_HEADERS, Buffer.alloc(0));
-}
