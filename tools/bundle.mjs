@@ -15,6 +15,7 @@ export function bundle(outdir) {
       // What few configurations need, loaded by those that do.
       'json-library': join(ROOT, 'packages', 'guard', 'src', 'contract', 'json-library.ts'),
       'language-library': join(ROOT, 'packages', 'guard', 'src', 'contract', 'language-library.ts'),
+      'content-weights': join(ROOT, 'packages', 'guard', 'src', 'content', 'content-weights.ts'),
     },
     outdir,
     outExtension: { '.js': '.mjs' },

@@ -7,7 +7,7 @@ const KEY_PURPOSE = 'sallyport guard allowances 1';
  * Detectors that judge what a text means as a whole. Their findings are allowed in exactly one text and nowhere else: an attacker who puts
  * an allowed phrase into words of his own gains nothing by it.
  */
-const WHOLE: ReadonlySet<string> = new Set(['injection', 'characters', 'normalise', 'length']);
+const WHOLE: ReadonlySet<string> = new Set(['injection', 'characters', 'normalise', 'length', 'content']);
 
 /** What is never allowed, whoever asks: keys of this very product, and the mark of a prompt. A contract asks for no allowance. */
 const NEVER: ReadonlySet<string> = new Set(['secrets/sallyport-key', 'system-prompt/canary']);

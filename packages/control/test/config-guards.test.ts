@@ -103,6 +103,25 @@ describe('guard policies of the configuration', () => {
     ]);
   });
 
+  test('content classes have actions of their own, and names that are none are refused', () => {
+    const { guards } = read('{ output: [content:block], content: { actions: { self-harm: flag, crime: pass } } }').config;
+    assert.deepEqual(guards.content, { actions: { 'self-harm': 'flag', crime: 'pass' } });
+    assert.deepEqual(
+      parseConfig(printConfig(read('{ input: [content], content: { actions: { hate: block } } }').config)).config.guards.content,
+      {
+        actions: { hate: 'block' },
+      },
+    );
+    assert.deepEqual(refused('{ input: [content], content: { actions: { telepathy: flag } } }'), ['guards.content.actions.telepathy']);
+    assert.deepEqual(refused('{ input: [content], content: { actions: { crime: mask } } }'), ['guards.content.actions.crime']);
+    assert.deepEqual(refused('{ content: { actions: { crime: flag } } }'), ['guards.content']);
+    assert.throws(
+      () => parseConfig('guards: { input: [content], content: { actions: { crim: flag } } }'),
+      /one of self-harm, violence, sexual, hate, weapons, crime/,
+    );
+    assert.deepEqual(refused('{ input: [contents] }'), ['guards.input[0]']);
+  });
+
   test('the printed policies mean the same', () => {
     const { config } = read(`
   shadow: { pack: strict, thresholds: { injection: { flag: 0.2 } } }

@@ -41,7 +41,13 @@ function* objects(node: unknown, path: string): Generator<{ readonly path: strin
 }
 
 /** Mappings whose keys the operator chooses. */
-const MAPS: readonly string[] = ['identity.issuers[].roleMap', 'guards.pii.actions', 'guards.actions', 'guards.contract.schema'];
+const MAPS: readonly string[] = [
+  'identity.issuers[].roleMap',
+  'guards.pii.actions',
+  'guards.content.actions',
+  'guards.actions',
+  'guards.contract.schema',
+];
 
 /** A guard policy is written in several places; the page describes its keys once. */
 function described(path: string): string {

@@ -235,6 +235,8 @@ export interface GuardSettings {
   readonly deny: readonly DenyPattern[];
   /** Personal data by class; absent where the lists say all there is. */
   readonly pii?: PersonalSettings;
+  /** Content classes by name; absent where the lists say all there is. */
+  readonly content?: ContentSettings;
   /** `fault` answers `content_blocked`; `assistant` answers an assistant turn with `finish_reason: content_filter`. */
   readonly onBlock: 'fault' | 'assistant';
   /** What `unavailable` does. */
@@ -273,6 +275,14 @@ export interface PersonalSettings {
   readonly actions: Readonly<Record<string, PersonalAction>>;
   /** The operator's own classes. */
   readonly recognisers: readonly Recogniser[];
+}
+
+/** `pass` does not look. */
+export type ContentAction = 'block' | 'flag' | 'pass';
+
+export interface ContentSettings {
+  /** By class (`self-harm`), in place of what the lists say. */
+  readonly actions: Readonly<Record<string, ContentAction>>;
 }
 
 /** Values of a form of the operator's own: customer numbers and the like. */

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import type { GuardSettings } from '@sallyport/core';
 import { compileGuard, compileSeamGuard, DEFAULT_INPUT, DEFAULT_OUTPUT } from '../src/index.ts';
 import { recall } from './attacks.ts';
+import { contentFigures } from './content.ts';
 import { underDisguise } from './disguises.ts';
 import { falsePositives } from './false-positives.ts';
 import { readOtherRows } from './other-sets.ts';
@@ -44,6 +45,7 @@ const guard = compileGuard(settings);
 const seams = compileSeamGuard(settings);
 // Names and places are looked for where they are asked for; here they are, whatever the lists say.
 const personal = compileGuard({ ...settings, input: ['pii', 'entities'], output: [] });
+const content = compileGuard({ ...settings, input: ['content'], output: ['content'] });
 const rows = [...readRows(values.data), ...readOtherRows(values.data)];
 const figures = [
   falsePositives(guard, rows),
@@ -55,5 +57,6 @@ const figures = [
   secretFigures(guard, values.data, values.verbose),
   personalFigures(personal, values.data),
   outputFigures(guard, rows),
+  contentFigures(content, rows, values.data),
 ];
 for (const figure of figures) if (figure !== null) process.stdout.write(`${figure}\n\n`);

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { type DenyPattern, type GuardSettings, PASS, type Verdict } from '@sallyport/core';
+import { contentProblems } from './content/content.ts';
 import { compileContract } from './contract/contract.ts';
 import { ContractGuard } from './contract/contract-guard.ts';
 import type { Reader, Scanner } from './detect/detector.ts';
@@ -51,6 +52,7 @@ export function compileGuard(settings: GuardSettings, options: GuardOptions = {}
   const packs = { input: compilePack('input', settings, maxHold, issues), output: compilePack('output', settings, maxHold, issues) };
   checkDeny(settings.deny, issues);
   checkPersonal(settings, issues);
+  issues.push(...contentProblems(settings));
   const contract = settings.contract === undefined ? null : compileContract(settings.contract, issues);
   if (!Number.isSafeInteger(settings.maxTextLength) || settings.maxTextLength < 1) {
     issues.push({ path: 'guards.maxTextLength', expected: 'a whole number above 0', got: String(settings.maxTextLength) });

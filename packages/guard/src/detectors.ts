@@ -1,4 +1,6 @@
 import type { GuardSettings } from '@sallyport/core';
+import { CONTENT_CLASSES } from './content/classes.ts';
+import { contentDetectors } from './content/content.ts';
 import { CharacterDetector } from './detect/characters.ts';
 import type { Action, Label, Reader } from './detect/detector.ts';
 import { LengthDetector } from './detect/length.ts';
@@ -94,6 +96,15 @@ export const ENTRIES: readonly DetectorEntry[] = [
     defaults: { input: 'block what is certain, flag what is suspicious', output: '' },
     make: (action, side, settings, maxHold) =>
       injectionReaders(action, maxHold, settings.thresholds?.injection, settings[side].includes('normalise')),
+  },
+  {
+    name: 'content',
+    description: `${CONTENT_CLASSES.join(', ')}: what asks for it and what is it, by a trained classifier, English; experimental, not on unless named`,
+    sides: ['input', 'output'],
+    actions: ['block', 'flag'],
+    defaults: { input: 'flag', output: 'flag' },
+    make: (action, _side, settings, maxHold) =>
+      contentDetectors(action, settings, maxHold).map((detector) => ({ reads: 'folded' as const, detector })),
   },
   {
     name: 'exfiltration',

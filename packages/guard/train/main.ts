@@ -1,5 +1,5 @@
 /**
- * Trains the tagger of `entities` and the classifier of `injection`: `npm run train -- --data DIR`, where DIR holds `train` and `dev`. Learns
+ * Trains the tagger of `entities`, the classifiers of `content` and those of `injection`: `npm run train -- --data DIR`, where DIR holds `train` and `dev`. Learns
  * from the first, chooses thresholds on the second, and writes their `weights.ts`, the same bytes every time.
  */
 import { writeFileSync } from 'node:fs';
@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { readOtherRows } from '../eval/other-sets.ts';
 import { readRows } from '../eval/sets.ts';
 import type { HeadData, HeadName } from '../src/injection/model.ts';
+import { writeContent } from './content/write.ts';
 import { writeTagger } from './entities/write.ts';
 import { type Example, extractionExamples, untrustedExamples, userExamples } from './examples.ts';
 import { learn, quantise } from './learn.ts';
@@ -19,17 +20,20 @@ import { letterPairsOf, ordinaryOf, vocabularyOf } from './vocabulary.ts';
 
 const { values } = parseArgs({ options: { data: { type: 'string' }, out: { type: 'string' }, only: { type: 'string' } } });
 if (values.data === undefined) {
-  process.stderr.write('usage: npm run train -- --data DIR [--only injection|entities] [--out FILE]\n');
+  process.stderr.write('usage: npm run train -- --data DIR [--only injection|entities|content] [--out FILE]\n');
   process.exit(2);
 }
-if (values.only !== 'injection') {
-  const weights = fileURLToPath(new URL('../src/entities/weights.ts', import.meta.url));
-  writeTagger(join(values.data, 'train'), (values.only === undefined ? null : values.out) ?? weights, (line) =>
-    process.stderr.write(`${line}\n`),
-  );
-  if (values.only === 'entities') process.exit(0);
+const report = (line: string): void => {
+  process.stderr.write(`${line}\n`);
+};
+const source = (...path: string[]): string => fileURLToPath(new URL(['..', 'src', ...path].join('/'), import.meta.url));
+/** What `--out` names is for the part that `--only` names. */
+const given = values.only === undefined ? undefined : values.out;
+if (values.only === undefined || values.only === 'entities') {
+  writeTagger(join(values.data, 'train'), given ?? source('entities', 'weights.ts'), report);
 }
-const out = values.out ?? fileURLToPath(new URL('../src/injection/weights.ts', import.meta.url));
+if (values.only === 'entities') process.exit(0);
+const out = values.out ?? source('injection', 'weights.ts');
 
 interface Plan {
   readonly examples: (random: Random) => Example[];
@@ -62,10 +66,15 @@ const plans: Readonly<Record<HeadName, Plan>> = {
 
 const dev = [...readRows(join(values.data, 'dev')), ...readOtherRows(join(values.data, 'dev'))];
 
+if (values.only === undefined || values.only === 'content') {
+  writeContent(join(values.data, 'train'), sources, dev, given ?? source('content', 'content-weights.ts'), report);
+}
+if (values.only === 'content') process.exit(0);
+
 function train(name: HeadName, { examples, epochs, flag, block }: Plan): HeadData {
   const list = examples(new Random(name.length));
   const attacks = list.filter(({ attack }) => attack).length;
-  process.stderr.write(`${name}: ${attacks} attacks, ${list.length - attacks} others\n`);
+  report(`${name}: ${attacks} attacks, ${list.length - attacks} others`);
   const learned = learn(list, epochs);
   const { bytes, scale } = quantise(learned);
   const head = { scale, bias: learned.bias, weights: bytes };
@@ -111,4 +120,4 @@ export const HEADS: Readonly<Record<HeadName, HeadData>> = {
 };
 `,
 );
-process.stderr.write(`wrote ${out}\n`);
+report(`wrote ${out}`);

@@ -37,7 +37,7 @@ export function guardsCommand(): Command {
     .option('--json', 'print one JSON array')
     .addHelpText(
       'after',
-      '\nWhat injection, characters, normalise and length find is allowed in the whole text and nowhere else, what others find is allowed by itself.\n\nExample:\n  $ sallyport guards allow --detector injection --reason "training page of the security team" page.txt',
+      '\nWhat injection, characters, normalise, length and content find is allowed in the whole text and nowhere else, what others find is allowed by itself.\n\nExample:\n  $ sallyport guards allow --detector injection --reason "training page of the security team" page.txt',
     )
     .action(async (file: string, { expires, json, ...wanted }: AllowOptions, command: Command) => {
       const text = readFileSync(file === '-' ? 0 : file, 'utf8');

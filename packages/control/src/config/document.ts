@@ -1,5 +1,6 @@
 import type {
   Action,
+  ContentAction,
   ExporterKind,
   ExportFormat,
   GuardPack,
@@ -197,6 +198,7 @@ export interface GuardPolicyDocument {
   mode?: 'observe' | 'transform' | 'hold';
   deny?: DenyDocument[];
   pii?: PersonalDocument;
+  content?: { actions?: Record<string, ContentAction> };
   onBlock?: 'fault' | 'assistant';
   onUnavailable?: 'block' | 'pass-unsafe';
   maxTextLength?: number;

@@ -43,6 +43,7 @@ function policyDocument(guards: GuardSettings): GuardPolicyDocument {
     mode: guards.mode,
     deny: guards.deny.map((pattern) => ({ ...pattern, stages: [...pattern.stages] })),
     ...(guards.pii === undefined ? {} : { pii: personalDocument(guards.pii) }),
+    ...(guards.content === undefined ? {} : { content: { actions: { ...guards.content.actions } } }),
     onBlock: guards.onBlock,
     onUnavailable: guards.onUnavailable,
     maxTextLength: guards.maxTextLength,

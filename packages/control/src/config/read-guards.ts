@@ -98,15 +98,14 @@ function readPolicy(
 
 /** The default lists are the guard's own: compiling them again would only cost time at the start. */
 function report(document: GuardPolicyDocument, policy: GuardSettings, path: Path, check: CheckGuards, { findings }: Reading): void {
-  const written =
-    document.input ?? document.output ?? document.deny ?? document.pii ?? document.actions ?? document.pack ?? document.contract;
-  if (written === undefined) return;
+  const { input, output, deny, pii, content, actions, pack, contract } = document;
+  if ([input, output, deny, pii, content, actions, pack, contract].every((written) => written === undefined)) return;
   for (const { path: within, expected, got } of check(policy)) findings.problem([...path, ...within], expected, got);
 }
 
 function applyPolicy(document: GuardPolicyDocument, base: GuardSettings, path: Path, reading: Reading): GuardSettings {
   const pack = document.pack === undefined ? base : { ...base, ...PACKS[document.pack] };
-  const { deny, pii, thresholds, contract } = document;
+  const { deny, pii, content, thresholds, contract } = document;
   const links = contract?.links === undefined ? document.links : { hosts: contract.links, only: true };
   const lists = withActions(document, { input: document.input ?? pack.input, output: document.output ?? pack.output }, path, reading);
   if (contract?.links !== undefined) checkLinks(document, lists, path, reading);
@@ -127,6 +126,7 @@ function applyPolicy(document: GuardPolicyDocument, base: GuardSettings, path: P
         action: pattern.action ?? 'block',
       })) ?? pack.deny,
     ...(pii === undefined ? {} : { pii: readPersonal(pii) }),
+    ...(content === undefined ? {} : { content: { actions: content.actions ?? {} } }),
     onBlock: document.onBlock ?? pack.onBlock,
     onUnavailable: document.onUnavailable ?? pack.onUnavailable,
     maxTextLength: document.maxTextLength ?? pack.maxTextLength,

@@ -77,6 +77,22 @@ const PersonalSection = Type.Object(
   { ...CLOSED, title: 'a mapping with actions and recognisers' },
 );
 
+const ContentSection = Type.Object(
+  {
+    actions: Type.Optional(
+      Type.Record(
+        Type.String({ pattern: '^[a-z][a-z0-9-]{0,63}$' }),
+        Type.Enum(['block', 'flag', 'pass'], { title: 'one of block, flag, pass' }),
+        {
+          title: 'actions by class: { self-harm: block, crime: pass }',
+          description: 'In place of the action that the lists give content.',
+        },
+      ),
+    ),
+  },
+  { ...CLOSED, title: 'a mapping with actions' },
+);
+
 const ContractSection = Type.Object(
   {
     schema: Type.Optional(
@@ -167,6 +183,7 @@ const POLICY = {
     ),
   ),
   pii: Type.Optional(PersonalSection),
+  content: Type.Optional(ContentSection),
   onBlock: Type.Optional(Type.Enum(['fault', 'assistant'], { title: 'one of fault, assistant', default: 'fault' })),
   onUnavailable: Type.Optional(
     Type.Enum(['block', 'pass-unsafe'], {

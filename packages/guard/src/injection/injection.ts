@@ -66,7 +66,7 @@ class RuleDetector implements FoldableDetector {
 }
 
 /** Reads nothing and never will. */
-const NOTHING: Scanner = {
+export const NOTHING: Scanner = {
   pending: Number.POSITIVE_INFINITY,
   push: () => undefined,
   end: () => undefined,
