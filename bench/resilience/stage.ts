@@ -26,8 +26,8 @@ export interface Stage extends AsyncDisposable {
   readonly keys: { readonly first: string; readonly other: string };
 }
 
-/** A gateway with `workers` (0: one process on a core of its own) before three servers. */
-export async function setUp(workers: number = 0): Promise<Stage> {
+/** A gateway with `workers` (0: one process on a core of its own) before three servers; `more` is added to its configuration. */
+export async function setUp(workers: number = 0, more: string = ''): Promise<Stage> {
   await using stack = new AsyncDisposableStack();
   const directory = stack.use(await temporaryDirectory('sallyport-bench-')).path;
   const start = async (behaviour: Behaviour): Promise<ScriptedUpstream> => stack.use(await ScriptedUpstream.start({ behaviour }));
@@ -48,7 +48,7 @@ upstreams:
 ${upstream('well', well, '')}${upstream('ill', ill, `, timeouts: { firstByte: 1s, idle: 1s, total: 3s }, breaker: { open: ${OPEN}ms, maxOpen: ${OPEN}ms }`)}${upstream('shared', shared, `, maxConcurrency: ${SLOTS}, queue: { perSlot: 100 }`)}models:
 ${['well', 'ill', 'shared'].map((name) => `  - { name: ${name}, upstream: ${name} }\n`).join('')}storage: { url: "sqlite:${join(directory, 'state.db')}" }
 audit: { directory: ${join(directory, 'ledger')} }
-`,
+${more}`,
   );
   const env = { ...process.env, SALLYPORT_HOME: directory, SALLYPORT_CONFIG: config };
   const command = async (args: readonly string[]): Promise<unknown> => {

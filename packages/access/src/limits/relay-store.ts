@@ -33,12 +33,20 @@ class RelayedHold implements Hold {
   }
 }
 
-/** The counters of a worker: questions to the process that counts for all of them, those of one turn of the event loop in one message. */
-export class RelayStore implements CounterStore {
+/** How long what was used may wait for other words to go with, milliseconds: less than the ledger takes, before which no answer is whole. */
+const GATHER = 1;
+
+/**
+ * The counters of a worker: questions to the process that counts for all of them. A message between processes costs as much as a tenth of
+ * a request, so those of one turn of the event loop are one, and what nobody waits for goes with the next.
+ */
+export class RelayStore implements CounterStore, Disposable {
   readonly #send: (questions: readonly CounterQuestion[]) => void;
   readonly #waiting = new Map<number, (answer: CounterAnswer) => void>();
   readonly #patience: number;
   #outbox: CounterQuestion[] = [];
+  #leaving: NodeJS.Immediate | null = null;
+  #gathering: NodeJS.Timeout | null = null;
   #last = 0;
 
   /** `send` delivers to the process that counts; what it answers comes to `receive`. */
@@ -53,8 +61,8 @@ export class RelayStore implements CounterStore {
       if (resolve !== undefined) resolve(answer);
       // Nobody waits for it any more, so what was taken goes back.
       else if ('taken' in answer) {
-        this.#post({ ask: 'settle', id: answer.id, used: answer.taken.map(() => 0) });
-        this.#post({ ask: 'close', id: answer.id });
+        this.#post({ ask: 'settle', id: answer.id, used: answer.taken.map(() => 0) }, 'now');
+        this.#post({ ask: 'close', id: answer.id }, 'now');
       }
     }
   }
@@ -67,11 +75,14 @@ export class RelayStore implements CounterStore {
   }
 
   settle(hold: Hold, used: readonly (number | null)[]): void {
-    if (hold instanceof RelayedHold) this.#post({ ask: 'settle', id: hold.id, used });
+    if (!(hold instanceof RelayedHold)) return;
+    // Whoever asks one thing after another is to find its place free.
+    const frees = hold.claims.some(({ rule }, at) => rule.quantity === 'concurrency' && used[at] !== null);
+    this.#post({ ask: 'settle', id: hold.id, used }, frees ? 'now' : 'soon');
   }
 
   close(hold: Hold): void {
-    if (hold instanceof RelayedHold) this.#post({ ask: 'close', id: hold.id });
+    if (hold instanceof RelayedHold) this.#post({ ask: 'close', id: hold.id }, 'soon');
   }
 
   async peek(claims: readonly Claim[]): Promise<readonly Standing[]> {
@@ -83,12 +94,17 @@ export class RelayStore implements CounterStore {
     await this.#ask('clear', claims);
   }
 
+  /** Tells what was still gathered. */
+  [Symbol.dispose](): void {
+    this.#flush();
+  }
+
   async #ask(ask: 'take' | 'peek' | 'clear', claims: readonly Claim[]): Promise<CounterAnswer> {
     this.#last += 1;
     const id = this.#last;
     const { promise, resolve, reject } = Promise.withResolvers<CounterAnswer>();
     this.#waiting.set(id, resolve);
-    this.#post({ ask, id, claims });
+    this.#post({ ask, id, claims }, 'now');
     const timer = setTimeout(() => reject(countersAway()), this.#patience);
     try {
       return await promise;
@@ -98,9 +114,18 @@ export class RelayStore implements CounterStore {
     }
   }
 
-  #post(question: CounterQuestion): void {
-    if (this.#outbox.length === 0) queueMicrotask(() => this.#send(this.#outbox.splice(0)));
+  #post(question: CounterQuestion, when: 'now' | 'soon'): void {
     this.#outbox.push(question);
+    if (when === 'soon') this.#gathering ??= setTimeout(() => this.#flush(), GATHER).unref();
+    else this.#leaving ??= setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    if (this.#leaving !== null) clearImmediate(this.#leaving);
+    if (this.#gathering !== null) clearTimeout(this.#gathering);
+    this.#leaving = null;
+    this.#gathering = null;
+    if (this.#outbox.length > 0) this.#send(this.#outbox.splice(0));
   }
 }
 
