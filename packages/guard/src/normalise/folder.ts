@@ -29,6 +29,7 @@ export class Folder {
 
   reset(): void {
     this.#map.reset();
+    this.#piece.text = '';
     this.#folded = 0;
     this.#original = 0;
   }
@@ -56,6 +57,12 @@ export class Folder {
       }
       const codePoint = codePointAt(units, index, length);
       const width = codePoint > 0xffff ? 2 : 1;
+      if (width === 1 && isSurrogate(unit)) {
+        out[count++] = unit;
+        this.#advance(1);
+        index++;
+        continue;
+      }
       if (one !== LOOK_UP) {
         if (one !== DROPPED) out[count++] = one;
         this.#replace(one === DROPPED ? 0 : 1, 1);
@@ -189,6 +196,11 @@ class SegmentMap {
 
 /** More than the 18 units of U+FDFA, the longest compatibility decomposition of Unicode. */
 const LONGEST_FOLD = 24;
+
+/** Of one that stands alone: it stays as it is. */
+function isSurrogate(unit: number): boolean {
+  return (unit & 0xf800) === 0xd800;
+}
 
 /** Offset of the first unit from `from` on that folding may change. */
 function unchanged(units: Uint16Array, from: number, length: number): number {

@@ -15,13 +15,12 @@ export function isOneDigit(digits: string): boolean {
   return true;
 }
 
-/** ISO/IEC 7812-1 annex B. */
-export function luhn(text: string): boolean {
+/** ISO/IEC 7812-1 annex B, of `[from, to)`. */
+export function luhn(text: string, from = 0, to: number = text.length): boolean {
   let sum = 0;
-  for (let index = 0; index < text.length; index++) {
-    const digit = text.charCodeAt(text.length - 1 - index) - 0x30;
-    const doubled = digit * 2;
-    sum += index % 2 === 0 ? digit : doubled > 9 ? doubled - 9 : doubled;
+  for (let index = to - 1, isDoubled = false; index >= from; index--, isDoubled = !isDoubled) {
+    const digit = text.charCodeAt(index) - 0x30;
+    sum += isDoubled ? 2 * digit - (digit > 4 ? 9 : 0) : digit;
   }
   return sum % 10 === 0;
 }

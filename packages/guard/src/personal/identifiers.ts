@@ -219,6 +219,10 @@ export function chineseCheck(digits: string): string {
 
 const BY_LENGTH = Map.groupBy(IDENTIFIERS, ({ length }) => length);
 
+export function isIdentifierLength(digits: number): boolean {
+  return BY_LENGTH.has(digits);
+}
+
 /**
  * The category of a national identifier, or null.
  * @param written the lengths of the groups that the digits are written in: `3-2-4`

@@ -1,7 +1,7 @@
 import type { Part } from '../detect/pattern-detector.ts';
 import { trailingFrom } from '../detect/trailing.ts';
 import { isDay, isOneDigit, luhn } from './checksums.ts';
-import { identify } from './identifiers.ts';
+import { identify, isIdentifierLength } from './identifiers.ts';
 
 /**
  * Digits with separators between them: anything from a telephone number to a line of numbers. Not counted, since a candidate can start within
@@ -17,6 +17,14 @@ interface Group {
   readonly start: number;
   readonly end: number;
   /** Without an extension. */
+  readonly digits: string;
+  /** Digits of the groups before it. */
+  readonly at: number;
+}
+
+/** The groups of a match, and all their digits. */
+interface Numbers {
+  readonly groups: readonly Group[];
   readonly digits: string;
 }
 
@@ -60,6 +68,7 @@ function isDigit(unit: number): boolean {
 export function locateNumbers(match: string, before: string): readonly Part[] {
   if (isNoStart(before)) return [];
   const groups = groupsOf(match);
+  const digits = groups.map((group) => group.digits).join('');
   const parts: Part[] = [];
   for (let first = 0; first < groups.length; ) {
     const list = listFrom(groups, first);
@@ -67,7 +76,7 @@ export function locateNumbers(match: string, before: string): readonly Part[] {
       first += list;
       continue;
     }
-    const found = longestFrom(match, before, groups, first);
+    const found = longestFrom(match, before, { groups, digits }, first);
     if (found === null) first++;
     else {
       parts.push(found.part);
@@ -94,6 +103,7 @@ function listFrom(groups: readonly Group[], first: number): number {
 function groupsOf(match: string): Group[] {
   const groups: Group[] = [];
   let start = -1;
+  let at = 0;
   for (let index = 0; index <= match.length; index++) {
     const unit = match.charCodeAt(index);
     const inside = isDigit(unit) || (unit === 0x78 && start >= 0);
@@ -101,7 +111,9 @@ function groupsOf(match: string): Group[] {
     if (!inside && start >= 0) {
       const run = match.slice(start, index);
       const extension = run.indexOf('x');
-      groups.push({ start, end: index, digits: extension < 0 ? run : run.slice(0, extension) });
+      const digits = extension < 0 ? run : run.slice(0, extension);
+      groups.push({ start, end: index, digits, at });
+      at += digits.length;
       start = -1;
     }
   }
@@ -110,46 +122,54 @@ function groupsOf(match: string): Group[] {
 
 /** Groups that together have as many digits as some number. */
 interface Sequence {
-  readonly last: number;
   readonly digits: string;
   /** Lengths of the groups: `3-2-4`. */
   readonly written: string;
 }
 
+/** Digits of the longest number of any kind, and of the longest telephone number (ITU-T E.164). */
+const MOST_DIGITS = 20;
+const MOST_PHONE_DIGITS = 15;
+
 function longestFrom(
   match: string,
   before: string,
-  groups: readonly Group[],
+  { groups, digits }: Numbers,
   first: number,
 ): { readonly part: Part; readonly next: number } | null {
-  const start = openingOf(match, groups[first]?.start ?? 0);
-  const surroundings = new Surroundings(match, before, start);
-  const sequences = plausibleSequences(groups, first);
-  for (let longest = sequences.length - 1; longest >= 0; longest--) {
-    const sequence = sequences[longest];
-    if (sequence === undefined) continue;
-    const end = groups[sequence.last]?.end ?? 0;
-    const kind = kindOf(match.slice(start, end), sequence, sequence.last - first + 1, surroundings, end);
-    if (kind !== null) return { part: { start, end, ...kind }, next: sequence.last + 1 };
+  const { start = 0, at = 0 } = groups[first] ?? {};
+  const opening = openingOf(match, start);
+  const surroundings = new Surroundings(match, before, opening);
+  for (let last = lastFrom(groups, first); last >= first; last--) {
+    const group = groups[last];
+    if (group === undefined) continue;
+    const length = group.at + group.digits.length - at;
+    if (length < FEWEST_DIGITS) break;
+    if (length > MOST_PHONE_DIGITS && !isIdentifierLength(length) && !luhn(digits, at, at + length)) continue;
+    const sequence = { digits: digits.slice(at, at + length), written: writtenOf(groups, first, last) };
+    const kind = kindOf(match.slice(opening, group.end), sequence, last - first + 1, surroundings, group.end);
+    if (kind !== null) return { part: { start: opening, end: group.end, ...kind }, next: last + 1 };
   }
   return null;
 }
 
-/** The sequences from `first` on that are not mostly lone digits. */
-function plausibleSequences(groups: readonly Group[], first: number): Sequence[] {
-  const sequences: Sequence[] = [];
-  let digits = '';
-  let written = '';
+/** The last group of the longest sequence from `first` on that is not mostly lone digits. */
+function lastFrom(groups: readonly Group[], first: number): number {
+  const at = groups[first]?.at ?? 0;
   let lone = 0;
-  for (let last = first; last < groups.length && last < first + MAX_GROUPS; last++) {
-    const more = groups[last]?.digits ?? '';
-    if (more.length === 1 && ++lone > 2) break;
-    digits += more;
-    if (digits.length > 20) break;
-    written += written === '' ? more.length : `-${more.length}`;
-    if (digits.length >= FEWEST_DIGITS) sequences.push({ last, digits, written });
+  let last = first;
+  for (; last < groups.length && last < first + MAX_GROUPS; last++) {
+    const group = groups[last];
+    if (group === undefined || (group.digits.length === 1 && ++lone > 2)) break;
+    if (group.at + group.digits.length - at > MOST_DIGITS) break;
   }
-  return sequences;
+  return last - 1;
+}
+
+function writtenOf(groups: readonly Group[], first: number, last: number): string {
+  let written = String(groups[first]?.digits.length);
+  for (let index = first + 1; index <= last; index++) written += `-${groups[index]?.digits.length}`;
+  return written;
 }
 
 /** A `+` or an opening bracket belongs to the number after it. */
@@ -259,7 +279,7 @@ const CALLING_CODE =
   /^(?:1|7|20|21[1-8]|2[2-6]\d|27|29\d|3[0-469]|3[578]\d|4[013-9]|42[0-9]|5[1-8]|5[09]\d|6[0-6]|6[7-9]\d|8[1246]|85[02356]|88\d|9[0-58]|9[679]\d)/;
 
 function isPhone(text: string, digits: string, groupCount: number, written: string, surroundings: Surroundings, end: number): boolean {
-  if (digits.length > 15 || isOneDigit(digits)) return false;
+  if (digits.length > MOST_PHONE_DIGITS || isOneDigit(digits)) return false;
   if (text.startsWith('+') || text.startsWith('(+')) return digits.length >= 8 && CALLING_CODE.test(digits);
   const { length } = digits;
   const american =

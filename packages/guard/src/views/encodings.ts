@@ -98,10 +98,24 @@ function readable(bytes: Uint8Array): string | null {
     const byte = bytes[index] ?? 0;
     if (byte === 0x7f || (byte < 0x20 && byte !== 0x09 && byte !== 0x0a && byte !== 0x0d)) return null;
   }
+  const ascii = readableAscii(bytes);
+  if (ascii !== undefined) return ascii;
   // The end may cut a character of several bytes.
   const text = DECODER.decode(bytes).replace(/\ufffd{1,2}$/, '');
   if (text.includes('\ufffd') || /[^\p{L}\p{M}\p{N}\p{P}\p{S}\s]/u.test(text)) return null;
   return (text.match(/[\p{L}\p{M} ]/gu)?.length ?? 0) >= 0.6 * text.length ? text : null;
+}
+
+/** As `readable`, where all of it is ASCII; undefined where it is not. */
+function readableAscii(bytes: Uint8Array): string | null | undefined {
+  let letters = 0;
+  for (const byte of bytes) {
+    if (byte >= 0x80) return undefined;
+    const small = byte | 0x20;
+    if ((small >= 0x61 && small <= 0x7a) || byte === 0x20) letters++;
+    else if (byte === 0x7f || byte < 0x09 || (byte > 0x0d && byte < 0x20)) return null;
+  }
+  return letters >= 0.6 * bytes.length ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1') : null;
 }
 
 const DECODER = new TextDecoder('utf-8');

@@ -2,7 +2,7 @@ import type { Severity } from '@sallyport/core';
 import type { Action, Detector, Hit, Scanner } from '../detect/detector.ts';
 import type { TextContext } from '../guard.ts';
 import { Folder } from '../normalise/folder.ts';
-import { pieceOf, textOf } from '../window/piece.ts';
+import { type Piece, pieceOf, textOf } from '../window/piece.ts';
 import { Tape } from '../window/tape.ts';
 import { backwards, corrected, joined, leet, rot13, upsideDown } from './disguises.ts';
 import { decodeEscapes, decodeRuns } from './encodings.ts';
@@ -40,12 +40,20 @@ export class ViewDetector implements Detector {
   }
 }
 
+/** What decoded text is read with, one view after the other. */
+interface Readers {
+  readonly tape: Tape;
+  readonly folder: Folder;
+  readonly gate: Gate;
+  readonly scanners: readonly Scanner[];
+}
+
 class ViewScanner implements Scanner {
   readonly #detectors: readonly Detector[];
   readonly #unread: Action;
   #context: TextContext;
   /** Readers of decoded text, made when first needed. */
-  #readers: { readonly tape: Tape; readonly scanners: readonly Scanner[] } | null = null;
+  #readers: Readers | null = null;
   readonly #gate = new Gate();
   /** The stretch under way: its units from `#start` on, and what its first and second half may hide. */
   readonly #units = new Uint16Array(STRETCH);
@@ -96,6 +104,7 @@ class ViewScanner implements Scanner {
   reset(context: TextContext): void {
     this.#context = context;
     this.#readers?.tape.reset();
+    this.#readers?.folder.reset();
     this.#gate.reset();
     this.#filled = 0;
     this.#start = 0;
@@ -148,7 +157,8 @@ class ViewScanner implements Scanner {
   #look(view: View, depth: number, at: number, hits: Hit[]): void {
     this.#views--;
     const inner: Hit[] = [];
-    this.#read(view.text, inner);
+    const piece = pieceOf(view.text);
+    this.#read(piece, inner);
     let first = Number.POSITIVE_INFINITY;
     let last = 0;
     for (const hit of inner) {
@@ -159,32 +169,35 @@ class ViewScanner implements Scanner {
     }
     if (inner.length > 0) hits.push(notice(`hidden-${view.name}`, 'high', first, last, at));
     if (depth === DEPTH || inner.length > 0) return;
-    const gate = new Gate();
-    const { units, length } = pieceOf(view.text);
-    gate.read(units, 0, length);
+    const { gate } = this.#opened();
+    gate.reset();
+    gate.read(piece.units, 0, piece.length);
     gate.end();
     this.#decode(view.text, gate.take(), view, at, hits);
   }
 
-  #read(text: string, hits: Hit[]): void {
-    this.#readers ??= this.#open();
-    const { tape, scanners } = this.#readers;
+  #read(piece: Piece, hits: Hit[]): void {
+    const { tape, folder, scanners } = this.#opened();
     // What was decoded may be disguised in its turn; offsets of folded text that is not as long as the text say too little to be used.
-    const folded = new Folder().push(pieceOf(text)).text;
-    const read = folded.length === text.length ? folded : text;
+    folder.reset();
+    const folded = folder.push(piece);
+    const read = folded.length === piece.length ? folded : piece;
     tape.reset();
-    tape.append(read);
-    const piece = pieceOf(read);
+    tape.append(read.text);
     for (const scanner of scanners) {
       scanner.reset(this.#context);
-      scanner.push(piece, hits);
+      scanner.push(read, hits);
       scanner.end(hits);
     }
   }
 
-  #open(): { readonly tape: Tape; readonly scanners: readonly Scanner[] } {
-    const tape = new Tape();
-    return { tape, scanners: this.#detectors.map((detector) => detector.open(tape, this.#context)) };
+  #opened(): Readers {
+    if (this.#readers === null) {
+      const tape = new Tape();
+      const scanners = this.#detectors.map((detector) => detector.open(tape, this.#context));
+      this.#readers = { tape, folder: new Folder(), gate: new Gate(), scanners };
+    }
+    return this.#readers;
   }
 
   /** Where in the text what was found in a view comes from. */

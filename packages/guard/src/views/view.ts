@@ -13,8 +13,8 @@ export interface View {
 /** Puts a view together, stretch by stretch. */
 export class ViewBuilder {
   #text = '';
-  #starts: Int32Array = new Int32Array(2048);
-  #ends: Int32Array = new Int32Array(2048);
+  #starts: Int32Array = NO_PLACES;
+  #ends: Int32Array = NO_PLACES;
 
   get length(): number {
     return this.#text.length;
@@ -46,12 +46,15 @@ export class ViewBuilder {
     const from = this.#text.length;
     this.#text += text;
     if (this.#text.length > this.#starts.length) {
-      this.#starts = grown(this.#starts, 2 * this.#text.length);
-      this.#ends = grown(this.#ends, 2 * this.#text.length);
+      const room = Math.max(256, 2 * this.#text.length);
+      this.#starts = grown(this.#starts, room);
+      this.#ends = grown(this.#ends, room);
     }
     return from;
   }
 }
+
+const NO_PLACES = new Int32Array(0);
 
 function grown(numbers: Int32Array, length: number): Int32Array {
   const larger = new Int32Array(length);
