@@ -176,6 +176,8 @@ describe('streams of content', () => {
     assert.equal(flagged.push(text).released, text.length - 1);
     const held = blocking.open(OUTPUT);
     assert.equal(held.push(text).released, 0);
+    const never = compileGuard({ ...LISTS, content: { actions: { 'self-harm': 'block' } } }).open(OUTPUT);
+    assert.equal(never.push(text).released, text.length - 1, 'what is not looked for in replies delays none');
   });
 
   test('no unit of a blocked passage is released', () => {

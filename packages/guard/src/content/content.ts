@@ -56,8 +56,10 @@ class ContentDetector implements Detector {
     if (head === null) return NOTHING;
     // An earlier answer is sent back with every turn: to block it would end the conversation for good.
     const actions = provenance === 'assistant' && stage !== 'output' ? this.#reporting : this.#actions;
-    const isHeld = stage !== 'output' || actions.includes('block');
-    return new ContentScanner(contentModel(head), actions, isHeld);
+    const model = contentModel(head);
+    // A class that is not found in what is said holds nothing back.
+    const isHeld = stage !== 'output' || actions.some((chosen, index) => chosen === 'block' && Number.isFinite(model.thresholds[index]));
+    return new ContentScanner(model, actions, isHeld);
   }
 }
 
