@@ -43,7 +43,19 @@ export const DEFAULT_LIMITS: Limits = {
 };
 
 /** What a step takes of `Limits.work`: about the same time for each unit. */
-export const COST = { field: 1, scalar: 0.0625, import: 8, pickle: 4, array: 16, attempt: 4, stream: 40, finding: 16 } as const;
+export const COST = {
+  field: 1,
+  scalar: 0.0625,
+  import: 12,
+  pickle: 4,
+  array: 16,
+  attempt: 4,
+  stream: 40,
+  member: 160,
+  discarded: 4,
+  letter: 1,
+  finding: 16,
+} as const;
 
 /** Stops a scan at a limit; `rule` becomes the finding. Thrown inside the scanner only. */
 export class LimitReached extends Error {

@@ -29,6 +29,7 @@ export class Scan {
   #heap: number | null = null;
   readonly #seen = new Set<string>();
   #expanded: number = 0;
+  #swollen: number = 0;
   #spent: number = 0;
   /** Bytes of the file, to which what comes out of it is compared. */
   readonly #size: number;
@@ -93,8 +94,21 @@ export class Scan {
     const { ratio, ratioFloor } = this.limits;
     // Layer upon layer, each within the ratio of its own.
     if (this.#expanded > LAYERS * ratioFloor && this.#expanded > ratio * this.#size)
-      throw new LimitReached('limit-ratio', `decompresses to more than ${ratio} times the file`);
+      this.#end('limit-ratio', `decompresses to more than ${ratio} times the file`);
     this.checkTime();
+  }
+
+  /** Accounts for bytes of streams that are beyond the ratio and too short to be refused by themselves. Throws `LimitReached`. */
+  swell(bytes: number): void {
+    this.#swollen += bytes;
+    const { ratio, ratioFloor } = this.limits;
+    if (this.#swollen > LAYERS * ratioFloor) this.#end('limit-ratio', `many parts decompress to more than ${ratio} times their size`);
+  }
+
+  /** Nothing more is done for this file: what is still to come would be decompressed only to be refused. */
+  #end(rule: LimitReached['rule'], message: string): never {
+    this.#spent = Number.POSITIVE_INFINITY;
+    throw new LimitReached(rule, message);
   }
 }
 
@@ -114,6 +128,8 @@ export class Piece {
   readonly surrounding: Surrounding;
   /** A more exact name than the container's, which its scan may set: `pytorch` for a zip archive. */
   format: string = '';
+  /** Whether it reads as text, once that was asked. */
+  text: boolean | null = null;
 
   constructor(scan: Scan, source: ByteSource, name: string, base: number | null, depth: number, surrounding: Surrounding = 'file') {
     this.run = scan;

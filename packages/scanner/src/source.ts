@@ -70,6 +70,13 @@ function descriptorSource(descriptor: number, size: number): ByteSource {
   };
 }
 
+/** Of a small file everything that will be asked for is read at once, and it is closed. */
+function whole(descriptor: number, size: number): ClosableSource {
+  const bytes = descriptorSource(descriptor, size).read(0, size);
+  closeSync(descriptor);
+  return { ...bufferSource(bytes), [Symbol.dispose]: () => undefined };
+}
+
 /** A regular file. Throws what `open` throws, and `TypeError`-free `Error` for anything that is not a regular file. */
 export function openFile(path: string): ClosableSource {
   // A pipe must not keep who opens it waiting for somebody to write.
@@ -77,6 +84,7 @@ export function openFile(path: string): ClosableSource {
   try {
     const status = fstatSync(descriptor);
     if (!status.isFile()) throw new Error(`${path} is not a regular file`);
+    if (status.size <= PAGE) return whole(descriptor, status.size);
     return { ...descriptorSource(descriptor, status.size), [Symbol.dispose]: () => closeSync(descriptor) };
   } catch (error) {
     closeSync(descriptor);

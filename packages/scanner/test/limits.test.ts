@@ -97,6 +97,37 @@ describe('limits are findings', () => {
     assert.equal(report.findings.length, 5);
     assert.equal(report.verdict, 'malicious');
   });
+  it('what no pickler writes a million of ends a walk, and what it does write does not', async () => {
+    const many = (pattern: string): Buffer => Buffer.alloc(4_500_000, pattern, 'latin1');
+    const state = bytes(pk.call('collections', 'OrderedDict'), many('}b'));
+    for (const body of [bytes(many('N0'), 'N'), bytes(many('(1'), 'N'), bytes(many(`N${'\x85'.repeat(4000)}0`), 'N'), state]) {
+      const report = await scanBytes(bytes(pk.proto(4), body, '.'), 'file', { work: 1_000_000 });
+      assert.deepEqual([report.verdict, rulesOf(report)], ['inconclusive', ['limit-work']]);
+    }
+    const lists = bytes(
+      pk.proto(4),
+      ']',
+      Buffer.alloc(6_000_000, `(${'K\x01'.repeat(999)}e`, 'latin1').subarray(0, 5_999_999 - (5_999_999 % 2000)),
+      '.',
+    );
+    const lines = bytes('(l', Buffer.alloc(4_000_000, 'I1\na'), '.');
+    for (const honest of [lists, lines]) assert.deepEqual((await scanBytes(honest, 'file', { work: 1000 })).findings, []);
+  });
+  it('short members that each come to hundreds of times their size end an archive together', async () => {
+    const content = Buffer.alloc(2 ** 20, 'abcdefgh');
+    const members = (count: number): w.ZipMember[] =>
+      Array.from({ length: count }, (_, index) => ({ name: `${index}`, content, deflate: true }));
+    assert.equal((await scanBytes(w.zip(members(20)))).verdict, 'clean');
+    const report = await scanBytes(w.zip(members(60)));
+    assert.deepEqual([report.verdict, rulesOf(report)], ['malformed', ['limit-ratio', 'limit-work']]);
+  });
+  it('more deflated members than any model has end an archive, stored ones do not', async () => {
+    const members = (deflate: boolean): w.ZipMember[] =>
+      Array.from({ length: 300 }, (_, index) => ({ name: `${index}`, content: PLAIN, deflate }));
+    const limits = { work: 40_000 };
+    assert.deepEqual(rulesOf(await scanBytes(w.zip(members(true)), 'file', limits)), ['limit-work']);
+    assert.equal((await scanBytes(w.zip(members(false)), 'file', limits)).verdict, 'clean');
+  });
   it('a spool beyond its memory goes to a file that is gone afterwards', () => {
     const before = readdirSync(tmpdir()).filter((name) => name.startsWith('sallyport-scan-')).length;
     {

@@ -92,6 +92,14 @@ describe('25 cases to catch', () => {
     await expect(load('_pickle', 'loads', EVIL), 'malicious', CALL);
     await expect(bytes(pk.proto(4), pk.bytes(EVIL), '.'), 'malicious', CALL);
   });
+  it('9 a pickle of protocol 0 in a string is harmless until something loads it', async () => {
+    const text = "cposix\nsystem\n(S'echo INERT'\ntR.";
+    const load = pk.stackGlobal('torch.storage', '_load_from_bytes');
+    for (const literal of [pk.text(text), bytes('X', u32(text.length), text), bytes('C', text.length, text), pk.bytes(bytes(text))]) {
+      assert.equal((await scanBytes(bytes(pk.proto(4), literal, '.'))).verdict, 'clean');
+      await expect(bytes(pk.proto(4), load, literal, 0x85, 'R.'), 'malicious', CALL);
+    }
+  });
   it('10 a second stream, after junk, and after padding of 70 kB', async () => {
     await expect(bytes(PLAIN, EVIL), 'malicious', CALL);
     await expect(bytes(PLAIN, Buffer.alloc(320, 'JUNK'), EVIL), 'malicious', 'pickle-hidden');

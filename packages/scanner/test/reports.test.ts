@@ -87,7 +87,7 @@ describe('threads', () => {
       const paths = ['a', 'b', 'c', 'd'].map((name) => join(folder, name));
       for (const path of paths) writeFileSync(path, PLAIN);
       // Many seconds of instructions, and bytes enough that threads are worth it.
-      writeFileSync(paths[1] ?? '', bytes(pk.proto(4), Buffer.alloc(260 * 2 ** 20, ')0'), 'N.'));
+      writeFileSync(paths[1] ?? '', bytes(pk.proto(4), ']', Buffer.alloc(260 * 2 ** 20, ']a'), '.'));
       const reports = await Array.fromAsync(scanPaths(paths, { threads: 2, watchdog: 2000 }));
       assert.deepEqual(
         reports.map(({ verdict }) => verdict),
@@ -114,7 +114,7 @@ describe('threads', () => {
     };
     try {
       const paths = ['a', 'b', 'c'].map((name) => join(folder, name));
-      writeFileSync(paths[0] ?? '', bytes(pk.proto(4), Buffer.alloc(260 * 2 ** 20, ')0'), 'N.'));
+      writeFileSync(paths[0] ?? '', bytes(pk.proto(4), ']', Buffer.alloc(260 * 2 ** 20, ']a'), '.'));
       symlinkSync(paths[0] ?? '', paths[1] ?? '');
       writeFileSync(paths[2] ?? '', PLAIN);
       const reports = await Array.fromAsync(scanPaths(paths, { threads: 2, watchdog: 2000 }));

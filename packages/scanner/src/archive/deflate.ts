@@ -8,7 +8,8 @@ export type ZlibKind = 'raw' | 'zlib' | 'zstd';
 
 const CHUNK = 2 ** 18;
 /** Bytes within which a stream may end, so that no stream of node:zlib is set up for it. */
-const SMALL: readonly number[] = [2 ** 10, 2 ** 16];
+const LAST_SMALL = 2 ** 16;
+const SMALL: readonly number[] = [2 ** 10, LAST_SMALL];
 const SMALL_CHUNK = 2 ** 13;
 const OPEN: Readonly<Record<ZlibKind, () => zlib.Inflate | zlib.InflateRaw | zlib.ZstdDecompress>> = {
   raw: () => zlib.createInflateRaw({ chunkSize: CHUNK }),
@@ -23,6 +24,8 @@ const OPEN: Readonly<Record<ZlibKind, () => zlib.Inflate | zlib.InflateRaw | zli
 export async function decodeZlib(kind: ZlibKind, source: ByteSource, output: Output): Promise<number> {
   if (kind !== 'zstd') {
     for (const length of SMALL) {
+      // What ends within the second is no use to try within the first.
+      if (length < source.size && source.size <= LAST_SMALL) continue;
       const quick = decodeSmall(kind, source.read(0, length), output);
       if (quick !== null) return quick;
       if (source.size <= length) break;

@@ -35,8 +35,9 @@ export class Output implements Disposable {
   /** Takes `chunk` over. Throws `LimitReached`, or `Damaged` where more comes out than was announced. */
   write(chunk: Buffer): void {
     this.#piece.run.expand(chunk.length);
-    this.#spool.write(chunk);
     const { ratio, ratioFloor } = this.#piece.limits;
+    if (this.size + chunk.length > ratio * this.#compressed) this.#piece.run.swell(chunk.length);
+    this.#spool.write(chunk);
     if (this.size > this.limit) throw new Damaged('decompresses to more than it says');
     if (this.size > ratioFloor && this.size > ratio * this.#compressed)
       throw new LimitReached('limit-ratio', `decompresses to more than ${ratio} times its size`);

@@ -20,9 +20,11 @@ const PATH_LIMIT = 2 ** 16;
 export function isTarHeader(source: ByteSource, offset: number): boolean {
   const block = source.read(offset, BLOCK);
   if (block.length < BLOCK || block[0] === 0) return false;
+  const expected = octal(block, 148, 8);
+  if (expected === 0) return false;
   let sum = 8 * 0x20;
   for (let index = 0; index < BLOCK; index += 1) if (index < 148 || index >= 156) sum += block[index] ?? 0;
-  return octal(block, 148, 8) === sum;
+  return expected === sum;
 }
 
 /**

@@ -190,7 +190,9 @@ async function scanMember(piece: Piece, { entry, local }: Member, surrounding: S
   if (raw.size < entry.compressed) piece.report('zip-broken', `${quote(entry.name)} is cut off`, entry.header);
   // Only LZMA needs the announced size to end; everything else may produce more, and a wrong size then shows as a wrong checksum.
   using output = new Output(piece, entry.compressed, entry.method === METHOD.lzma ? entry.size : undefined);
+  if (entry.method !== METHOD.stored) piece.run.spend(COST.member);
   let damage = '';
+  let whole = true;
   let content: ByteSource = raw;
   try {
     if (entry.method !== METHOD.stored) {
@@ -200,14 +202,16 @@ async function scanMember(piece: Piece, { entry, local }: Member, surrounding: S
       }
     }
   } catch (error) {
-    if (error instanceof LimitReached) piece.report(error.rule, `${quote(entry.name)} ${error.message}`, entry.header);
-    else if (error instanceof Damaged) damage = error.message;
+    if (error instanceof LimitReached) {
+      whole = false;
+      piece.report(error.rule, `${quote(entry.name)} ${error.message}`, entry.header);
+    } else if (error instanceof Damaged) damage = error.message;
     else throw error;
   }
   if (entry.method !== METHOD.stored) content = output.source();
   const member = piece.inside(content, name, base, surrounding);
   const odd = (entry.flags & ODD_FLAGS) !== 0;
-  const checksum = content.size <= CHECKED && damage === '' ? checksumOf(content) : null;
+  const checksum = whole && content.size <= CHECKED && damage === '' ? checksumOf(content) : null;
   const sound = damage === '' && (checksum === null || checksum === entry.crc);
   if (odd && !sound) {
     piece.report('archive-encrypted', `${quote(entry.name)} is encrypted`, entry.header);

@@ -42,6 +42,12 @@ function starts(magic: string, offset: number = 0): Format['matches'] {
   return (_, head) => head[offset] === bytes[0] && head.subarray(offset, offset + bytes.length).equals(bytes);
 }
 
+/** Most files are none of most formats, which their first letter says before anything is taken apart. */
+function lettered(first: string, matches: Format['matches']): Format['matches'] {
+  const bytes = new Set(Buffer.from(first, 'latin1'));
+  return (piece, head) => bytes.has(head[0] ?? -1) && matches(piece, head);
+}
+
 function compressed(name: Compression, matches: Format['matches']): Format {
   return { name, matches, scan: (piece) => scanCompressed(piece, name) };
 }
@@ -51,19 +57,29 @@ const FORMATS: readonly Format[] = [
   { name: 'empty', matches: (piece) => piece.source.size === 0, scan: () => undefined },
   { name: 'numpy', matches: starts('\x93NUMPY'), scan: scanNumpy },
   compressed('gzip', starts('\x1f\x8b\x08')),
-  compressed('bzip2', (_, head) => /^BZh[1-9](1AY&SY|\x17rE8P\x90)/.test(head.toString('latin1', 0, 10))),
+  compressed(
+    'bzip2',
+    lettered('B', (_, head) => /^BZh[1-9](1AY&SY|\x17rE8P\x90)/.test(head.toString('latin1', 0, 10))),
+  ),
   compressed('xz', starts('\xfd7zXZ\0')),
   compressed('zstd', starts('\x28\xb5\x2f\xfd')),
   compressed('lz4', starts('\x04\x22\x4d\x18')),
-  compressed('zfile', (_, head) => /^ZF0x[0-9a-f]+L? *x/.test(head.toString('latin1', 0, 64))),
+  compressed(
+    'zfile',
+    lettered('Z', (_, head) => /^ZF0x[0-9a-f]+L? *x/.test(head.toString('latin1', 0, 64))),
+  ),
   { name: 'gguf', matches: starts('GGUF'), scan: scanGguf },
   {
     name: 'ggml',
-    matches: (_, head) => /^(lmgg|fmgg|tjgg|algg|JGGU)/.test(head.toString('latin1', 0, 4)),
+    matches: lettered('lftaJ', (_, head) => /^(lmgg|fmgg|tjgg|algg|JGGU)/.test(head.toString('latin1', 0, 4))),
     scan: (piece) => unsupported(piece, 'a GGML file of before GGUF'),
   },
-  { name: 'rds', matches: (_, head) => isRds(head), scan: scanRds },
-  { name: 'rds', matches: (_, head) => isAsciiRds(head), scan: (piece) => unsupported(piece, 'an R file written as text') },
+  { name: 'rds', matches: lettered('RXB', (_, head) => isRds(head)), scan: scanRds },
+  {
+    name: 'rds',
+    matches: lettered('RA\n', (_, head) => isAsciiRds(head)),
+    scan: (piece) => unsupported(piece, 'an R file written as text'),
+  },
   { name: 'catboost', matches: starts('CBM1'), scan: scanCatBoost },
   { name: 'hdf5', matches: starts('\x89HDF\r\n\x1a\n'), scan: (piece) => scanHdf5(piece) },
   { name: '7z', matches: starts("7z\xbc\xaf'\x1c"), scan: scanSevenZip },
@@ -76,7 +92,7 @@ const FORMATS: readonly Format[] = [
   compressed('zlib', (piece, head) => isZlib(head) && inflates(head, piece)),
   compressed('lzma', isLzma),
   { name: 'tflite', matches: starts('TFL3', 4), scan: scanTflite },
-  { name: 'tensorrt', matches: (_, head) => /^(ftrt|ptrt|trtf)/.test(head.toString('latin1', 0, 4)), scan: scanEngine },
+  { name: 'tensorrt', matches: lettered('fpt', (_, head) => /^(ftrt|ptrt|trtf)/.test(head.toString('latin1', 0, 4))), scan: scanEngine },
   { name: 'json', matches: isJson, scan: scanJson },
   { name: 'xml', matches: isXml, scan: scanXml },
   { name: 'text', matches: isText, scan: scanText },

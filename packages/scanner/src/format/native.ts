@@ -23,6 +23,7 @@ export function isNative(piece: Piece, head: Buffer): boolean {
 }
 
 function isApe(head: Buffer): boolean {
+  if (head[0] !== 0x4d && head[0] !== 0x6a && head[0] !== 0x41) return false;
   const magic = head.toString('latin1', 0, 7);
   return magic === 'MZqFpD=' || magic === 'jartsr=' || magic === 'APEDBG=';
 }

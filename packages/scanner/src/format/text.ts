@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { COST } from '../limits.ts';
 import type { Piece } from '../piece.ts';
 import { quote } from '../report.ts';
@@ -6,6 +7,8 @@ import { checkTarget, isDenied } from './imports.ts';
 import { hasHarmfulLine, inspectPython, isHarmfulCode } from './python.ts';
 import { beginsPython, hasStatement } from './python-text.ts';
 
+/** But for tabs, line feeds, form feeds and returns. */
+const CONTROL = /[\x00-\x08\x0b\x0e-\x1f]/;
 const SAMPLE = 65_536;
 const WINDOW = 4 * 2 ** 20;
 const OVERLAP = 1024;
@@ -28,13 +31,17 @@ const SCRIPT = /^#![^\n]*\b(sh|bash|zsh|dash|perl|ruby|node|php|pwsh)\b/;
 
 /** Valid UTF-8 (or ASCII) without control characters, as far as a sample from each end shows. */
 export function isText(piece: Piece): boolean {
-  const { source } = piece;
+  piece.text ??= readsAsText(piece);
+  return piece.text;
+}
+
+function readsAsText({ source }: Piece): boolean {
   if (source.size === 0) return false;
   const samples = [source.read(0, SAMPLE), source.size > SAMPLE ? source.read(source.size - SAMPLE, SAMPLE) : Buffer.alloc(0)];
   return samples.every((sample) => {
-    for (const byte of sample) if (byte < 32 && byte !== 9 && byte !== 10 && byte !== 13 && byte !== 12) return false;
+    if (CONTROL.test(sample.toString('latin1'))) return false;
     // A sample may cut a character at either end.
-    return !sample.toString('utf8').slice(4, -4).includes('\ufffd');
+    return isUtf8(sample) || !sample.toString('utf8').slice(4, -4).includes('\ufffd');
   });
 }
 

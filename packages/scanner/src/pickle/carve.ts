@@ -1,4 +1,4 @@
-import { LimitReached } from '../limits.ts';
+import { COST, LimitReached } from '../limits.ts';
 import type { Piece } from '../piece.ts';
 import { sliceSource } from '../source.ts';
 import { type Inner, walk } from './judge.ts';
@@ -16,6 +16,7 @@ const INST = 0x69;
 const DOT = 0x2e;
 /** Lengths and first letters. */
 const ROOT_SHAPES: ReadonlySet<number> = new Set([...DENIED_ROOTS].map((root) => 256 * root.length + root.charCodeAt(0)));
+const LETTERS = 16;
 const NAME = /^[A-Za-z_][\w.]{0,99}$/;
 
 /**
@@ -64,7 +65,7 @@ export function carvePickles(piece: Piece, start: number, end: number, what: str
       if (protocol >= 2 && protocol <= 5) attempt(base + at);
     }
     for (let line = window.indexOf(10); line >= 0 && line < stop; line = window.indexOf(10, line + 1)) {
-      const from = importBefore(window, line);
+      const from = importBefore(window, line, piece);
       if (from >= 0) attempt(base + from);
     }
   }
@@ -72,7 +73,7 @@ export function carvePickles(piece: Piece, start: number, end: number, what: str
 }
 
 /** Offset of a GLOBAL or INST instruction whose module ends at the line feed `line` and whose import is denied, or -1. */
-function importBefore(window: Buffer, line: number): number {
+function importBefore(window: Buffer, line: number, { run }: Piece): number {
   const first = window[line - 1] ?? 0;
   if (!isName(first)) return -1;
   const next = window.indexOf(10, line + 1);
@@ -84,9 +85,13 @@ function importBefore(window: Buffer, line: number): number {
   // Any `c` or `i` in the run of letters may be the instruction; what follows it is the module.
   const leads = leadsToDenied(name);
   let dot = -1;
+  let letters = 0;
   for (let at = from; at < line - 1; at += 1) {
     const op = window[at];
     if (op !== GLOBAL && op !== INST) continue;
+    // No line of words or of base64 has so many.
+    letters += 1;
+    if (letters > LETTERS) run.spend(COST.letter);
     if (leads) return at;
     // Its first part must be one that is denied, or a run of letters would be judged from each of them on.
     if (dot <= at) for (dot = at + 1; dot < line && window[dot] !== DOT; ) dot += 1;

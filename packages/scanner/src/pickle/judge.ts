@@ -63,6 +63,8 @@ class Judge implements Listener {
   #conditional: Global | null = null;
   #excused: boolean = false;
   #crossings: number = 0;
+  #discarded: number = 0;
+  #built: Value = 0;
 
   constructor(piece: Piece, source: ByteSource, options: WalkOptions, sink: Sink, inner: Inner[]) {
     this.#piece = piece;
@@ -192,6 +194,9 @@ class Judge implements Listener {
 
   built(target: Value, state: Value, offset: number): void {
     if (typeof target === 'number' || target.kind === 'container') return;
+    // An object gets its state once.
+    if (target === this.#built) this.#piece.run.spend(COST.discarded);
+    this.#built = target;
     if (target.kind === 'global') {
       this.#sink('pickle-build-on-global', `writes state into ${describe(this.#source, target)} itself`, offset);
       return;
@@ -278,7 +283,10 @@ class Judge implements Listener {
     return offset + padding + array.bytes;
   }
 
-  tick(held: number): void {
+  /** Picklers throw values away where a tuple holds itself, and nowhere else. */
+  tick(held: number, discarded: number): void {
+    this.#piece.run.spend(COST.discarded * (discarded - this.#discarded));
+    this.#discarded = discarded;
     this.#piece.run.checkTime();
     this.#piece.run.checkMemory();
     const { values } = this.#piece.limits;

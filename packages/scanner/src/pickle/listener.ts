@@ -24,6 +24,6 @@ export interface Listener {
   anomaly(kind: Anomaly, message: string, offset: number): void;
   /** After BUILD: bytes that the loader reads off the stream itself (joblib). Gives where the walk goes on. */
   skip(built: Value, offset: number): number;
-  /** For every 256 KiB walked, with the number of values held. May throw. */
-  tick(held: number): void;
+  /** For every 256 KiB walked, with the numbers of values held and of what only attacks have many of: values thrown away, objects nested deeply. May throw. */
+  tick(held: number, discarded: number): void;
 }

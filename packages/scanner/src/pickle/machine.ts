@@ -10,6 +10,8 @@ import { Container, EMPTY_TUPLE, OPAQUE, type Value } from './value.ts';
 
 /** The longest instruction but for what it counts itself. */
 const MARGIN = 32;
+/** Half of how deep Python's own pickler goes by itself. */
+const DEEP = 500;
 const MEMO_GAP = 1_000_000;
 /** Nodes an object may unfold to before walking it is an attack; real models stay below a thousandth of it. */
 const EXPANSION = 1e10;
@@ -25,6 +27,8 @@ export class Machine {
   readonly #memo = new Memo();
   readonly #calls: Calls;
   readonly #listener: Listener;
+  /** Instructions that no pickler has a million of. */
+  #discarded: number = 0;
 
   constructor(source: ByteSource, start: number, listener: Listener) {
     this.#tape = new Tape(source, start);
@@ -47,7 +51,7 @@ export class Machine {
     try {
       for (;;) {
         if (position + MARGIN > windowEnd && windowEnd < limit) {
-          this.#listener.tick(Math.max(this.#stack.held, this.#memo.kept));
+          this.#listener.tick(Math.max(this.#stack.held, this.#memo.kept), this.#discarded);
           bytes = tape.move(position);
           base = position;
           windowEnd = base + bytes.length;
@@ -166,9 +170,11 @@ export class Machine {
             break;
           case OP.POP:
             this.#stack.drop();
+            this.#discarded += 1;
             break;
           case OP.POP_MARK:
             this.#stack.cut(this.#stack.unmark());
+            this.#discarded += 1;
             break;
           case OP.DUP:
             stack.push(this.#stack.top());
@@ -283,6 +289,7 @@ export class Machine {
   }
 
   #checkShape({ weight, depth }: Value & object, position: number): void {
+    if (depth > DEEP) this.#discarded += 1;
     if (depth > DEPTH) throw new Broken(`objects nest deeper than ${DEPTH} levels`);
     if (weight > EXPANSION && weight > EXPANSION_RATIO * this.#tape.limit)
       this.#listener.anomaly('expansion', 'shared parts unfold to more than 10 billion objects', position);
