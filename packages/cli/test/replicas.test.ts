@@ -101,7 +101,9 @@ limits:
       return child;
     };
     const first = gateways[0]?.file ?? '';
-    const made = JSON.parse((await sallyport.run(['--config', first, 'init', '--json'])).stdout) as { ownerKey: { key: string } };
+    const init = await sallyport.run(['--config', first, 'init', '--json']);
+    assert.equal(init.code, 0, init.stderr);
+    const made = JSON.parse(init.stdout) as { ownerKey: { key: string } };
     const plane = await sallyport.start(['--config', first, 'control']);
     stack.defer(async () => void (await plane.stop()));
     await plane.waitFor(/Control {3}http/, 60_000);

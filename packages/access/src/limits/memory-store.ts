@@ -2,7 +2,7 @@ import type { Clock, LimitRule } from '@sallyport/core';
 import { type Bucket, Concurrency } from './bucket.ts';
 import { CalendarBudget } from './calendar.ts';
 import type { Claim } from './claim.ts';
-import type { CounterStore, Hold, Shortage, Standing } from './store.ts';
+import { type CounterStore, type Hold, type Shortage, type Standing, StoredHold } from './store.ts';
 import { SlidingWindow } from './window.ts';
 
 /** Buckets kept before empty ones are looked for. */
@@ -13,12 +13,7 @@ interface Slot {
   readonly wall: boolean;
 }
 
-class MemoryHold implements Hold {
-  readonly granted = true;
-  readonly claims: readonly Claim[];
-  readonly taken: readonly number[];
-  readonly standings: readonly Standing[];
-  readonly origin: Hold['origin'];
+class MemoryHold extends StoredHold {
   /** Null once settled. */
   readonly slots: (Slot | null)[];
   readonly places: readonly number[];
@@ -31,10 +26,7 @@ class MemoryHold implements Hold {
     slots: Slot[],
     places: readonly number[],
   ) {
-    this.claims = claims;
-    this.taken = taken;
-    this.standings = standings;
-    this.origin = origin;
+    super(claims, taken, standings, origin);
     this.slots = slots;
     this.places = places;
   }

@@ -1,6 +1,6 @@
 import type { Claim } from './claim.ts';
 import type { MemoryStore } from './memory-store.ts';
-import { type CounterStore, countersAway, type Hold, type Shortage, type Standing } from './store.ts';
+import { type CounterStore, countersAway, type Hold, type Shortage, type Standing, StoredHold } from './store.ts';
 
 /** What a worker and the process that counts for it tell each other; several in one message. Plain data: it crosses a process boundary. */
 export type CounterQuestion =
@@ -17,19 +17,12 @@ export type CounterAnswer =
 /** How long an answer is waited for, milliseconds: as long as a server that counts is. */
 const PATIENCE = 1_000;
 
-class RelayedHold implements Hold {
-  readonly granted = true;
-  readonly origin = 'shared';
+class RelayedHold extends StoredHold {
   readonly id: number;
-  readonly claims: readonly Claim[];
-  readonly taken: readonly number[];
-  readonly standings: readonly Standing[];
 
   constructor(id: number, claims: readonly Claim[], taken: readonly number[], standings: readonly Standing[]) {
+    super(claims, taken, standings);
     this.id = id;
-    this.claims = claims;
-    this.taken = taken;
-    this.standings = standings;
   }
 }
 

@@ -24,16 +24,18 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local stamp = clock[1] * 1000000 + clock[2]
 
--- Total and newest slice of a window; slices that have left it are removed. A clock that was set back stays in the newest slice.
+-- Total, newest slice, and the count of that, of a window; slices that have left it are removed. A clock that was set back stays in the
+-- newest slice.
 local function advance(key, length)
   local slice = math.floor(now / length)
-  local head = redis.call('HMGET', key, 'n', 't')
-  if not head[1] then return 0, slice end
+  local head = redis.call('HMGET', key, 'n', 't', slice % SLOTS)
+  if not head[1] then return 0, slice, 0 end
   local newest, total = tonumber(head[1]), tonumber(head[2])
-  if slice <= newest then return total, newest end
+  if slice == newest then return total, newest, tonumber(head[3] or '0') end
+  if slice < newest then return total, newest, tonumber(redis.call('HGET', key, newest % SLOTS) or '0') end
   if slice - newest >= SLOTS then
     redis.call('DEL', key)
-    return 0, slice
+    return 0, slice, 0
   end
   local gone = {}
   for at = newest + 1, slice do gone[#gone + 1] = at % SLOTS end
@@ -43,13 +45,12 @@ local function advance(key, length)
   end
   redis.call('HDEL', key, unpack(gone))
   redis.call('HSET', key, 'n', slice, 't', total)
-  return total, slice
+  return total, slice, 0
 end
 
-local function add(key, length, newest, slice, amount)
-  redis.call('HSET', key, 'n', newest)
-  redis.call('HINCRBY', key, slice % SLOTS, amount)
-  redis.call('HINCRBY', key, 't', amount)
+-- Counts an amount in a slice that has a count already, of a window whose total and newest slice are known.
+local function add(key, length, newest, total, slice, count, amount)
+  redis.call('HSET', key, 'n', newest, 't', total + amount, slice % SLOTS, count + amount)
   redis.call('PEXPIRE', key, math.ceil(length * (SLOTS + 1)))
 end
 
@@ -76,9 +77,9 @@ local reply = {}
 for i = 2, #KEYS do
   local at = 3 + (i - 2) * 7
   local kind, limit, least, most, a, b = ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5]), tonumber(ARGV[at + 6])
-  local used, newest, wait = 0, 0, 0
+  local used, newest, count, wait = 0, 0, 0, 0
   if kind == 'w' then
-    used, newest = advance(KEYS[i], a)
+    used, newest, count = advance(KEYS[i], a)
   elseif kind == 'c' then
     if now < a or now >= b then return {2, now} end
     used = tonumber(redis.call('HGET', KEYS[i], 'u') or '0')
@@ -95,16 +96,16 @@ for i = 2, #KEYS do
     return {0, now, i - 2, wait, unpack(reply)}
   end
   local taken = math.min(most, limit - used)
-  state[i] = {kind, taken, a, b, used, newest}
+  state[i] = {kind, taken, a, b, used, newest, count}
   reply[#reply + 1] = used
   reply[#reply + 1] = kind == 'w' and math.ceil((newest + SLOTS) * a - now) or (kind == 'c' and b - now or 1000)
 end
 reply = {1, now}
 for i = 2, #KEYS do
-  local kind, taken, a, b, used, newest = unpack(state[i])
+  local kind, taken, a, b, used, newest, count = unpack(state[i])
   local place = 0
   if kind == 'w' then
-    add(KEYS[i], a, newest, newest, taken)
+    add(KEYS[i], a, newest, used, newest, count, taken)
     place = newest
   elseif kind == 'c' then
     redis.call('HINCRBY', KEYS[i], 'u', taken)
@@ -149,15 +150,15 @@ for i = 2, #KEYS do
         redis.call('PEXPIREAT', KEYS[i], a + 86400000)
       elseif not is_gone(kept[2]) then redis.call('HDEL', KEYS[i], 'u') end
     elseif delta ~= 0 then
-      local total, newest = advance(KEYS[i], a)
+      local total, newest, newest_count = advance(KEYS[i], a)
       if place > newest - SLOTS then
         local kept = redis.call('HMGET', KEYS[i], place % SLOTS, 'c')
         -- Counts that the server lost have nothing to give back either.
         local count = tonumber(kept[1] or '0')
         if count + delta < 0 then delta = -count end
-        if delta ~= 0 and not is_gone(kept[2]) then add(KEYS[i], a, newest, place, delta) end
+        if delta ~= 0 and not is_gone(kept[2]) then add(KEYS[i], a, newest, total, place, count, delta) end
       elseif delta > 0 then
-        add(KEYS[i], a, newest, newest, delta)
+        add(KEYS[i], a, newest, total, newest, newest_count, delta)
       end
     end
   end

@@ -6,7 +6,7 @@ import { periodAt } from './calendar.ts';
 import type { Claim } from './claim.ts';
 import { MemoryStore } from './memory-store.ts';
 import { CLEAR, MARK, PEEK, RENEW, type Script, SETTLE, TAKE } from './shared-scripts.ts';
-import { type CounterStore, countersAway, type Hold, type Shortage, type Standing } from './store.ts';
+import { type CounterStore, countersAway, type Hold, type Shortage, type Standing, StoredHold } from './store.ts';
 import { SLICES } from './window.ts';
 
 /** Counters in a Redis or Valkey that several processes share. Times are milliseconds. */
@@ -47,23 +47,23 @@ const MAX_BACKLOG = 100_000;
 /** Places renewed in one script. */
 const RENEW_BATCH = 500;
 const SPACE = 'sallyport:{limits}:';
+/** Names of buckets remembered by what they are a digest of. */
+const MAX_NAMES = 10_000;
 
 type Kind = 'w' | 'c' | 'z';
 
-class SharedHold implements Hold {
-  readonly granted = true;
-  readonly origin = 'shared';
+/** Filled with the server's answer; until that has come it is what may have been taken. */
+class SharedHold extends StoredHold {
+  declare readonly taken: number[];
+  declare readonly standings: Standing[];
   readonly id: string;
-  readonly claims: readonly Claim[];
   readonly keys: readonly string[];
-  readonly taken: number[] = [];
-  readonly standings: Standing[] = [];
   /** Ends of calendar periods, by claim. */
   readonly ends: readonly number[];
 
   constructor(id: string, claims: readonly Claim[], keys: readonly string[], ends: readonly number[]) {
+    super(claims, [], []);
     this.id = id;
-    this.claims = claims;
     this.keys = keys;
     this.ends = ends;
   }
@@ -84,6 +84,7 @@ export class SharedStore implements CounterStore, AsyncDisposable {
   /** Places held by running requests: bucket's key by reservation and key. */
   readonly #places = new Map<string, { readonly key: string; readonly id: string }>();
   readonly #backlog: Settlement[] = [];
+  readonly #names = new Map<string, string>();
   readonly #renewal: NodeJS.Timeout;
   readonly #lease: number;
   /** Server's time less ours. */
@@ -252,11 +253,21 @@ export class SharedStore implements CounterStore, AsyncDisposable {
 
   /** Where a claim is counted, and in which window or period. */
   #place({ rule, bucket }: Claim): { readonly kind: Kind; readonly key: string; readonly a: number; readonly b: number } {
-    const key = SPACE + createHmac('sha256', this.#options.pepper).update(`limits ${bucket}`).digest('base64url').slice(0, 22);
+    const key = this.#nameOf(bucket);
     if (rule.quantity === 'concurrency') return { kind: 'z', key, a: 0, b: 0 };
     if (rule.calendar === undefined) return { kind: 'w', key, a: rule.window / SLICES, b: 0 };
     const { start, end } = periodAt(rule.calendar, this.#options.clock.now() + this.#offset);
     return { kind: 'c', key: `${key}.${start}`, a: start, b: end };
+  }
+
+  #nameOf(bucket: string): string {
+    let name = this.#names.get(bucket);
+    if (name === undefined) {
+      name = SPACE + createHmac('sha256', this.#options.pepper).update(`limits ${bucket}`).digest('base64url').slice(0, 22);
+      if (this.#names.size >= MAX_NAMES) this.#names.clear();
+      this.#names.set(bucket, name);
+    }
+    return name;
   }
 
   async #send(settlement: Settlement): Promise<void> {

@@ -19,6 +19,22 @@ export interface Hold {
   readonly origin: 'shared' | 'local';
 }
 
+/** A hold of a store, which adds what it finds its counts again by. */
+export class StoredHold implements Hold {
+  readonly granted = true;
+  readonly claims: readonly Claim[];
+  readonly taken: readonly number[];
+  readonly standings: readonly Standing[];
+  readonly origin: Hold['origin'];
+
+  constructor(claims: readonly Claim[], taken: readonly number[], standings: readonly Standing[], origin: Hold['origin'] = 'shared') {
+    this.claims = claims;
+    this.taken = taken;
+    this.standings = standings;
+    this.origin = origin;
+  }
+}
+
 /** One claim found no room, so none was taken. */
 export interface Shortage {
   readonly granted: false;
