@@ -59,6 +59,8 @@ export interface Installation extends AsyncDisposable {
 
 /** Milliseconds between two looks at what the ledger has signed, to remember it outside the ledger's directory. */
 const REMEMBER_INTERVAL = 5_000;
+/** Milliseconds between two removals of entries that are too old. */
+const RETENTION_INTERVAL = 3_600_000;
 
 /** Where the newest checkpoint of each log is remembered: in the home, and not in the ledger's directory. */
 export function memoryOf(place: Place): string {
@@ -83,6 +85,7 @@ export async function openInstallation(options: {
       random: systemRandom,
       signer: keys.signer,
       digestKey: keys.digestKey,
+      onFailure: options.config.audit.onUnavailable,
     });
   const ledger = await patiently(open, options.patience);
   const memory = memoryOf(options.place);
@@ -102,6 +105,7 @@ export async function openInstallation(options: {
     remembering = remembering.then(remember);
   }, REMEMBER_INTERVAL);
   timer.unref();
+  const retention = keepRetention(ledger, options.config.audit.retention, options.logger);
   return {
     config: options.config,
     home,
@@ -114,9 +118,35 @@ export async function openInstallation(options: {
     },
     [Symbol.asyncDispose]: async () => {
       clearInterval(timer);
+      await retention[Symbol.asyncDispose]();
       await remembering;
       await ledger.close();
       await remember();
+    },
+  };
+}
+
+/** Removes what is older than `age` (ms) from this process's log, now and again while it runs; null removes nothing. */
+function keepRetention(ledger: Ledger, age: number | null, logger: Logger): AsyncDisposable {
+  let removing = Promise.resolve();
+  const remove = async (before: number): Promise<void> => {
+    try {
+      const { segments, from, until } = await ledger.retain(before);
+      if (segments > 0) logger.info('ledger.retained', { from, until });
+    } catch (error) {
+      // Evidence that is not as its tiles say is kept, and so is everything while the disk refuses.
+      logger.error('ledger.not-retained', { reason: error instanceof Error ? error.name : 'unknown', fix: 'run sallyport audit verify' });
+    }
+  };
+  const again = (): void => {
+    if (age !== null) removing = removing.then(() => remove(systemClock.now() - age));
+  };
+  again();
+  const timer = setInterval(again, RETENTION_INTERVAL).unref();
+  return {
+    [Symbol.asyncDispose]: async () => {
+      clearInterval(timer);
+      await removing;
     },
   };
 }

@@ -344,6 +344,8 @@ const BAD: readonly (readonly [title: string, text: string, paths: readonly stri
   ['a database password written out', 'storage: { url: "postgres://u@h/d", password: hunter2 }', ['storage.password']],
   ['an unknown database', 'storage: { url: "mysql://h/d" }', ['storage.url']],
   ['a password for SQLite', 'storage: { url: "sqlite:a.db", password: "env:P" }', ['storage.password']],
+  ['a retention of the ledger of less than a day', 'audit: { retention: 23h }', ['audit.retention']],
+  ['a policy for a ledger that is away that is none', 'audit: { onUnavailable: continue }', ['audit.onUnavailable']],
   ['an exporter without anything', 'audit: { exporters: [{ kind: splunk }] }', ['audit.exporters[0].name', 'audit.exporters[0].url']],
   ['an exporter without its token', 'audit: { exporters: [{ name: a, kind: splunk, url: "https://s" }] }', ['audit.exporters[0].token']],
   [

@@ -180,7 +180,8 @@ export class ExchangeRecord implements Runs, AsyncDisposable {
 
   async #begin(): Promise<void> {
     const { seq } = await this.#append(this.#facts('open', null, null, this.time.spent()));
-    this.#opened = seq;
+    // Nothing was written where the ledger is away and policy goes on without.
+    this.#opened = seq < 0 ? null : seq;
   }
 
   /** A try at an upstream begins, which knows the model as `target`. */

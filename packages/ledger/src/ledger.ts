@@ -88,7 +88,7 @@ export interface Ledger extends AsyncDisposable {
   digest(text: string | Uint8Array): string;
   /** The same digest of a text that comes in pieces. */
   startDigest(): Digester;
-  /** Whether entries are refused at the moment. */
+  /** Whether entries are refused at the moment. Never under `unsafe-continue-unrecorded`; `health` tells of the trouble either way. */
   failing(): boolean;
   health(): LedgerHealth;
   /** Signs a checkpoint over every durable entry now. Null where that failed; `health().sealing` says why. */

@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import type { EntryKind, Outcome } from '@sallyport/core';
 import type { Entry } from './entry.ts';
+import { isCode } from './files.ts';
 import { MalformedFrames } from './frames.ts';
 import { parseLine } from './line.ts';
 import { listLogs } from './recovery.ts';
@@ -128,6 +129,15 @@ async function* readLog(log: string, filter: EntryFilter, index: boolean): Async
  * on the way where there is none. The index is not trusted: each line it leads to is read and compared.
  */
 async function* readIndexed(log: string, segment: Segment, filter: EntryFilter, indexed: boolean): AsyncGenerator<ReadEntry> {
+  try {
+    yield* readOne(log, segment, filter, indexed);
+  } catch (error) {
+    // Retention has removed it since it was listed.
+    if (!isCode(error, 'ENOENT') || (await listSegments(log)).some(({ first }) => first === segment.first)) throw error;
+  }
+}
+
+async function* readOne(log: string, segment: Segment, filter: EntryFilter, indexed: boolean): AsyncGenerator<ReadEntry> {
   if (!indexed) return yield* scanSegment(log, segment, filter, null);
   const path = indexPath(log, segment);
   await using index = await SegmentIndex.open(path);

@@ -159,7 +159,7 @@ export class LogWriter implements Ledger {
   }
 
   failing(): boolean {
-    return !this.#accepting;
+    return !this.#accepting && this.#options.onFailure !== 'unsafe-continue-unrecorded';
   }
 
   health(): LedgerHealth {

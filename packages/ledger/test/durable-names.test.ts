@@ -3,7 +3,7 @@ import { open, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { makeDirectory } from '../src/files.ts';
-import { buildIndexes } from '../src/index.ts';
+import { buildIndexes, readEntries, verifyLedger } from '../src/index.ts';
 import { LONGEST_SEGMENT } from '../src/open-segment.ts';
 import { diskStore } from '../src/segment-store.ts';
 import { facts, ManualClock, openTestLedger, TemporaryDirectory } from './support.ts';
@@ -96,4 +96,26 @@ test('with the entries that retention removes go their indexes, their other form
     [],
   );
   await ledger.close();
+});
+
+test('who reads while retention removes reads what is left', async () => {
+  await using directory = await TemporaryDirectory.create();
+  const clock = new ManualClock();
+  const ledger = await openTestLedger(directory.path, { clock, segmentBytes: 100_000 });
+  for (let at = 0; at < 1100; at += 100)
+    await Promise.all(Array.from({ length: 100 }, (_, i) => ledger.append(facts({ id: `r${at + i}` }))));
+  // The last of the rotations may still be compressing.
+  await ledger.close();
+  const again = await openTestLedger(directory.path, { clock, segmentBytes: 100_000 });
+  const seen: number[] = [];
+  for await (const { entry } of readEntries(directory.path)) {
+    if (seen.push(entry.seq) === 1) assert.ok((await again.retain(clock.time + 1000)).segments > 1);
+  }
+  assert.deepEqual(
+    seen,
+    seen.toSorted((a, b) => a - b),
+  );
+  assert.ok(seen.length < 1100 && seen.includes(1099));
+  await again.close();
+  assert.equal((await verifyLedger(directory.path)).ok, true);
 });

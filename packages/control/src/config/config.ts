@@ -80,6 +80,9 @@ export interface AuditSettings {
   readonly directory: string;
   /** Actions that are durably on record before the upstream is asked. */
   readonly recordFirst: readonly Action[];
+  readonly onUnavailable: 'refuse' | 'unsafe-continue-unrecorded';
+  /** Milliseconds after which entries are removed; null keeps them. */
+  readonly retention: number | null;
   readonly exporters: readonly ExporterSettings[];
 }
 

@@ -29,7 +29,13 @@ export interface ConfigDocument {
   risk?: RiskDocument;
   fairness?: { tenants?: { name: string; weight: number }[]; priorities?: { name: string; weight: number; roles: string[] }[] };
   egress?: { hosts?: string[]; networks?: string[]; proxy?: EgressProxyDocument };
-  audit?: { directory?: string; recordFirst?: Action[]; exporters?: ExporterDocument[] };
+  audit?: {
+    directory?: string;
+    recordFirst?: Action[];
+    onUnavailable?: 'refuse' | 'unsafe-continue-unrecorded';
+    retention?: string;
+    exporters?: ExporterDocument[];
+  };
   telemetry?: TelemetryDocument;
 }
 

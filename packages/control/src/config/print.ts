@@ -87,6 +87,8 @@ function toDocument(config: Config): ConfigDocument {
     audit: {
       directory: config.audit.directory,
       recordFirst: [...config.audit.recordFirst],
+      onUnavailable: config.audit.onUnavailable,
+      ...given('retention', config.audit.retention === null ? null : formatDuration(config.audit.retention)),
       exporters: config.audit.exporters.map(exporterDocument),
     },
     telemetry: telemetryDocument(config.telemetry),

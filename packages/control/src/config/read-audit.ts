@@ -28,6 +28,9 @@ const NEEDED: Readonly<Partial<Record<ExporterKind, readonly ('token' | 'target'
   s3: ['target', 'username', 'password'],
 };
 
+const DAY = 86_400_000;
+const RETENTION: Path = ['audit', 'retention'];
+
 export function readAudit(value: unknown, reading: Reading): AuditSettings {
   const section = readSection(AUDIT, withoutInlineSecrets(value, reading), ['audit'], reading);
   const directory = section?.directory;
@@ -36,8 +39,20 @@ export function readAudit(value: unknown, reading: Reading): AuditSettings {
   return {
     directory: directory === undefined ? resolve(reading.home, DEFAULT_LEDGER_DIRECTORY) : resolve(reading.directory, directory),
     recordFirst: section?.recordFirst ?? [],
+    onUnavailable: readOnUnavailable(section?.onUnavailable, reading),
+    retention: section?.retention === undefined ? null : readDuration(section.retention, DAY, [DAY, 36_500 * DAY], RETENTION, reading),
     exporters: items.map((item) => readExporter(item.value, item.path, reading)),
   };
+}
+
+function readOnUnavailable(value: AuditSettings['onUnavailable'] | undefined, { findings }: Reading): AuditSettings['onUnavailable'] {
+  if (value === 'unsafe-continue-unrecorded')
+    findings.warn(
+      ['audit', 'onUnavailable'],
+      'while the ledger cannot be written, requests are answered of which nothing is recorded',
+      'use refuse',
+    );
+  return value ?? 'refuse';
 }
 
 function withoutInlineSecrets(value: unknown, reading: Reading): unknown {

@@ -128,6 +128,19 @@ const AuditSection = Type.Object(
         description: 'Actions that are durably on record before the upstream is asked, by an entry of their own.',
       }),
     ),
+    onUnavailable: Type.Optional(
+      Type.Enum(['refuse', 'unsafe-continue-unrecorded'], {
+        title: 'one of refuse, unsafe-continue-unrecorded',
+        default: 'refuse',
+        description: 'What becomes of requests while the ledger cannot be written. The gap is counted, and recorded once it can.',
+      }),
+    ),
+    retention: Type.Optional(
+      Type.String({
+        ...Duration,
+        description: 'Older entries are removed, a segment at a time; what proves the others stays. Nothing is removed unless given.',
+      }),
+    ),
     exporters: Type.Optional(List(ExporterItem, 'a list of exporters', 64)),
   },
   { ...CLOSED, title: 'a mapping of audit settings', description: 'Where the ledger is written, and who is sent its entries.' },

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { basename, join, relative } from 'node:path';
 import { type Checkpoint, openCheckpoint, type SignedCheckpoint } from '../checkpoint.ts';
-import { COSIGNED, readIfPresent } from '../files.ts';
+import { COSIGNED, isCode, readIfPresent } from '../files.ts';
 import { MalformedFrames } from '../frames.ts';
 import { MalformedNote } from '../note.ts';
 import { listSegments, type Segment } from '../segment.ts';
@@ -17,8 +17,21 @@ import { Walk } from './walk.ts';
 /** Closed segments that are worth starting threads for: some 50 MiB. */
 const WORTH_THREADS = 3;
 
+/** How often a log is begun anew of which retention removed a segment meanwhile. */
+const ATTEMPTS = 3;
+
 /** Verifies one log from its files alone. Imports nothing that writes one. */
 export async function verifyLog(directory: string, checks: LogChecks): Promise<LogReport> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await verifyOnce(directory, checks);
+    } catch (error) {
+      if (!isCode(error, 'ENOENT') || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+async function verifyOnce(directory: string, checks: LogChecks): Promise<LogReport> {
   const problems = new Problems(basename(directory));
   const targets = await collectTargets(directory, checks, problems);
   const newest = targets.at(-1)?.signed ?? null;

@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
+import { type Entry, loadLedgerKeys, openLedger, readEntries } from '@sallyport/ledger';
+import { temporaryDirectory } from '@sallyport/testkit';
+import { exchangeFacts } from '@sallyport/testkit/entry';
+import { systemRandom } from '../src/installation.ts';
+import { type Serving, startServing, until } from './serving.ts';
+
+const YAML = 'upstreams: [ { name: demo, kind: demo } ]\nmodels: [ { name: one, upstream: demo } ]\n';
+
+/** A real file system that is soon full, or null where this process may not mount one. */
+async function smallDisk(context: TestContext): Promise<string | null> {
+  const directory = await temporaryDirectory();
+  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', directory.path], { stdio: 'ignore' });
+  context.after(async () => {
+    if (status === 0) spawnSync('umount', ['-l', directory.path], { stdio: 'ignore' });
+    await directory[Symbol.asyncDispose]();
+  });
+  if (status !== 0) context.skip('this process may not mount a file system');
+  return status === 0 ? directory.path : null;
+}
+
+function fill(disk: string): string {
+  const ballast = join(disk, 'ballast');
+  for (let size = 2 << 20; size >= 4096; size /= 2) {
+    try {
+      for (;;) writeFileSync(ballast, Buffer.alloc(size), { flag: 'a' });
+    } catch (error) {
+      assert.ok(error instanceof Error && 'code' in error && error.code === 'ENOSPC');
+    }
+  }
+  return ballast;
+}
+
+async function ask({ gatewayUrl, key }: Serving): Promise<number> {
+  const answer = await fetch(`${gatewayUrl}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ model: 'one', messages: [{ role: 'user', content: 'hello' }] }),
+  });
+  await answer.arrayBuffer();
+  return answer.status;
+}
+
+async function recovered(serving: Serving): Promise<{ detail: { reason: string; refused: number } }[]> {
+  const { stdout } = await serving.sallyport.run(['audit', 'query', '--action', 'ledger.recovered', '--json']);
+  return stdout
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
+}
+
+async function status(serving: Serving, path: string): Promise<number> {
+  return (await fetch(`${serving.gatewayUrl}${path}`)).status;
+}
+
+describe('requests while the disk of the ledger is full', () => {
+  for (const [policy, expected] of [
+    ['refuse', 503],
+    ['unsafe-continue-unrecorded', 200],
+  ] as const) {
+    it(`audit.onUnavailable: ${policy}`, async (context) => {
+      const disk = await smallDisk(context);
+      if (disk === null) return;
+      await using serving = await startServing(
+        `${YAML}audit: { directory: "${disk}/ledger", onUnavailable: ${policy}, recordFirst: [model.infer] }\n`,
+      );
+      assert.equal(await ask(serving), 200);
+      assert.equal(await status(serving, '/health/ready'), 200);
+      const ballast = fill(disk);
+      // What is left of the last page takes a few entries.
+      const seen: number[] = [];
+      for (let i = 0; i < 12; i++) seen.push(await ask(serving));
+      assert.deepEqual(seen.slice(-4), [expected, expected, expected, expected], seen.join());
+      assert.equal(await status(serving, '/health/ready'), expected);
+      rmSync(ballast);
+      assert.notEqual(await until(async () => (await recovered(serving)).length > 0, 10_000), null, 'it goes on by itself');
+      const [gap] = await recovered(serving);
+      assert.equal(gap?.detail.reason, 'disk-full');
+      assert.ok((gap?.detail.refused ?? 0) >= 4);
+      assert.equal(await ask(serving), 200);
+      assert.equal(await status(serving, '/health/ready'), 200);
+      assert.equal((await serving.sallyport.run(['audit', 'verify'])).code, 0);
+    });
+  }
+});
+
+it('audit.retention: what is older goes when the server starts, and the rest still verifies', async () => {
+  await using serving = await startServing(YAML);
+  await serving.process().stop();
+  const home = serving.sallyport.path('sp');
+  const directory = join(home, 'ledger');
+  const keys = await loadLedgerKeys(join(home, 'keys'), systemRandom);
+  const day = 86_400_000;
+  let time = Date.now() - 40 * day;
+  const clock = { now: () => time, monotonic: () => performance.now() };
+  const old = await openLedger({ ...keys, directory, writer: 'aged', clock, random: systemRandom, segmentBytes: 100_000 });
+  for (let i = 0; i < 30; i++, time += day)
+    await Promise.all(Array.from({ length: 50 }, (_, n) => old.append(exchangeFacts({ id: `d${i}-${n}` }))));
+  await old.close();
+  serving.configure(`${YAML}audit: { retention: 20d }\n`);
+  const running = await serving.sallyport.start(['serve', '--writer', 'aged']);
+  const entries = async (): Promise<Entry[]> => Array.fromAsync(readEntries(directory, { logs: ['aged'] }), ({ entry }) => entry);
+  try {
+    await running.waitFor(/Gateway {3}http/, 60_000);
+    const removed = async (): Promise<Entry | undefined> => (await entries()).find(({ action }) => action === 'ledger.retention');
+    assert.notEqual(await until(async () => (await removed()) !== undefined, 10_000), null);
+    const bound = (await removed())?.detail['until'];
+    const [first] = await entries();
+    assert.equal(first?.seq, bound);
+    // Whole segments alone: the oldest that is left may hold a day or two more.
+    assert.ok(Date.parse(first?.time ?? '') > Date.now() - 31 * day);
+  } finally {
+    await running.stop();
+  }
+  assert.equal((await serving.sallyport.run(['audit', 'verify'])).code, 0);
+});
