@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { access, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { EntryFacts } from '@sallyport/core';
-import { compressSegment } from '../src/compress.ts';
+import { compressFrame } from '../src/frames.ts';
 import { buildIndexes, type EntryFilter, readEntries } from '../src/index.ts';
 import { leafHash } from '../src/merkle.ts';
 import { segmentPath } from '../src/segment.ts';
@@ -31,7 +31,7 @@ const START = Date.UTC(2026, 0, 1);
 const SEGMENT_BYTES = 16 << 20;
 
 function facts(n: number): EntryFacts {
-  const digest = createHash('sha256').update(String(n)).digest('hex');
+  const digest = hash('sha256', String(n), 'hex');
   return {
     id: Buffer.from(digest.slice(0, 24), 'hex').toString('base64url'),
     kind: 'request',
@@ -46,7 +46,7 @@ function facts(n: number): EntryFacts {
     verdicts: n % 10_007 === 0 ? [{ detector: 'injection', action: 'block', category: 'override', count: 1 }] : [],
     outcome: n % 10_007 === 0 ? 'blocked' : 'answered',
     fault: n % 10_007 === 0 ? 'content_blocked' : null,
-    digest: { prompt: digest, reply: digest.split('').reverse().join('') },
+    digest: { prompt: digest, reply: hash('sha256', `reply ${n}`, 'hex') },
     detail: { endpoint: 'openai.chat', attempts: 1, reason: null },
   };
 }
@@ -55,23 +55,29 @@ async function generate(): Promise<void> {
   const log = join(directory, 'logs', 'serve');
   await mkdir(join(log, 'segments'), { recursive: true });
   let prev = '0'.repeat(64);
-  let lines: string[] = [];
+  let tile = '';
   let bytes = 0;
   let first = 0;
+  // The frames are compressed in libuv's threads while the next entries are made, and a segment is written while the next one is.
+  let frames: Promise<Buffer>[] = [];
+  let written = Promise.resolve();
   for (let n = 0; n < entries; n += 1) {
     const { head, tail } = serialiseEntry(facts(n), n, new Date(START + n * 250).toISOString(), prev);
     prev = leafHash(head + tail);
-    const line = `${head},"hash":"${prev}"${tail}\n`;
-    lines.push(line);
-    bytes += line.length;
-    if ((bytes < SEGMENT_BYTES || (n + 1) % 256 !== 0) && n + 1 < entries) continue;
-    const segment = { first, path: segmentPath(log, first), compressed: false };
-    await writeFile(segment.path, lines.join(''));
-    await compressSegment(segment);
+    tile += `${head},"hash":"${prev}"${tail}\n`;
+    if ((n + 1) % 256 !== 0 && n + 1 < entries) continue;
+    bytes += tile.length;
+    frames.push(compressFrame(Buffer.from(tile)));
+    tile = '';
+    if (bytes < SEGMENT_BYTES && n + 1 < entries) continue;
+    const path = `${segmentPath(log, first)}.zst`;
+    await written;
+    written = Promise.all(frames).then((all) => writeFile(path, Buffer.concat(all)));
     first = n + 1;
-    lines = [];
+    frames = [];
     bytes = 0;
   }
+  await written;
 }
 
 async function query(what: string, filter: EntryFilter, index = true): Promise<void> {
