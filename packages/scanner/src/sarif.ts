@@ -16,7 +16,7 @@ export function toSarif(reports: readonly FileReport[], version: string): unknow
       {
         tool: { driver: { name: 'Sallyport', version, properties: { rules: RULES_VERSION }, rules: used.map(describeRule) } },
         results: reports.flatMap((report) =>
-          report.findings.map(({ rule, severity, message, offset }) => ({
+          report.findings.map(({ rule, severity, message, offset, cve, loader }) => ({
             ruleId: rule,
             ruleIndex: used.indexOf(rule),
             level: LEVEL[severity],
@@ -30,7 +30,7 @@ export function toSarif(reports: readonly FileReport[], version: string): unknow
               },
             ],
             partialFingerprints: { 'sha256/v1': report.sha256 },
-            properties: { verdict: report.verdict, format: report.format },
+            properties: { verdict: report.verdict, format: report.format, cve, loader },
           })),
         ),
       },

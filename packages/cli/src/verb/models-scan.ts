@@ -174,9 +174,11 @@ async function scanStdin(): Promise<FileReport> {
 
 function describe(report: FileReport): string {
   const { path, format, verdict, findings } = report;
-  const lines = findings.map(({ severity, rule, message, offset }) =>
-    plain(`    ${severity.padEnd(8)} ${rule}: ${message}${offset === undefined ? '' : ` (at byte ${offset})`}`),
-  );
+  const lines = findings.map(({ severity, rule, message, offset, cve, loader }) => {
+    const place = offset === undefined ? '' : ` (at byte ${offset})`;
+    const known = cve === undefined ? '' : `; ${cve.join(', ')}${loader === undefined ? '' : `, safe from ${loader}`}`;
+    return plain(`    ${severity.padEnd(8)} ${rule}: ${message}${place}${known}`);
+  });
   const accepted = 'suppressed' in report && Array.isArray(report.suppressed) ? report.suppressed.length : 0;
   const note = accepted === 0 ? '' : `, ${accepted} suppressed`;
   return [plain(`${verdict.padEnd(12)} ${path} (${format}${note})`), ...lines].join('\n');
