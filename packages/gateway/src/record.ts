@@ -101,6 +101,11 @@ export class ExchangeRecord implements Runs, AsyncDisposable {
     ports.meter.inFlight(1);
   }
 
+  /** Whether its sender is known. */
+  get isKnown(): boolean {
+    return this.#principal !== null;
+  }
+
   /** Stops the exchange where it is one of a subject that is kept out from now on. */
   keepOut(subject: RiskSubject): void {
     if (this.#principal === null) return;

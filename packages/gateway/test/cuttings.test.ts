@@ -95,7 +95,7 @@ describe('an answer that is cut at random', () => {
         for (let index = 0; index < texts; index += 1) {
           const known = dialect === completions ? SECRET_PARTS.filter(([part]) => !isOfPrompt(part)) : SECRET_PARTS;
           const parts = [pick(known), pick(known)];
-          const text = parts.map(([part]) => pick(FILLERS) + pick(FILLERS) + part).join(' \n') + ` ${pick(FILLERS)}`;
+          const text = `${parts.map(([part]) => pick(FILLERS) + pick(FILLERS) + part).join(' \n')} ${pick(FILLERS)}`;
           let expected: { shown: string; verdicts: unknown; outcome: unknown } | null = null;
           for (let cutting = 0; cutting < perText; cutting += 1) {
             const deltas = cutting === 0 ? [text] : cut(text, random, 1 + Math.floor(random() * 24));

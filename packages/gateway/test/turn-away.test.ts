@@ -4,7 +4,7 @@ import type { LimitRule, Meter } from '@sallyport/core';
 import { silentMeter } from '@sallyport/core';
 import { answerJson, chatReply, eventually, RawConnection, requestBytes, ScriptedUpstream } from '@sallyport/testkit';
 import { DIALECTS } from './dialects.ts';
-import { chatBody, type Harness, post, RISK, startHarness, upstream } from './harness.ts';
+import { chatBody, type Harness, HTTP, post, RISK, startHarness, upstream } from './harness.ts';
 
 const CHAT = '/v1/chat/completions';
 let name = 0;
@@ -122,6 +122,33 @@ describe('who is over a limit on requests', () => {
     assert.equal(await ask(authorization), 200, 'a larger amount');
     assert.equal(await ask(authorization), 429);
     await eventually('there is room again', async () => (await ask(authorization)) === 200, 10_000);
+  });
+
+  it('learns nothing of what others had left, who are counted in the same bucket', async () => {
+    const first = harness.addKey({ tenant: 'one' });
+    const second = harness.addKey({ tenant: 'other' });
+    harness.publish({ limits: [rule({ per: 'tenant', quantity: 'tokens', amount: 10_000 }), rule({ per: 'global' })] });
+    const ask = (key: string): Promise<Response> => post(harness, CHAT, chatBody({ max_tokens: 300 }), { authorization: `Bearer ${key}` });
+    assert.equal((await ask(first)).status, 200);
+    assert.equal((await ask(first)).headers.get('x-ratelimit-remaining-tokens') === null, false, 'its own is told');
+    const turnedAway = await ask(second);
+    assert.equal(turnedAway.status, 429);
+    assert.equal(turnedAway.headers.get('x-ratelimit-remaining-requests'), '0');
+    assert.equal(turnedAway.headers.get('x-ratelimit-remaining-tokens'), null);
+  });
+
+  it('does not keep its connection while the gateway drains, however little of the body has come', { timeout: 20_000 }, async () => {
+    const http = { ...HTTP, keepAliveTimeout: 60_000 };
+    await using draining = await startHarness({ upstreams: [upstream(engine.url)], snapshot: { http } });
+    const key = draining.addKey({});
+    draining.publish({ limits: [rule()] });
+    const authorization = { authorization: `Bearer ${key}` };
+    for (const status of [200, 429]) assert.equal((await post(draining, CHAT, chatBody(), authorization)).status, status);
+    await using connection = await RawConnection.open({ port: draining.port });
+    await connection.send(head(key, 900));
+    assert.equal((await connection.next()).header('connection'), 'keep-alive');
+    await draining.gateway.drain(60_000);
+    await connection.waitForClose();
   });
 
   it('is not judged by the head alone where the limit is by model', async () => {

@@ -7,6 +7,7 @@ const STANDS = 1_000;
 const MOST = 10_000;
 
 interface Refusal {
+  /** Of the full bucket alone: whoever else is counted in it shares none of the first one's other buckets. */
   readonly shortage: Shortage;
   /** Monotonic milliseconds. */
   readonly at: number;
@@ -30,7 +31,8 @@ export class RefusalBook {
     if (claim === undefined || !standsForAll(claim)) return;
     this.#forget(now);
     this.#refusals.delete(claim.bucket);
-    this.#refusals.set(claim.bucket, { shortage, at: now, until: now + Math.min(shortage.wait, STANDS) });
+    const own = { ...shortage, claims: [claim], standings: shortage.standings.slice(shortage.at, shortage.at + 1), at: 0 };
+    this.#refusals.set(claim.bucket, { shortage: own, at: now, until: now + Math.min(shortage.wait, STANDS) });
   }
 
   /** The refusal that a request would get, with the time left to wait; null where it has to be asked for. */
@@ -38,7 +40,7 @@ export class RefusalBook {
     for (const { bucket, rule } of claims) {
       const known = this.#refusals.get(bucket);
       // An amount that was changed since is another limit.
-      if (known === undefined || now >= known.until || known.shortage.claims[known.shortage.at]?.rule.amount !== rule.amount) continue;
+      if (known === undefined || now >= known.until || known.shortage.claims[0]?.rule.amount !== rule.amount) continue;
       const passed = now - known.at;
       const standings = known.shortage.standings.map(({ used, reset }) => ({ used, reset: Math.max(0, reset - passed) }));
       return { ...known.shortage, wait: known.shortage.wait - passed, standings };

@@ -133,7 +133,10 @@ export class Listener {
     // An answer that had begun before the drain has promised to keep its connection alive.
     for (const socket of this.#sockets) {
       const answer = this.#answers.get(socket);
-      if (answer !== undefined && !answer.writableFinished) answer.once('finish', () => socket.destroySoon());
+      if (answer === undefined) continue;
+      if (!answer.writableFinished) answer.once('finish', () => socket.destroySoon());
+      // What is left of a refused body is thrown away as it comes; nobody waits for its end now.
+      else if (!answer.req.complete) socket.destroySoon();
     }
     const timer = setTimeout(() => this.destroy(), timeout);
     await closed;

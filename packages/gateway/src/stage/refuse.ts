@@ -38,7 +38,7 @@ export async function refuse(error: unknown, refusal: Refusal): Promise<void> {
     return;
   }
   // Of a body that was not read no end is waited for. A short one is thrown away where its sender is known and may well come again soon.
-  if (!incoming.complete() && !(fault.status === 429 && isShort(incoming))) reply.closeAfter();
+  if (!incoming.complete() && !(fault.status === 429 && record.isKnown && isShort(incoming))) reply.closeAfter();
   if (fault.code === 'content_blocked' && refusal.guarding?.settings.onBlock === 'assistant' && answerAsAssistant(refusal)) return;
   const { status, body } = renderFault(dialectOf(incoming), fault, incoming.id);
   reply.send(status, 'application/json', faultHeaders(fault, refusal), Buffer.from(body));
