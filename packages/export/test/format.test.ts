@@ -48,10 +48,12 @@ const VARIANTS: readonly Partial<EntryFacts>[] = [
 /** Every kind of entry with every outcome, action and shape, as the ledger holds them. */
 async function everyEvent(): Promise<SoundEvent[]> {
   await using bench = await Bench.create();
+  const appending: Promise<unknown>[] = [];
   for (const kind of KINDS)
     for (const outcome of OUTCOMES)
       for (const action of ACTIONS)
-        for (const variant of VARIANTS) void bench.ledger.append({ ...facts(), kind, outcome, action, ...variant });
+        for (const variant of VARIANTS) appending.push(bench.ledger.append({ ...facts(), kind, outcome, action, ...variant }));
+  await Promise.all(appending);
   await bench.ledger.checkpoint();
   const events: SoundEvent[] = [];
   for await (const { log, entry } of readEntries(bench.directory)) {
