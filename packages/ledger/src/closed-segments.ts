@@ -27,7 +27,7 @@ export class ClosedSegments {
       });
   }
 
-  /** Removes those whose last entry is older than `before`, where `record` has put on record which. */
+  /** Removes those whose last entry is older than `before`, where `record` has put on record which, under a signed checkpoint: else the record could be anybody's. */
   remove<Result>(before: number, record: (expired: readonly ExpiredSegment[]) => Promise<Result>): Promise<Result> {
     const done = this.#working.then(async () => {
       const expired = await expiredSegments(this.#log, before);

@@ -8,6 +8,7 @@ import { type EntryLine, parseLine } from './line.ts';
 import { leafHash } from './merkle.ts';
 import { MalformedNote } from './note.ts';
 import { keptCheckpointPath } from './publisher.ts';
+import { RETENTION, retainedBy } from './retention-entry.ts';
 import { contentLength, listSegments, type Segment, segmentPath } from './segment.ts';
 import { readSegment } from './segment-read.ts';
 import { readTile, TILE_WIDTH, type Tile, TreeEdge } from './tiles.ts';
@@ -75,6 +76,7 @@ export async function recoverLog(
   const published = await readSigned(join(log, 'checkpoint'), description.origin, keys);
   const segments = await listSegments(log);
   const { edge, scan } = await rebuild(log, segments, description.origin, keys, published?.checkpoint ?? null);
+  if (scan.claimsRemoval) await expectRemovalSigned(segments, published?.checkpoint.size ?? 0);
   if (scan.torn.length > 0) {
     await replaceFile(join(log, TORN, `${String(scan.tip.seq + 1).padStart(16, '0')}-${now}.bin`), scan.torn);
   }
@@ -206,6 +208,8 @@ interface Scan<Hash = string> {
   readonly tiles: Tile[];
   readonly segment: { first: number; path: string; length: number } | null;
   readonly torn: Buffer;
+  /** Whether an entry of retention is among those that no checkpoint covers. */
+  readonly claimsRemoval: boolean;
 }
 
 /** Reads segments to their end and grows `edge` over them. @throws {LogDamaged} */
@@ -215,6 +219,7 @@ async function replay(segments: readonly Segment[], edge: TreeEdge, published: C
   let tip: Scan<string | null>['tip'] = { seq: edge.size - 1, hash: edge.size === 0 ? GENESIS : null, time: 0 };
   let segment: Scan['segment'] = null;
   let torn: Buffer = Buffer.alloc(0);
+  let claimsRemoval = false;
   expectRoot(edge, published);
   for (const [position, { first, path, compressed }] of segments.entries()) {
     const last = position === segments.length - 1;
@@ -229,6 +234,7 @@ async function replay(segments: readonly Segment[], edge: TreeEdge, published: C
           break;
         }
         tip = { seq: entry.seq, hash: entry.hash, time: Date.parse(entry.time) };
+        claimsRemoval ||= entry.seq >= (published?.size ?? 0) && line.startsWith(RETENTION);
         edge.append(entry.hash, (tile) => tiles.push(tile));
         expectRoot(edge, published);
         length += Buffer.byteLength(line) + 1;
@@ -244,7 +250,23 @@ async function replay(segments: readonly Segment[], edge: TreeEdge, published: C
   }
   if (published !== null && published.size > edge.size)
     throw new LogDamaged(`entries from ${edge.size} are missing: the checkpoint covers ${published.size}`);
-  return { tip, tiles, segment, torn };
+  return { tip, tiles, segment, torn, claimsRemoval };
+}
+
+/**
+ * Retention removes nothing before its entry is signed, so what is gone must be so by a signed one. Opening would sign the unsigned
+ * entry too, which anybody can have appended to make a removal of his own look like the ledger's.
+ */
+async function expectRemovalSigned(segments: readonly Segment[], sealed: number): Promise<void> {
+  const start = segments[0]?.first ?? 0;
+  let retained = 0;
+  let seq = start;
+  for (const segment of start === 0 ? [] : segments) {
+    for await (const { lines } of readSegment(segment)) {
+      for (const line of lines) if (seq++ < sealed && line.startsWith(RETENTION)) retained = Math.max(retained, retainedBy(line));
+    }
+  }
+  if (start > retained) throw new LogDamaged(`entries ${retained} to ${start - 1} are missing, and no signed entry says who removed them`);
 }
 
 /** What a plain segment has from `start` on, the zeros at its end left out. */

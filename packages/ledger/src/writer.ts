@@ -143,7 +143,9 @@ export class LogWriter implements Ledger {
       const until = expired.at(-1)?.until ?? 0;
       if (expired.length > 0) {
         const facts = systemFacts(this.#options, 'ledger.retention', { from, until, before: new Date(before).toISOString() });
-        if ((await this.#record(facts, true)) === UNRECORDED) throw new LedgerUnavailable(this.#trouble?.reason ?? 'io');
+        const receipt = await this.#record(facts, true);
+        if (receipt === UNRECORDED) throw new LedgerUnavailable(this.#trouble?.reason ?? 'io');
+        await this.#sealOver(receipt.seq);
       }
       return { segments: expired.length, from, until };
     });
@@ -300,6 +302,14 @@ export class LogWriter implements Ledger {
       this.#sealTimer = null;
       void this.#seal();
     }, this.#options.checkpointInterval ?? 1000).unref();
+  }
+
+  /** Resolves once a signed checkpoint covers entry `seq`. @throws {LedgerUnavailable} */
+  async #sealOver(seq: number): Promise<void> {
+    while ((this.#publisher.published?.size ?? 0) <= seq) {
+      await this.#publisher.seal(false);
+      if (this.#publisher.trouble !== null) throw new LedgerUnavailable(reasonOf(this.#publisher.trouble));
+    }
   }
 
   async #seal(): Promise<void> {

@@ -1,10 +1,21 @@
 import assert from 'node:assert/strict';
-import { readdir, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'node:test';
-import { LogDamaged, proveConsistency, proveInclusion, readEntries, verifyEntryProof, verifyLedger } from '../src/index.ts';
-import { listSegments } from '../src/segment.ts';
-import { facts, ManualClock, openTestLedger, TemporaryDirectory, testKeys } from './support.ts';
+import {
+  LedgerUnavailable,
+  LogDamaged,
+  proveConsistency,
+  proveInclusion,
+  readEntries,
+  verifyEntryProof,
+  verifyLedger,
+} from '../src/index.ts';
+import { leafHash } from '../src/merkle.ts';
+import { listSegments, segmentPath } from '../src/segment.ts';
+import { serialiseEntry } from '../src/serialise.ts';
+import { systemFacts } from '../src/system-entry.ts';
+import { facts, ManualClock, openTestLedger, random, TemporaryDirectory, testKeys } from './support.ts';
 
 const DAY = 86_400_000;
 
@@ -71,4 +82,63 @@ test('a segment that is not what its tiles say is kept', async () => {
   await assert.rejects(ledger.retain(start + 9 * DAY), LogDamaged);
   await ledger.close();
   assert.equal((await readdir(join(log, 'segments'))).length, 4);
+});
+
+/** Chains `count` lines of nobody's to a closed log, the first of which claims that entries 0 to 511 were removed; then removes them. */
+async function forgeRemoval(log: string, count: number): Promise<void> {
+  const segments = await listSegments(log);
+  const newest = segments.at(-1)?.path ?? '';
+  const [{ seq, hash, time }] = (await readFile(newest, 'utf8'))
+    .trimEnd()
+    .split('\n')
+    .slice(-1)
+    .map((line) => JSON.parse(line));
+  let prev: string = hash;
+  let at: number = seq;
+  let path = newest;
+  const lines = new Map<string, string>();
+  for (let i = 0; i < count; i++) {
+    if (++at === 1792) path = segmentPath(log, at);
+    const retention = systemFacts({ random, writer: 'w1' }, 'ledger.retention', { from: 0, until: 512, before: time });
+    const entry = serialiseEntry(i === 0 ? retention : facts(), at, time, prev);
+    prev = leafHash(entry.head + entry.tail);
+    lines.set(path, `${lines.get(path) ?? ''}${entry.head},"hash":"${prev}"${entry.tail}\n`);
+  }
+  for (const [name, text] of lines) await appendFile(name, text);
+  for (const { first, path: old } of segments) if (first < 512) await rm(old);
+}
+
+for (const [what, count] of [
+  ['the open segment', 1],
+  ['a closed segment', 2000],
+] as const) {
+  test(`an unsigned entry of retention in ${what} excuses no removal, and no start signs it`, async () => {
+    await using directory = await TemporaryDirectory.create();
+    const clock = new ManualClock();
+    await tenDays(directory.path, clock);
+    await forgeRemoval(join(directory.path, 'logs/w1'), count);
+    const { logs } = await verifyLedger(directory.path, { threads: count === 1 ? 0 : 1 });
+    assert.deepEqual(
+      logs[0]?.problems.map(({ code, seq, until }) => [code, seq, until]),
+      [['missing', 0, 512]],
+    );
+    await assert.rejects(openTestLedger(directory.path, { clock }), LogDamaged);
+  });
+}
+
+test('nothing is removed before the entry that says so is under a signed checkpoint', async () => {
+  await using directory = await TemporaryDirectory.create();
+  const clock = new ManualClock();
+  const start = clock.time;
+  await tenDays(directory.path, clock);
+  const log = join(directory.path, 'logs/w1');
+  const ledger = await openTestLedger(directory.path, { clock, segmentBytes: 100_000, checkpointInterval: 60_000 });
+  await mkdir(join(log, 'checkpoint.new'));
+  await assert.rejects(ledger.retain(start + 6 * DAY), LedgerUnavailable);
+  assert.equal((await listSegments(log))[0]?.first, 0);
+  await rm(join(log, 'checkpoint.new'), { recursive: true });
+  assert.equal((await ledger.retain(start + 6 * DAY)).segments, 2);
+  const { logs } = await verifyLedger(directory.path);
+  assert.deepEqual(logs[0]?.problems, []);
+  await ledger.close();
 });

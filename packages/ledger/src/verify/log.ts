@@ -24,24 +24,32 @@ const ATTEMPTS = 3;
 export async function verifyLog(directory: string, checks: LogChecks): Promise<LogReport> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await verifyOnce(directory, checks);
+      return await verifyOnce(directory, checks, attempt < ATTEMPTS);
     } catch (error) {
-      if (!isCode(error, 'ENOENT') || attempt === ATTEMPTS) throw error;
+      if (!(error instanceof RemovedMeanwhile) && (!isCode(error, 'ENOENT') || attempt === ATTEMPTS)) throw error;
     }
   }
 }
 
-async function verifyOnce(directory: string, checks: LogChecks): Promise<LogReport> {
+/** Retention removed segments between two looks. */
+class RemovedMeanwhile extends Error {
+  override readonly name: string = 'RemovedMeanwhile';
+}
+
+async function verifyOnce(directory: string, checks: LogChecks, mayBeginAnew: boolean): Promise<LogReport> {
   const problems = new Problems(basename(directory));
+  const before = await listSegments(directory);
   const targets = await collectTargets(directory, checks, problems);
   const newest = targets.at(-1)?.signed ?? null;
   const segments = await listSegments(directory);
   const start = segments[0]?.first ?? 0;
+  // The removal may be on record after the checkpoint that was read, where it does not count.
+  if (mayBeginAnew && start !== (before[0]?.first ?? 0)) throw new RemovedMeanwhile();
   const tiles = newest === null ? null : await TrustedTiles.open(directory, newest.checkpoint);
   const edge = await startingEdge(directory, start, problems);
   const { walk, unfinished } = await walkSegments(directory, segments, edge, tiles, targets, checks, problems);
   if (tiles !== null && walk.rooted) await compareUnfinished(walk, tiles, problems);
-  await reportEnd(directory, walk, newest, checks, problems);
+  await reportEnd(directory, segments, walk, newest, checks, problems);
   const witnessed = targets.find(({ file }) => file === COSIGNED)?.signed ?? newest;
   const holds = newest !== null && !problems.list.some(({ code }) => code === 'forked' || code === 'cut');
   return {
@@ -96,7 +104,7 @@ async function walkSegments(
   let due = targets.findIndex(({ signed }) => signed.checkpoint.size >= start);
   let held = start;
   let comparing: Promise<void> = Promise.resolve();
-  const walk: Walk = new Walk(start, edge ?? new TreeEdge(), tiles, problems, {
+  const walk: Walk = new Walk(start, edge ?? new TreeEdge(), tiles, covered, problems, {
     filled: (tile) => filled.push(tile),
     grown: (size) => {
       for (let target = targets[due]; target !== undefined && target.signed.checkpoint.size === size; target = targets[++due]) {
@@ -225,12 +233,12 @@ async function compareUnfinished(walk: Walk, trusted: TrustedTiles, problems: Pr
 
 async function reportEnd(
   directory: string,
+  segments: readonly Segment[],
   walk: Walk,
   newest: SignedCheckpoint | null,
   checks: LogChecks,
   problems: Problems,
 ): Promise<void> {
-  const segments = await listSegments(directory);
   const last = segments.at(-1);
   const file = last === undefined ? 'segments' : relative(directory, last.path);
   const start = segments[0]?.first ?? 0;

@@ -1,9 +1,10 @@
 import { hash as hashOf } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { type Entry, HASH_MEMBER } from '../entry.ts';
+import { HASH_MEMBER } from '../entry.ts';
 import { parseLine } from '../line.ts';
 import { HASH_SIZE, leafHash, perfectRoot } from '../merkle.ts';
+import { RETENTION, retainedBy } from '../retention-entry.ts';
 import type { Segment } from '../segment.ts';
 import { readSegment } from '../segment-read.ts';
 import { TILE_WIDTH, tilePath } from '../tiles.ts';
@@ -33,18 +34,9 @@ export interface SoundStretch {
   readonly rest: readonly string[];
 }
 
-export const RETENTION = '{"action":"ledger.retention"';
-
 /** Whether the ledger itself wrote the line: it records a clock that went back, and dates a new opening by the new clock. */
 export function isLedgersOwn(line: string): boolean {
   return line.startsWith('{"action":"ledger.');
-}
-
-/** `until` of a sound entry of retention. */
-export function retainedBy(line: string): number {
-  const entry: Entry = JSON.parse(line);
-  const until = entry.kind === 'system' ? entry.detail['until'] : null;
-  return typeof until === 'number' ? until : 0;
 }
 
 /**

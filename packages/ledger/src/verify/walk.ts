@@ -1,10 +1,11 @@
 import { GENESIS } from '../entry.ts';
 import { type EntryLine, parseLine } from '../line.ts';
 import { HASH_SIZE, leafHash } from '../merkle.ts';
+import { RETENTION, retainedBy } from '../retention-entry.ts';
 import { TILE_WIDTH, type Tile, type TreeEdge } from '../tiles.ts';
 import { MissingRanges } from './missing.ts';
 import type { Problems } from './report.ts';
-import { isLedgersOwn, RETENTION, retainedBy, type SoundStretch } from './stretch.ts';
+import { isLedgersOwn, type SoundStretch } from './stretch.ts';
 import type { TrustedTiles } from './tiles.ts';
 
 /** A line, with what is known of it. */
@@ -49,6 +50,8 @@ export class Walk {
   #lines = 0;
   readonly #problems: Problems;
   readonly #tiles: TrustedTiles | null;
+  /** Entries that a signed checkpoint covers: of the others anybody can have written one. */
+  readonly #sealed: number;
   readonly #observer: WalkObserver;
   readonly #filled: (tile: Tile) => void;
   /** The same where the tile of the entries themselves is known to be stored. */
@@ -65,10 +68,11 @@ export class Walk {
   /** Sound lines too early in the log, by number: moved here, copied, or forged. */
   readonly #strays = new Map<number, Sound>();
 
-  constructor(start: number, edge: TreeEdge, tiles: TrustedTiles | null, problems: Problems, observer: WalkObserver) {
+  constructor(start: number, edge: TreeEdge, tiles: TrustedTiles | null, sealed: number, problems: Problems, observer: WalkObserver) {
     this.edge = edge;
     this.#problems = problems;
     this.#tiles = tiles;
+    this.#sealed = sealed;
     this.#observer = observer;
     this.#filled = (tile) => observer.filled(tile);
     this.#filledAbove = (tile) => {
@@ -121,6 +125,8 @@ export class Walk {
     const [seq, follows, time] = held === null ? [this.#next, this.#hash, this.to] : [held.entry.seq + 1, held.entry.hash, held.entry.time];
     if (this.#doubt.length > 0 || this.#strays.size > 0 || !this.rooted || first !== seq) return false;
     if ((follows !== null && prev !== follows) || (time !== null && from < time)) return false;
+    // Which of its entries says so is not known; line by line it is.
+    if (retained > 0 && first + count > this.#sealed) return false;
     if (held !== null) this.#accept(held.entry.hash, held);
     this.#held = null;
     this.#lines += count;
@@ -160,7 +166,7 @@ export class Walk {
     const seq = this.#next;
     if (found?.entry != null) {
       this.#checkTime(seq, found.entry.time, found);
-      if (found.text.startsWith(RETENTION)) this.retained = Math.max(this.retained, retainedBy(found.text));
+      if (seq < this.#sealed && found.text.startsWith(RETENTION)) this.retained = Math.max(this.retained, retainedBy(found.text));
     }
     this.#next = seq + 1;
     this.#hash = hash;
