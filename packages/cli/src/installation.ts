@@ -16,7 +16,7 @@ import {
   resolveStorage,
 } from '@sallyport/control';
 import { type Clock, type EntryFacts, type Logger, type Random, systemClock } from '@sallyport/core';
-import { type Ledger, LogLocked, loadLedgerKeys, openLedger, rememberLog } from '@sallyport/ledger';
+import { type Ledger, LedgerUnavailable, LogLocked, loadLedgerKeys, openLedger, rememberLog, UNRECORDED } from '@sallyport/ledger';
 import { openStore, type Store } from '@sallyport/store';
 
 export const systemRandom: Random = { bytes: (length) => randomBytes(length) };
@@ -54,6 +54,7 @@ export interface Installation extends AsyncDisposable {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** Records a change. Rejects with `LedgerUnavailable` where it cannot, also where `audit.onUnavailable` lets requests go on. */
   record(facts: EntryFacts): Promise<void>;
 }
 
@@ -114,7 +115,7 @@ export async function openInstallation(options: {
     random: systemRandom,
     logger: options.logger,
     record: async (facts) => {
-      await ledger.append(facts);
+      if ((await ledger.append(facts)) === UNRECORDED) throw new LedgerUnavailable(ledger.health().reason ?? 'io');
     },
     [Symbol.asyncDispose]: async () => {
       clearInterval(timer);

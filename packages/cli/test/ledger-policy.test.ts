@@ -45,6 +45,17 @@ async function ask({ gatewayUrl, key }: Serving): Promise<number> {
   return answer.status;
 }
 
+/** The answer to making a user. */
+async function change({ controlUrl, ownerKey }: Serving, name: string): Promise<{ status: number; code: string | undefined }> {
+  const answer = await fetch(`${controlUrl}/admin/v1/users`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${ownerKey}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ name, roles: ['inference-only'] }),
+  });
+  const { code } = (await answer.json()) as { code?: string };
+  return { status: answer.status, code };
+}
+
 async function recovered(serving: Serving): Promise<{ detail: { reason: string; refused: number } }[]> {
   const { stdout } = await serving.sallyport.run(['audit', 'query', '--action', 'ledger.recovered', '--json']);
   return stdout
@@ -76,6 +87,7 @@ describe('requests while the disk of the ledger is full', () => {
       for (let i = 0; i < 12; i++) seen.push(await ask(serving));
       assert.deepEqual(seen.slice(-4), [expected, expected, expected, expected], seen.join());
       assert.equal(await status(serving, '/health/ready'), expected);
+      assert.deepEqual(await change(serving, 'unrecorded'), { status: 503, code: 'not_ready' });
       rmSync(ballast);
       assert.notEqual(await until(async () => (await recovered(serving)).length > 0, 10_000), null, 'it goes on by itself');
       const [gap] = await recovered(serving);
@@ -83,6 +95,9 @@ describe('requests while the disk of the ledger is full', () => {
       assert.ok((gap?.detail.refused ?? 0) >= 4);
       assert.equal(await ask(serving), 200);
       assert.equal(await status(serving, '/health/ready'), 200);
+      assert.equal((await change(serving, 'recorded')).status, 201);
+      const { stdout } = await serving.sallyport.run(['users', 'list', '--json']);
+      assert.ok(stdout.includes('recorded') && !stdout.includes('unrecorded'), stdout);
       assert.equal((await serving.sallyport.run(['audit', 'verify'])).code, 0);
     });
   }

@@ -136,7 +136,8 @@ export class RiskWatch implements RiskBoard, Disposable {
   async reset(subject: RiskSubject, by: string): Promise<RiskView | null> {
     const known = this.#book.show(subject);
     if (known === null) return null;
-    await this.#options.ledger.append(this.#entry('risk.reset', known, { by, before: known.level }));
+    const { seq } = await this.#options.ledger.append(this.#entry('risk.reset', known, { by, before: known.level }));
+    if (seq < 0) throw new Fault('not_ready', 'This cannot be recorded at the moment and was not done. Try again.', { detail: 'ledger' });
     return this.#book.reset(subject);
   }
 

@@ -40,9 +40,12 @@ export class MemoryLedger implements LedgerPort {
   readonly entries: EntryFacts[] = [];
   /** While set, nothing can be recorded. */
   broken = false;
+  /** While set, nothing is, and policy lets requests go on. */
+  unrecorded = false;
 
   async append(facts: EntryFacts): Promise<{ readonly seq: number }> {
     if (this.broken) throw new Error('the disk is full');
+    if (this.unrecorded) return { seq: -1 };
     return { seq: this.entries.push(facts) - 1 };
   }
 

@@ -96,6 +96,9 @@ describe('a caller that keeps attacking', () => {
     harness.ledger.broken = true;
     await assert.rejects(harness.gateway.risk.reset(subject, 'acme/owner'));
     harness.ledger.broken = false;
+    harness.ledger.unrecorded = true;
+    await assert.rejects(harness.gateway.risk.reset(subject, 'acme/owner'), { code: 'not_ready' });
+    harness.ledger.unrecorded = false;
     assert.equal((await post(harness, CHAT, chatBody())).status, 403);
   });
 

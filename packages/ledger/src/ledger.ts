@@ -21,7 +21,8 @@ export interface LedgerOptions {
   readonly previousKeys?: readonly string[];
   /**
    * What `append` does while the disk refuses: `refuse` rejects with `LedgerUnavailable`, `unsafe-continue-unrecorded` answers
-   * `UNRECORDED`. Either way the gap is counted and becomes an entry as soon as the disk takes one.
+   * `UNRECORDED`. Either way the gap is counted and becomes an entry as soon as the disk takes one. Where another process has taken the
+   * log (`lock-lost`), `append` always rejects.
    */
   readonly onFailure?: 'refuse' | 'unsafe-continue-unrecorded';
   readonly syncMode?: SyncMode;
@@ -88,7 +89,7 @@ export interface Ledger extends AsyncDisposable {
   digest(text: string | Uint8Array): string;
   /** The same digest of a text that comes in pieces. */
   startDigest(): Digester;
-  /** Whether entries are refused at the moment. Never under `unsafe-continue-unrecorded`; `health` tells of the trouble either way. */
+  /** Whether entries are refused at the moment. Under `unsafe-continue-unrecorded` only where the log is lost or closed for good; `health` tells of the trouble either way. */
   failing(): boolean;
   health(): LedgerHealth;
   /** Signs a checkpoint over every durable entry now. Null where that failed; `health().sealing` says why. */

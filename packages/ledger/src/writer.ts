@@ -161,7 +161,7 @@ export class LogWriter implements Ledger {
   }
 
   failing(): boolean {
-    return !this.#accepting && this.#options.onFailure !== 'unsafe-continue-unrecorded';
+    return !this.#accepting && !this.#goesOn(this.#closed ? 'closed' : (this.#trouble?.reason ?? 'io'));
   }
 
   health(): LedgerHealth {
@@ -222,8 +222,13 @@ export class LogWriter implements Ledger {
 
   #refuse(reason: FailureReason): Promise<Receipt> {
     if (this.#trouble !== null) this.#trouble.refused++;
-    if (this.#options.onFailure === 'unsafe-continue-unrecorded' && reason !== 'closed') return Promise.resolve(UNRECORDED);
+    if (this.#goesOn(reason)) return Promise.resolve(UNRECORDED);
     return Promise.reject(new LedgerUnavailable(reason));
+  }
+
+  /** Whether acts go on unrecorded. Not where the log is another's or closed: nothing would ever tell of that gap. */
+  #goesOn(reason: FailureReason): boolean {
+    return this.#options.onFailure === 'unsafe-continue-unrecorded' && reason !== 'closed' && reason !== 'lock-lost';
   }
 
   /** Gives the entry its place and time and queues it. */
@@ -343,7 +348,9 @@ export class LogWriter implements Ledger {
     this.#tip = this.#durable;
     this.#accepting = false;
     this.#trouble ??= { reason, since: this.#clock.now(), refused: 0 };
-    const resolves = this.#options.onFailure === 'unsafe-continue-unrecorded';
+    // Of a disk that refuses the log recovers, of this never.
+    if (reason === 'lock-lost' && this.#trouble.reason !== reason) this.#trouble = { ...this.#trouble, reason };
+    const resolves = this.#goesOn(this.#trouble.reason);
     for (const { caller } of lost) {
       if (!caller.own) this.#trouble.refused++;
       if (resolves) caller.resolve(UNRECORDED);
@@ -372,7 +379,7 @@ export class LogWriter implements Ledger {
       await this.#reopen();
       this.#accepting = true;
       const facts = systemFacts(this.#options, 'ledger.recovered', { reason, refused, since: new Date(since).toISOString() });
-      if ((await this.#record(facts, true)) !== UNRECORDED) this.#trouble = null;
+      if ((await this.#record(facts, true)) !== UNRECORDED && this.#trouble === trouble) this.#trouble = null;
     } catch (error) {
       if (!(error instanceof LedgerUnavailable) && !isSystemError(error)) throw error;
     }

@@ -446,6 +446,26 @@ test('a writer whose lock was taken stops, and does not come back', async () => 
   await ledger.close();
 });
 
+for (const before of ['no failure', 'a full disk']) {
+  test(`a writer whose lock was taken refuses whatever the policy, after ${before}`, async () => {
+    await using directory = await TemporaryDirectory.create();
+    const store = new FailingStore();
+    const ledger = await openTestLedger(directory.path, { store, retryInterval: 60_000, onFailure: 'unsafe-continue-unrecorded' });
+    if (before === 'a full disk') {
+      store.failWrite = 'ENOSPC';
+      assert.equal(await ledger.append(facts()), UNRECORDED);
+      assert.equal(ledger.failing(), false);
+    }
+    const lock = join(log(directory.path), 'lock');
+    await writeFile(join(lock, '99'), await readFile(join(lock, '1')), { mode: 0o600 });
+    while (ledger.health().reason !== 'lock-lost') await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.equal(ledger.failing(), true);
+    await assert.rejects(ledger.append(facts()), LedgerUnavailable);
+    await ledger.close();
+    assert.equal(ledger.failing(), true);
+  });
+}
+
 test('a failure noticed while a group is under way breaks no link', async () => {
   await using directory = await TemporaryDirectory.create();
   const store = new FailingStore();

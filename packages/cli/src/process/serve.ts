@@ -93,7 +93,7 @@ export async function serve(options: ServeOptions): Promise<void> {
     service === null || store === null
       ? null
       : await startControlPlane(installation, service, store.store, { data, risk: data?.gateway.risk ?? joined?.board ?? null, telemetry });
-  await installation.record(systemEntry(installation, 'process.start', { version: VERSION, half, workers: options.workers }));
+  await installation.ledger.append(systemEntry(installation, 'process.start', { version: VERSION, half, workers: options.workers }));
   await recordWarnings(installation, warnings);
 
   const scheme = config.tls === null ? 'http' : 'https';
@@ -133,7 +133,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   await stopped;
   await pool?.drain();
   await data?.gateway.drain();
-  await installation.record(systemEntry(installation, 'process.stop', { half }));
+  await installation.ledger.append(systemEntry(installation, 'process.stop', { half }));
 }
 
 /** What a configuration was warned of is an operator's choice; the ledger knows of it, of guards apart from the rest. */
@@ -146,7 +146,7 @@ async function recordWarnings(installation: Installation, warnings: readonly Con
 
 async function recordSettings(installation: Installation, action: string, paths: ReadonlySet<string>): Promise<void> {
   if (paths.size === 0) return;
-  await installation.record(systemEntry(installation, action, { settings: [...paths].join(', ').slice(0, 512) }));
+  await installation.ledger.append(systemEntry(installation, action, { settings: [...paths].join(', ').slice(0, 512) }));
 }
 
 class OpenStore implements AsyncDisposable {

@@ -49,7 +49,7 @@ function readOnUnavailable(value: AuditSettings['onUnavailable'] | undefined, { 
   if (value === 'unsafe-continue-unrecorded')
     findings.warn(
       ['audit', 'onUnavailable'],
-      'while the ledger cannot be written, requests are answered of which nothing is recorded',
+      'while the ledger cannot be written, requests are answered of which nothing is recorded (changes are refused)',
       'use refuse',
     );
   return value ?? 'refuse';
