@@ -132,7 +132,12 @@ function keepRetention(ledger: Ledger, age: number | null, logger: Logger): Asyn
   let removing = Promise.resolve();
   const remove = async (before: number): Promise<void> => {
     try {
-      const { segments, from, until } = await ledger.retain(before);
+      const { segments, from, until, clockAhead } = await ledger.retain(before);
+      if (clockAhead > 0)
+        logger.warn('ledger.clock-ahead', {
+          hours: Math.round(clockAhead / 3_600_000),
+          fix: 'check the clock; until the next start retention counts from the entry that was the newest',
+        });
       if (segments > 0) logger.info('ledger.retained', { from, until });
     } catch (error) {
       // Evidence that is not as its tiles say is kept, and so is everything while the disk refuses.

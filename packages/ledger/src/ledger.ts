@@ -95,7 +95,8 @@ export interface Ledger extends AsyncDisposable {
   /** Signs a checkpoint over every durable entry now. Null where that failed; `health().sealing` says why. */
   checkpoint(): Promise<Checkpoint | null>;
   /**
-   * Removes closed segments whose last entry is older than `before` (epoch milliseconds). Their hashes, tiles and checkpoints stay, so
+   * Removes closed segments of which every entry is older than `before` (epoch milliseconds), the newest two never. Where the clock is
+   * further ahead of the entry that was the newest at opening than the age that is kept (a day to 31 days), `before` is moved back by that much. Their hashes, tiles and checkpoints stay, so
    * that all later entries can still be proved, and an entry records the removal.
    * @throws {LogDamaged} where a segment to be removed is not what its tiles say: evidence is not thrown away
    */

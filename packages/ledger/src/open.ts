@@ -1,5 +1,6 @@
+import { dirname, resolve } from 'node:path';
 import { isSystemError, LedgerUnavailable, reasonOf } from './failure.ts';
-import { isCode, logDirectory, makeDirectory, WRITER_NAME } from './files.ts';
+import { isCode, logDirectory, makeDirectory, syncDirectory, WRITER_NAME } from './files.ts';
 import type { Ledger, LedgerOptions } from './ledger.ts';
 import { LogLock } from './lock.ts';
 import { OpenSegment, roomOf, segmentBytesOf } from './open-segment.ts';
@@ -17,6 +18,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   const log = logDirectory(options.directory, options.writer);
   try {
     await makeDirectory(log);
+    await syncNames(log);
     const lock = await LogLock.acquire(log, options.random);
     try {
       const recovered = await recoverLog(log, options.writer, options.signer, options.previousKeys ?? [], options.clock.now());
@@ -33,5 +35,17 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
     if (!isSystemError(error)) throw error;
     // Node reports a read-only parent of a directory to be made as ENOENT.
     throw new LedgerUnavailable(isCode(error, 'ENOENT') ? 'io' : reasonOf(error), { cause: error });
+  }
+}
+
+/** Also where the directories are there: who made them may have been stopped before their names were durable. */
+async function syncNames(log: string): Promise<void> {
+  const logs = dirname(resolve(log));
+  for (const directory of [log, logs, dirname(logs)]) await syncDirectory(directory);
+  try {
+    await syncDirectory(dirname(dirname(logs)));
+  } catch (error) {
+    // What the ledger's directory lies in need not be ours to read.
+    if (!isCode(error, 'EACCES')) throw error;
   }
 }

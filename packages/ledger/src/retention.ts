@@ -1,7 +1,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isCode, readIfPresent } from './files.ts';
-import { type EntryLine, parseLine } from './line.ts';
+import { parseLine } from './line.ts';
 import { leafHash } from './merkle.ts';
 import { keptCheckpointPath } from './publisher.ts';
 import { LogDamaged, TORN } from './recovery.ts';
@@ -15,6 +15,8 @@ export interface Retention {
   readonly segments: number;
   readonly from: number;
   readonly until: number;
+  /** Milliseconds by which the clock is further ahead of the entries than retention believes; 0 where it is believed. */
+  readonly clockAhead: number;
 }
 
 export interface ExpiredSegment {
@@ -24,7 +26,7 @@ export interface ExpiredSegment {
 }
 
 /**
- * Closed segments from the oldest on whose last entry is older than `before` (epoch milliseconds). The open segment and the one before
+ * Closed segments from the oldest on of which every entry is older than `before` (epoch milliseconds). The open segment and the one before
  * it stay: the next entry follows one of them. Each is checked against the tiles that will stand for it alone.
  * @throws {LogDamaged}
  */
@@ -34,8 +36,8 @@ export async function expiredSegments(log: string, before: number): Promise<Expi
   for (const [i, segment] of segments.slice(0, -2).entries()) {
     const until = segments[i + 1]?.first ?? 0;
     if ((await readIfPresent(keptCheckpointPath(log, until))) === null) break;
-    const last = await compareWithTiles(log, segment, until);
-    if (Date.parse(last.time) >= before) break;
+    // Not the last entry's time: a clock may have gone back within the segment.
+    if (Date.parse(await compareWithTiles(log, segment, until)) >= before) break;
     expired.push({ segment, until });
   }
   return expired;
@@ -52,23 +54,23 @@ export async function removeTraces(log: string, before: number): Promise<void> {
   for (const name of names) if (Number(/-([0-9]+)\.bin$/.exec(name)?.[1] ?? before) < before) await rm(join(torn, name));
 }
 
-/** The segment's last entry. */
-async function compareWithTiles(log: string, segment: Segment, until: number): Promise<EntryLine> {
+/** The latest `time` in the segment. */
+async function compareWithTiles(log: string, segment: Segment, until: number): Promise<string> {
   let next = segment.first;
-  let last: EntryLine | null = null;
+  let latest = '';
   let tile: Buffer | null = null;
   for await (const { lines } of readSegment(segment)) {
     for (const line of lines) {
       const offset = (next % TILE_WIDTH) * 32;
       if (offset === 0) tile = await readIfPresent(join(log, tilePath(0, next / TILE_WIDTH)));
-      last = parseLine(line);
-      if (last === null || last.seq !== next || leafHash(last.leaf) !== tile?.toString('hex', offset, offset + 32)) {
+      const entry = parseLine(line);
+      if (entry === null || entry.seq !== next || leafHash(entry.leaf) !== tile?.toString('hex', offset, offset + 32)) {
         throw new LogDamaged(`entry ${next} is not what its tile says; nothing is removed`);
       }
+      if (entry.time > latest) latest = entry.time;
       next++;
     }
   }
-  if (last === null || next !== until)
-    throw new LogDamaged(`the segment from ${segment.first} does not end at ${until}; nothing is removed`);
-  return last;
+  if (next !== until) throw new LogDamaged(`the segment from ${segment.first} does not end at ${until}; nothing is removed`);
+  return latest;
 }

@@ -29,6 +29,9 @@ const CLOCK_TOLERANCE_MS = 1000;
 const GROUP_INTERVAL = 1;
 const LARGE_GROUP_INTERVAL = 2;
 const LARGE_GROUP = 8;
+/** Milliseconds between two entries that retention takes for the time it says it is, at least and at most; between them the age it keeps. */
+const LEAST_TRUSTED_PAUSE = 86_400_000;
+const MOST_TRUSTED_PAUSE = 31 * 86_400_000;
 /** Entries that make a group worth writing at once. */
 const GROUP_ENOUGH = 64;
 
@@ -54,8 +57,11 @@ export class LogWriter implements Ledger {
   /** When the last group was taken, monotonic milliseconds. */
   #groupAt = Number.NEGATIVE_INFINITY;
   #groupSize = 0;
+  /** The newest time that the log knew when it was opened (epoch milliseconds), and when that was (monotonic). */
+  readonly #openedAt: { readonly time: number; readonly monotonic: number };
   #accepting = true;
   #closed = false;
+  #closing: Promise<void> | null = null;
   #trouble: Trouble | null = null;
   #overloads = 0;
   #sealTimer: NodeJS.Timeout | null = null;
@@ -76,6 +82,7 @@ export class LogWriter implements Ledger {
     this.#segment = segment;
     this.#tip = recovered.tip;
     this.#durable = recovered.tip;
+    this.#openedAt = { time: recovered.tip.time === 0 ? options.clock.now() : recovered.tip.time, monotonic: options.clock.monotonic() };
     this.#segmentBytes = segmentBytesOf(options);
     this.#maxPending = options.maxPending ?? 100_000;
     this.#publisher = new Publisher(log, this.origin, options.signer, options.clock, recovered.edge, recovered.published);
@@ -136,7 +143,9 @@ export class LogWriter implements Ledger {
     };
   }
 
-  retain(before: number): Promise<Retention> {
+  retain(asked: number): Promise<Retention> {
+    const clockAhead = this.#clockAhead(asked);
+    const before = asked - clockAhead;
     return this.#closedSegments.remove(before, async (expired) => {
       if (!this.#accepting) throw new LedgerUnavailable(this.#closed ? 'closed' : (this.#trouble?.reason ?? 'io'));
       const from = expired[0]?.segment.first ?? 0;
@@ -147,8 +156,16 @@ export class LogWriter implements Ledger {
         if (receipt === UNRECORDED) throw new LedgerUnavailable(this.#trouble?.reason ?? 'io');
         await this.#sealOver(receipt.seq);
       }
-      return { segments: expired.length, from, until };
+      return { segments: expired.length, from, until, clockAhead };
     });
+  }
+
+  /** A clock that is wrong when the process starts must not age everything at once. */
+  #clockAhead(before: number): number {
+    const now = this.#clock.now();
+    const ahead = now - this.#openedAt.time - (this.#clock.monotonic() - this.#openedAt.monotonic);
+    const trusted = Math.min(MOST_TRUSTED_PAUSE, Math.max(LEAST_TRUSTED_PAUSE, now - before));
+    return ahead > trusted ? Math.round(ahead) : 0;
   }
 
   digest(text: string | Uint8Array): string {
@@ -195,8 +212,15 @@ export class LogWriter implements Ledger {
     return this.health();
   }
 
-  async close(): Promise<void> {
-    if (this.#closed) return;
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    // A gap that is still open would be on record nowhere.
+    await this.#retrying;
+    if (this.#trouble !== null) await this.retry();
     const wasOpen = this.#accepting;
     this.#accepting = false;
     this.#closed = true;

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { open, readdir, readFile, writeFile } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { makeDirectory } from '../src/files.ts';
@@ -9,17 +9,19 @@ import { diskStore } from '../src/segment-store.ts';
 import { facts, ManualClock, openTestLedger, TemporaryDirectory } from './support.ts';
 
 /** Counts `fsync` of whatever is open: directories, in the calls below. The first `failing` of them fail. */
-async function countSyncs(context: TestContext, failing: number): Promise<{ count(): number }> {
+async function countSyncs(context: TestContext, failing: number): Promise<{ count(): number; has(inode: number): boolean }> {
   const handle = await open(process.execPath, 'r');
   const prototype: { sync(): Promise<void> } = Object.getPrototypeOf(handle);
   await handle.close();
   const original = prototype.sync;
   let calls = 0;
-  context.mock.method(prototype, 'sync', async function (this: unknown) {
+  const inodes = new Set<number>();
+  context.mock.method(prototype, 'sync', async function (this: FileHandle) {
     if (++calls <= failing) throw Object.assign(new Error('i/o'), { code: 'EIO', syscall: 'fsync' });
     await original.call(this);
+    inodes.add((await this.stat()).ino);
   });
-  return { count: () => calls };
+  return { count: () => calls, has: (inode) => inodes.has(inode) };
 }
 
 test('the name of a segment is made durable by whoever opens it, also where the one who made it could not', async (context) => {
@@ -49,6 +51,17 @@ test('a segment whose name cannot be made durable takes no entry; the ledger goe
   assert.equal(taken?.status, 'fulfilled');
   await ledger.close();
   assert.ok((await readdir(join(directory.path, 'logs/w1/segments'))).some((name) => name.startsWith('0000000000000256')));
+});
+
+test('the names of directories that are there are made durable by whoever opens the log', async (context) => {
+  await using directory = await TemporaryDirectory.create();
+  await mkdir(join(directory.path, 'logs/w1/segments'), { recursive: true });
+  const synced = await countSyncs(context, 0);
+  await (await openTestLedger(directory.path)).close();
+  for (const name of ['', 'logs', 'logs/w1', 'logs/w1/segments']) {
+    const { ino } = await stat(join(directory.path, name));
+    assert.ok(synced.has(ino), name);
+  }
 });
 
 test('directories are made with durable names, each of them', async (context) => {

@@ -255,6 +255,22 @@ test('where policy chooses to go on unrecorded, appends answer UNRECORDED and th
   assert.equal(chain[1]?.detail['refused'], 2);
 });
 
+test('a gap that is open when the log is closed is recorded then, where the disk works again', async () => {
+  await using directory = await TemporaryDirectory.create();
+  const store = new FailingStore();
+  const ledger = await openTestLedger(directory.path, { store, retryInterval: 60_000 });
+  store.failWrite = 'ENOSPC';
+  await assert.rejects(ledger.append(facts()), LedgerUnavailable);
+  store.failWrite = null;
+  await Promise.all([ledger.close(), ledger.close()]);
+  const chain = await readChain(directory.path);
+  assert.deepEqual(
+    chain.map(({ action }) => action),
+    ['ledger.open', 'ledger.recovered', 'ledger.close'],
+  );
+  assert.equal(chain[1]?.detail['refused'], 1);
+});
+
 test('a disk that cannot take a new segment refuses, and goes on in it later', async () => {
   await using directory = await TemporaryDirectory.create();
   const store = new FailingStore();

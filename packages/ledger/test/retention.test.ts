@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
 import { appendFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'node:test';
@@ -35,7 +36,7 @@ test('segments expire, and what is left verifies, is proved and goes on', async 
   const start = clock.time;
   await tenDays(directory.path, clock);
   const ledger = await openTestLedger(directory.path, { clock, segmentBytes: 100_000 });
-  assert.deepEqual(await ledger.retain(start), { segments: 0, from: 0, until: 0 });
+  assert.deepEqual(await ledger.retain(start), { segments: 0, from: 0, until: 0, clockAhead: 0 });
   const { segments, from, until } = await ledger.retain(start + 6 * DAY);
   assert.deepEqual({ segments, from, until }, { segments: 2, from: 0, until: 512 });
   await ledger.append(facts({ id: 'after' }));
@@ -141,4 +142,46 @@ test('nothing is removed before the entry that says so is under a signed checkpo
   const { logs } = await verifyLedger(directory.path);
   assert.deepEqual(logs[0]?.problems, []);
   await ledger.close();
+});
+
+test('a segment stays while any of its entries is young, whatever the last one says', async () => {
+  await using directory = await TemporaryDirectory.create();
+  const clock = new ManualClock();
+  const start = clock.time;
+  const ledger = await openTestLedger(directory.path, { clock, segmentBytes: 100_000 });
+  const append = (count: number): Promise<unknown> => Promise.all(Array.from({ length: count }, () => ledger.append(facts())));
+  clock.time = start + 5 * DAY;
+  await append(100);
+  clock.time = start;
+  for (let i = 0; i < 6; i++) await append(100);
+  assert.equal((await ledger.retain(start + 3 * DAY)).segments, 0);
+  assert.equal((await ledger.retain(start + 6 * DAY)).segments, 1);
+  await ledger.close();
+});
+
+test('a clock that is far ahead when the log is opened ages nothing', async () => {
+  await using directory = await TemporaryDirectory.create();
+  const clock = new ManualClock();
+  await tenDays(directory.path, clock);
+  const newest = clock.time;
+  clock.time += 400 * DAY;
+  const ledger = await openTestLedger(directory.path, { clock, segmentBytes: 100_000 });
+  const { segments, clockAhead } = await ledger.retain(clock.time - 20 * DAY);
+  assert.deepEqual({ segments, clockAhead }, { segments: 0, clockAhead: clock.time - newest });
+  // Time that passes counts.
+  clock.time += 15 * DAY;
+  assert.equal((await ledger.retain(clock.time - 20 * DAY)).segments, 1);
+  await ledger.close();
+});
+
+test('what retention removes after the last block was read is not missed', async () => {
+  await using directory = await TemporaryDirectory.create();
+  await tenDays(directory.path, new ManualClock());
+  const segments = await listSegments(join(directory.path, 'logs/w1'));
+  const onProgress = (entries: number): void => {
+    if (entries > 1000) for (const { path } of segments.slice(0, 1)) rmSync(path, { force: true });
+  };
+  const { logs } = await verifyLedger(directory.path, { onProgress, threads: 0 });
+  assert.deepEqual(logs[0]?.problems, []);
+  assert.equal((await listSegments(join(directory.path, 'logs/w1'))).length, segments.length - 1);
 });

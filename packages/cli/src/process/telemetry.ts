@@ -21,6 +21,7 @@ import {
 import type { Snapshot, Tracer } from '@sallyport/core';
 import { Egress } from '@sallyport/egress';
 import type { LedgerPort } from '@sallyport/gateway';
+import { UNRECORDED } from '@sallyport/ledger';
 import type { Installation } from '../installation.ts';
 import { VERSION } from '../version.ts';
 import type { ExporterThread } from './exporters.ts';
@@ -95,13 +96,13 @@ export function startTelemetry(
     ledger: {
       append: async (facts) => {
         const began = clock.monotonic();
-        let durable = false;
+        let outcome: 'durable' | 'refused' | 'unrecorded' = 'refused';
         try {
           const receipt = await ledger.append(facts);
-          durable = true;
+          outcome = receipt === UNRECORDED ? 'unrecorded' : 'durable';
           return receipt;
         } finally {
-          meter.appended((clock.monotonic() - began) / 1000, durable);
+          meter.appended((clock.monotonic() - began) / 1000, outcome);
         }
       },
       digest: (bytes) => ledger.digest(bytes),

@@ -53,7 +53,7 @@ export class PrometheusMeter implements Meter {
   readonly #overhead = new Histogram('sallyport_overhead_seconds', 'Time Sallyport added to an exchange.', ['endpoint'], OVERHEAD_BOUNDS);
   readonly #append = new Histogram(
     'sallyport_ledger_append_seconds',
-    'Time until an entry was durable, or refused.',
+    'Time until an entry was durable, refused, or given up as unrecorded.',
     ['outcome'],
     APPEND_BOUNDS,
   );
@@ -124,9 +124,9 @@ export class PrometheusMeter implements Meter {
     if (state === 'open') this.#breakerOpened.of(upstream).value += 1;
   }
 
-  /** An entry became durable, or was refused, after so many seconds. */
-  appended(seconds: number, durable: boolean): void {
-    this.#append.of(durable ? 'durable' : 'refused').observe(seconds);
+  /** What became of an entry after so many seconds; `unrecorded` is lost, and policy let its request go on. */
+  appended(seconds: number, outcome: 'durable' | 'refused' | 'unrecorded'): void {
+    this.#append.of(outcome).observe(seconds);
   }
 
   async collect(): Promise<readonly Family[]> {
