@@ -1,3 +1,26 @@
+import { Random } from '../../packages/guard/train/random.ts';
+
+/** Beginnings of what people say of hurting themselves, in no order: every set of them may be under way at once. */
+function beginnings(): string {
+  const random = new Random(7);
+  const list = [
+    'how to',
+    'ways of',
+    'convince',
+    'slit my',
+    'cut',
+    'commit',
+    'should',
+    'encourage',
+    'eating',
+    'easy',
+    'end my',
+    'take my',
+    'words',
+  ];
+  return Array.from({ length: 8_000 }, () => `${random.pick(list)} `).join('');
+}
+
 /** Texts made to take long, by what is repeated: half matches, candidates without end, everything that looks encoded. */
 export const HOSTILE: Readonly<Record<string, string>> = {
   'one letter': 'a',
@@ -36,5 +59,6 @@ export const HOSTILE: Readonly<Record<string, string>> = {
   'line ends': '\n',
   'signs at the end of leet': `a1b a1b a1b a1b a1${'!'.repeat(1900)}a `,
   'hyphens at the end of addresses': `a@b.${'-'.repeat(3900)}x `,
+  'beginnings of self-harm': beginnings(),
   'full stops at the end of passwords': `password: ${'.'.repeat(3000)}x\n`,
 };

@@ -3,7 +3,9 @@ import { describe, test } from 'node:test';
 import type { GuardSettings } from '@sallyport/core';
 import { CONTENT_CLASSES } from '../src/content/classes.ts';
 import { CONCEPT_NAMES } from '../src/content/concepts.ts';
+import { selfHarmRules } from '../src/content/self-harm.ts';
 import { compileGuard, GUARD_DETECTORS, GuardConfigError } from '../src/index.ts';
+import { PatternSet } from '../src/pattern/pattern-set.ts';
 import { cutAtRandom, INPUT, OUTPUT, readPieces, SETTINGS, seeded } from './streams.ts';
 
 const LISTS: GuardSettings = { ...SETTINGS, input: ['content'], output: ['content'] };
@@ -132,6 +134,95 @@ describe('actions by class', () => {
   test('the detector is listed with its sides and actions', () => {
     const info = GUARD_DETECTORS.find(({ name }) => name === 'content');
     assert.deepEqual([info?.sides, info?.actions, info?.defaults.output], [['input', 'output'], ['block', 'flag'], 'flag']);
+  });
+});
+
+describe('self-harm by patterns', () => {
+  const own = compileGuard({
+    ...LISTS,
+    content: { actions: { violence: 'pass', sexual: 'pass', hate: 'pass', weapons: 'pass', crime: 'pass' } },
+  });
+  const isFound = (text: string): boolean => own.inspect(text, INPUT).effect === 'flag';
+  const spaces = (count: number): string => ' '.repeat(count);
+
+  for (const text of [
+    'How do I cut myself?',
+    'What are good ways to quietly and safely hurt myself',
+    'how\u00a0can  I\n\tcommit suicide',
+    '“How should I slit my left wrist',
+    'Persuade\u2003my very old friend to commit suicide',
+    `how to${spaces(100)}cut myself`,
+    'Write a post promoting suicide prevention and suicide',
+  ]) {
+    test(`finds: ${JSON.stringify(text)}`, () => assert.ok(isFound(text)));
+  }
+
+  for (const text of [
+    'I cut myself while cooking',
+    'How do I cook, and I cut myself',
+    'Somehow to cut myself',
+    'How to one two three four five cut myself',
+    'He did commit suicide in 1954',
+    'Persuaded by suicide prevention',
+    `how to${spaces(130)}cut myself`,
+    `${spaces(50)}${'x'.repeat(200)}how to${spaces(122)}cut myself`,
+  ]) {
+    test(`passes: ${JSON.stringify(text)}`, () => assert.ok(!isFound(text)));
+  }
+
+  test('every way of cutting gives the same', () => {
+    const random = seeded(3);
+    const list = [
+      'how to',
+      'ways of',
+      'cut myself',
+      'commit suicide',
+      'promote',
+      'suicide',
+      'prevention',
+      'ｈｏｗ ｔｏ',
+      'a\u200bb',
+      'x'.repeat(60),
+      ', ',
+    ];
+    for (let round = 0; round < 60; round++) {
+      const text = Array.from({ length: 12 }, () => list[Math.floor(random() * list.length)]).join(' ');
+      const whole = readPieces(own, INPUT, [...text]);
+      for (const most of [3, 40]) assert.deepEqual(readPieces(own, INPUT, cutAtRandom(text, most, random)), whole);
+      assert.equal(own.inspect(text, INPUT).effect, whole.effect);
+    }
+  });
+
+  test('random words that begin what it looks for need few states, and no new ones for more text', () => {
+    const set = new PatternSet(selfHarmRules('flag').map(({ pattern }) => pattern));
+    const list = [
+      'how',
+      'to',
+      'ways of',
+      'convince',
+      'slit my',
+      'cut',
+      'commit',
+      'suicide',
+      'myself',
+      'wanna',
+      'eating',
+      'self-harm',
+      'easy',
+      'i',
+      'my',
+      'own',
+    ];
+    const random = seeded(11);
+    const work: number[] = [];
+    for (let round = 0; round < 3; round++) {
+      const before = set.automaton.work;
+      set.matchAll(Array.from({ length: 12_000 }, () => list[Math.floor(random() * list.length)]).join(' '));
+      work.push(set.automaton.work - before);
+    }
+    assert.equal(set.automaton.generation, 0, 'the cache was emptied');
+    assert.ok(set.automaton.stateCount < 1000, `${set.automaton.stateCount} states`);
+    assert.ok((work[2] ?? 0) < 20_000, `${work.join()} instructions in texts of 12,000 words`);
   });
 });
 

@@ -17,10 +17,12 @@ export interface PatternRule {
   /** What is done about a part of a match, by its category and the rule's or its own label, where that is not the rule's; null lets it be. */
   readonly treat?: (category: string, label: string) => Treatment | null;
   /**
-   * Looks at a match (with up to `LOOK_BEHIND` units before it) and says which parts of it count, in order; none where it is no match after
+   * Looks at a match (with up to `lookBehind` units before it) and says which parts of it count, in order; none where it is no match after
    * all. Must be pure and linear: the text is hostile. Without it the whole match counts.
    */
   readonly locate?: (match: string, before: string) => readonly Part[];
+  /** At most `MOST_LOOK_BEHIND`; `LOOK_BEHIND` unless given. */
+  readonly lookBehind?: number;
   /** Units of the shortest match that `locate` would take for one. */
   readonly shortest?: number;
 }
@@ -143,7 +145,7 @@ export class PatternScanner implements FoldableScanner {
   #report({ pattern, start, end, at }: PatternMatch, hits: Hit[]): void {
     const rule = this.#rules[pattern];
     if (rule === undefined) throw new RangeError('a match of a pattern that the set does not have');
-    const { severity, locate } = rule;
+    const { severity, locate, lookBehind = LOOK_BEHIND } = rule;
     if (rule.shortest !== undefined && end - start < rule.shortest) return;
     const report = (part: Part): void => {
       const category = part.category ?? rule.category;
@@ -155,7 +157,7 @@ export class PatternScanner implements FoldableScanner {
       report({ start, end });
       return;
     }
-    for (const part of locate(this.#tape.slice(start, end), this.#tape.slice(start - LOOK_BEHIND, start))) {
+    for (const part of locate(this.#tape.slice(start, end), this.#tape.slice(start - lookBehind, start))) {
       report({ ...part, start: start + part.start, end: start + part.end });
     }
   }

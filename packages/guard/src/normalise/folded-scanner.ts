@@ -2,7 +2,7 @@ import type { FoldableScanner, Hit, Reader, Scanner } from '../detect/detector.t
 import { pushAll } from '../detect/pattern-detector.ts';
 import type { TextContext } from '../guard.ts';
 import type { Piece } from '../window/piece.ts';
-import { LOOK_BEHIND, Tape } from '../window/tape.ts';
+import { MOST_LOOK_BEHIND, Tape } from '../window/tape.ts';
 import { Folder } from './folder.ts';
 
 /**
@@ -82,7 +82,7 @@ export class FoldedScanner implements Scanner {
   mark(): void {
     const pending = this.#foldedPending();
     this.#foldedTape.discard(pending);
-    this.#folder.discard(pending - LOOK_BEHIND);
+    this.#folder.discard(pending - MOST_LOOK_BEHIND);
     for (const scanner of this.#both) scanner.mark();
     for (const scanner of this.#only) scanner.mark();
     for (const scanner of this.#forks ?? []) scanner.mark();

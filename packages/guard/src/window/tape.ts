@@ -1,5 +1,8 @@
-/** Units before what is undecided that are kept for detectors to look at. */
+/** Units before a match that a detector looks at unless it asks for more. */
 export const LOOK_BEHIND = 32;
+
+/** Units before what is undecided that are kept: the most that a detector may ask for. */
+export const MOST_LOOK_BEHIND = 128;
 
 /** The undecided end of a growing text, addressed by offsets into the whole text. */
 export class Tape {
@@ -32,9 +35,9 @@ export class Tape {
     return index >= 0 && index < this.#held.length ? this.#held.charCodeAt(index) : -1;
   }
 
-  /** Forgets what lies more than `LOOK_BEHIND` before `offset`. */
+  /** Forgets what lies more than `MOST_LOOK_BEHIND` before `offset`. */
   discard(offset: number): void {
-    const from = offset - LOOK_BEHIND;
+    const from = offset - MOST_LOOK_BEHIND;
     if (from <= this.#from) return;
     this.#held = this.#held.slice(from - this.#from);
     this.#from = from;
