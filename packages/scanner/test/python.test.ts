@@ -143,6 +143,47 @@ describe('Python beside a model', () => {
     ['in a function that is a default', "import os\ndef f():\n    os.system('id')\ndef g(x=f()): pass\n"],
     ['in a function that is the metaclass', "import os\ndef f(*a):\n    os.system('id')\nclass B(metaclass=f): pass\n"],
     [
+      'in a class derived from another name of a class',
+      "import os\nclass A:\n    def __new__(c):\n        os.system('id')\nX = A\nclass B(X): pass\nB()\n",
+    ],
+    [
+      'in a class derived from what is taken out of a table',
+      "import os\nclass A:\n    def __new__(c):\n        os.system('id')\nX = {'a': A}['a']\nclass B(X): pass\nB()\n",
+    ],
+    [
+      'in a derived class out of a table',
+      "import os\nclass A:\n    def __init__(self):\n        os.system('id')\nclass B(A): pass\nreg = {'b': B}\nreg['b']()\n",
+    ],
+    [
+      'in a derived class that a comprehension gives',
+      "import os\nclass A:\n    def __init__(self):\n        os.system('id')\nclass B(A): pass\nx = [B for _ in 'a'][0]()\n",
+    ],
+    [
+      'in a class that its base keeps',
+      "import os\nclass A:\n    def __init__(self):\n        os.system('id')\nclass B(A): pass\nA.__subclasses__()[0]()\n",
+    ],
+    [
+      'in a decorated class that is called from a list',
+      "import os\nreg = []\n@reg.append\nclass A:\n    def __init__(self):\n        os.system('id')\nfor c in reg: c()\n",
+    ],
+    [
+      'in a metaclass among computed keywords',
+      "import os\nclass M(type):\n    def __init__(c, *a):\n        os.system('id')\nkw = {'metaclass': M}\nclass A(**kw): pass\n",
+    ],
+    ['in a method that the body of its class calls', "import os\nclass A:\n    def f():\n        os.system('id')\n    f()\n"],
+    ['in a method that decorates another', "import os\nclass A:\n    def f(g):\n        os.system('id')\n    @f\n    def g(self): pass\n"],
+    [
+      'in a method that is called under another name in the body of its class',
+      "import os\nclass A:\n    def f(*a):\n        os.system('id')\n    go = f\n    y = go()\n",
+    ],
+    ['in a method that is handed over there', "import os\nclass A:\n    def f(*a):\n        os.system('id')\n    z = list(map(f, [1]))\n"],
+    [
+      'in a class in a function, whose body calls it',
+      "import os\ndef make():\n    class A:\n        def f():\n            os.system('id')\n        f()\nmake()\n",
+    ],
+    ['in a method that is a name of the module', "import os\nclass A:\n    global f\n    def f():\n        os.system('id')\nf()\n"],
+    ['in a function under another name inside of another', "import os\ndef f():\n    os.system('id')\ndef g():\n    h = f\n    h()\ng()\n"],
+    [
       'under a condition of a program or another',
       "import os, sys\nif sys.platform != 'x' and __name__ == '__main__' or True:\n    os.system('id')\n",
     ],
@@ -188,6 +229,18 @@ describe('Python beside a model', () => {
       'in a method whose name a function has too',
       "import subprocess\nclass A:\n    def spawn(self):\n        subprocess.run(['x'])\n\ndef other():\n    spawn()\n\nother()\n",
     ],
+    [
+      'in methods of a property',
+      "import os\nclass A:\n    def get(self):\n        os.system('x')\n    x = property(get)\n    @property\n    def y(self):\n        os.system('x')\n    @y.setter\n    def y(self, value):\n        os.system('x')\n",
+    ],
+    [
+      'in a method whose name is a parameter with a default of another',
+      "import os\nclass A:\n    def f(self):\n        os.system('x')\n    def g(self, f, *, h=None):\n        pass\n",
+    ],
+    [
+      'in a class that nobody names beside a call of what cannot be told',
+      "import os, fmt\nfmt.table['x']()\n\nclass A:\n    def f(self):\n        os.system('x')\n",
+    ],
     ['by a table of modules that is filled', "import sys\nsys.modules['os'] = None\n"],
     ['a namespace package', "__import__('pkg_resources').declare_namespace(__name__)\n"],
     ['in prose', 'x = 3\nuse eval(x) with care\nNote (see below)\n'],
@@ -205,6 +258,21 @@ describe('Python beside a model', () => {
     it(`what does not run on import is left alone: ${name}`, async () => {
       assert.equal((await scanBytes(Buffer.from(text))).verdict, 'clean');
     });
+  it('what is derived, assigned and called costs steps in proportion to the text, which end it', async () => {
+    const chain = (count: number, bases: number): Buffer => {
+      const classes = Array.from(
+        { length: count },
+        (_, index) => `class C${count - index}(C${count - index - 1}${',Z'.repeat(bases)}): pass\n`,
+      );
+      const calls = Array.from({ length: 18 }, (_, index) => `def g${18 - index}():\n    ${index === 17 ? 'C0()' : `g${17 - index}()`}\n`);
+      return Buffer.from(`import os\nclass C0:\n    def __init__(self):\n        os.system('id')\n${classes.join('')}${calls.join('')}`);
+    };
+    // Of 0.9 MiB; the smaller one is a tenth of it.
+    for (const [count, bases, work] of [[1900, 230, 1_500_000], [190, 230, 150_000]] as const) // biome-ignore format: one line
+      assert.equal((await scanBytes(chain(count, bases), 'file', { work })).verdict, 'clean');
+    const ended = await scanBytes(chain(1900, 230), 'file', { work: 100_000 });
+    assert.deepEqual([ended.verdict, rulesOf(ended)], ['inconclusive', ['limit-work']]);
+  });
   it('text made to take long ends', async () => {
     const chain = Array.from({ length: 1900 }, (_, index) => `def f${index}():\n  f${index - 1}()\n`)
       .reverse()

@@ -1,4 +1,6 @@
 /** What runs when a module is imported, told from its text without compiling it. */
+import { COST } from '../limits.ts';
+import { type Block, Names } from './python-names.ts';
 
 const TOKEN =
   /#[^\n]*|(?:(?<!\w)[rbuft]{1,2})?(?:"""(?:\\[\s\S]|(?!""")[\s\S])*(?:"""|$)|'''(?:\\[\s\S]|(?!''')[\s\S])*(?:'''|$)|"(?:\\(?:\r\n|[\s\S])|[^"\\\n])*"?|'(?:\\(?:\r\n|[\s\S])|[^'\\\n])*'?)/gi;
@@ -11,13 +13,6 @@ const PROGRAM =
   /^[ \t\f]*if[ \t]+(?:[\w.]+[ \t]*(?:[!=]=[ \t]*(?:"[^"\n]*"|'[^'\n]*')[ \t]*)?[ \t]and[ \t]+){0,4}__name__[ \t]*==[ \t]*(?:"__main__"|'__main__')[ \t]*:/;
 const OWN_NAME =
   /^[ \t\f]*__name__[ \t]*=(?!=)[^,\n]*$|;[ \t]*__name__[ \t]*=(?!=)|(?<![\w.])__name__\s*:=|\b(?:as|for|def|class)\s+__name__\b/m;
-/** A function taken out of the module by its name. */
-const BY_NAME = /\b(?:globals|locals|vars)\s*\(\s*\)\s*(?:\[[^\]\n]{0,200}\](?!\s*=(?!=))|\.\s*(?:get|pop|values)\b)/;
-/** What a definition says without running anything: names of parameters, and of base classes. */
-const PARAMETERS = /\bdef[ \t]+[\w\u0080-\uffff]+[ \t]*\([\s*,/\w\u0080-\uffff]*\)/g;
-const BASES = /\bclass[ \t]+([\w\u0080-\uffff]+)[ \t]*\(([\s,.\w\u0080-\uffff]*)\)/g;
-/** Methods that run without being called by name. */
-const IMPLICIT = /^__(?:init_subclass|set_name|prepare|class_getitem|del|getattr|dir|instancecheck|subclasscheck)__$/;
 /** Classes that a loader of models makes and calls by itself. */
 const MODEL_CODE =
   /\b(?:PreTrained(?:Model|Config|Tokenizer\w*)|PretrainedConfig|GenerationMixin|ProcessorMixin|FeatureExtractionMixin|ImageProcessingMixin|BaseImageProcessor|nn\.Module|LightningModule|keras\.(?:layers|Model|models)|DiffusionPipeline|ModelMixin|register_for_auto_class|trust_remote_code|PythonModel|BaseHandler|TritonPythonModel)\b/;
@@ -25,17 +20,11 @@ const TAB = 8;
 const MAX_LINE = 1000;
 /** Beyond these a text is no module that anybody wrote, and all of it is taken to run on import. */
 const MAX_BLOCKS = 2000;
-const MAX_PASSES = 20;
 const MAX_NESTING = 16;
-
-interface Block {
-  /** Of a function or a class; null for what runs only when the file is started as a program. */
-  readonly name: string | null;
-  readonly isClass: boolean;
-  /** Where the body begins, behind the colon: defaults and annotations are evaluated by the definition. */
-  readonly start: number;
-  readonly end: number;
-}
+/** Of a step of `COST`, for a character or a comparison. */
+const STEP = 1 / 16;
+/** Brackets that CPython nests at most. */
+const MAX_BRACKETS = 200;
 
 /**
  * The same text with comments blanked and strings filled with quotes, every offset kept: a statement may begin with a string, so its place
@@ -97,116 +86,28 @@ function isBalanced(code: string): boolean {
   return depth === 0;
 }
 
-/** Tells of an offset whether the code there runs on import, or when a loader of models uses the module. `code` is `text` blanked. */
-export function importTime(text: string, code: string, dangers: readonly number[]): (offset: number) => boolean {
-  const blocks = MODEL_CODE.test(code) ? [] : readBlocks(text, code);
+/**
+ * Tells of an offset whether the code there runs on import, or when a loader of models uses the module. `code` is `text` blanked. `spend` is told
+ * of the steps that it takes, and may throw.
+ */
+export function importTime(
+  text: string,
+  code: string,
+  dangers: readonly number[],
+  spend: (units: number) => void,
+): (offset: number) => boolean {
+  const blocks = MODEL_CODE.test(code) ? [] : readBlocks(text, code, spend);
   const functions = blocks.filter(({ isClass }) => !isClass);
   const nested = functions.reduce((total, { start, end }) => total + end - start, 0);
   if (blocks.length > MAX_BLOCKS || nested > MAX_NESTING * code.length) return () => true;
+  spend(COST.letter * (dangers.length + 1) * functions.length * STEP);
   const around = (offset: number): Block[] => functions.filter(({ start, end }) => start <= offset && offset < end);
-  // Functions that do harm, and whatever calls them, until no more are found.
-  const harmful = new Set<Block>(dangers.flatMap(around));
-  const outside = outsideOf(code, functions).replace(PARAMETERS, ' ').replace(BASES, ' ');
-  const heirs = [...code.matchAll(BASES)].map(([, heir = '', bases = '']) => ({ heir, bases: bases.split(/[\s,.]+/) }));
-  for (let size = -1, passes = 0; size !== harmful.size; passes += 1) {
-    size = harmful.size;
-    if (passes > MAX_PASSES) return () => true;
-    const names = callsOf(harmful, blocks, outside, heirs);
-    if (names === null) break;
-    for (const each of functions)
-      if (!harmful.has(each) && each.name !== null && names.test(code.slice(each.start, each.end))) harmful.add(each);
-  }
-  const called =
-    (harmful.size > 0 && BY_NAME.test(outside)) ||
-    [...harmful].some(({ name }) => name !== null && IMPLICIT.test(name)) ||
-    entriesOf(harmful, blocks, outside, heirs)?.test(outside) === true;
+  const names = new Names(code, blocks, spend);
+  const called = names.reach(new Set(dangers.flatMap(around)));
   return (offset) => called || around(offset).length === 0;
 }
 
-/** A pattern of calls of these functions, of their methods by the name of the class too; null where there is none. */
-function callsOf(functions: ReadonlySet<Block>, blocks: readonly Block[], outside: string, heirs: readonly Heir[]): RegExp | null {
-  const plain: string[] = [];
-  const methods: string[] = [];
-  const classes: string[] = [];
-  for (const each of functions) {
-    const own = classesOf(each, blocks);
-    classes.push(...own);
-    if (each.name !== null) (own.length > 0 ? methods : plain).push(each.name);
-  }
-  if (plain.length + methods.length + classes.length === 0) return null;
-  const calls = mentions(plain, withHeirs(classes, heirs), outside);
-  // A method is called by an object.
-  return methods.length === 0 ? calls : new RegExp(`${calls.source}|\\.\\s*(?:${methods.join('|')})\\b`);
-}
-
-interface Heir {
-  readonly heir: string;
-  readonly bases: readonly string[];
-}
-
-/** These classes, and those that are derived from them in this text. */
-function withHeirs(classes: readonly string[], heirs: readonly Heir[]): string[] {
-  const all = new Set(classes);
-  for (let size = -1; size !== all.size && all.size < MAX_BLOCKS; ) {
-    size = all.size;
-    for (const { heir, bases } of heirs) if (bases.some((base) => all.has(base))) all.add(heir);
-  }
-  return [...all];
-}
-
-/** A pattern of what calls one of these from outside all functions: a method is reached through its class. */
-function entriesOf(functions: ReadonlySet<Block>, blocks: readonly Block[], outside: string, heirs: readonly Heir[]): RegExp | null {
-  const names = [...functions].flatMap((each) => (each.name === null || classesOf(each, blocks).length > 0 ? [] : [each.name]));
-  const classes = [...functions].flatMap((method) => (method.name === null ? [] : classesOf(method, blocks)));
-  return names.length + classes.length === 0 ? null : mentions(names, withHeirs(classes, heirs), outside);
-}
-
-function classesOf({ start }: Block, blocks: readonly Block[]): string[] {
-  return blocks.flatMap((each) => (each.isClass && each.name !== null && each.start <= start && start < each.end ? [each.name] : []));
-}
-
-function mentions(names: readonly string[], classes: readonly string[], outside: string): RegExp {
-  const made = aliasesOf(classes, outside).join('|');
-  const any = aliasesOf([...names, ...classes], outside).join('|');
-  const through = classes.length === 0 ? '' : `|\\b(?:${made})\\s*\\.`;
-  return new RegExp(
-    [
-      `(?<![\\w]|def[ \\t]|class[ \\t])(?:${any})\\s*(?:\\(|\\.\\s*__)`,
-      `@\\s*(?:${any})\\b`,
-      `[(,=]\\s*(?:${any})\\s*[,)]|(?<![\\w\\])])\\[\\s*(?:${any})\\s*[\\],]`,
-      // A table or a function that is used where it is made; a loop over a tuple.
-      `\\{[^{}\\n]{0,200}\\b(?:${any})\\b[^{}\\n]{0,200}\\}\\s*[[.]`,
-      `\\blambda\\b[^:\\n]{0,200}:\\s*(?:${any})\\s*\\)\\s*\\(`,
-      `\\bin\\s+(?:${any})\\b${through}`,
-    ].join('|'),
-  );
-}
-
-/** These names, and those that they are assigned to outside of functions. */
-function aliasesOf(names: readonly string[], outside: string): string[] {
-  const all = new Set(names);
-  for (let size = 0, passes = 0; size !== all.size && passes < MAX_PASSES && all.size > 0 && all.size < MAX_BLOCKS; passes += 1) {
-    size = all.size;
-    const assigned = new RegExp(
-      `(?<![\\w.\\u0080-\\uffff])([\\w\\u0080-\\uffff]+)[ \\t]*:?=[ \\t]*\\(?[ \\t]*(?:${[...all].join('|')})[ \\t]*(?=[;)\\n]|$)`,
-      'g',
-    );
-    for (const [, alias = ''] of outside.matchAll(assigned)) all.add(alias);
-  }
-  return [...all];
-}
-
-function outsideOf(code: string, functions: readonly Block[]): string {
-  let outside = '';
-  let at = 0;
-  for (const { start, end } of functions) {
-    if (start > at) outside += code.slice(at, start);
-    at = Math.max(at, end);
-  }
-  return outside + code.slice(at);
-}
-
-function readBlocks(text: string, code: string): Block[] {
+function readBlocks(text: string, code: string, spend: (units: number) => void): Block[] {
   const lines = readLines(code);
   const named = OWN_NAME.test(code);
   const blocks: Block[] = [];
@@ -215,17 +116,31 @@ function readBlocks(text: string, code: string): Block[] {
     if (match[4] !== undefined && (named || !PROGRAM.test(text.slice(match.index, match.index + MAX_LINE)))) continue;
     const colon = findColon(code, match.index);
     if (colon < 0) continue;
-    const first = lines.findIndex(({ start }) => start > colon);
     const depth = width(match[1] ?? '');
-    const after = first < 0 ? undefined : lines.slice(first).find(({ indent }) => indent <= depth);
+    const first = firstAfter(lines, colon);
+    let after = first;
+    while ((lines[after]?.indent ?? 0) > depth) after += 1;
+    spend((colon - match.index + after - first) * STEP);
     blocks.push({
       name: match[2] ?? match[3] ?? null,
       isClass: match[3] !== undefined,
       start: colon + 1,
-      end: after?.start ?? code.length,
+      end: lines[after]?.start ?? code.length,
     });
   }
   return blocks;
+}
+
+/** The first of these lines that starts behind an offset. */
+function firstAfter(lines: readonly { readonly start: number }[], offset: number): number {
+  let low = 0;
+  let high = lines.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((lines[middle]?.start ?? 0) > offset) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 function width(space: string): number {
@@ -255,6 +170,7 @@ function findColon(code: string, from: number): number {
   let depth = 0;
   for (let at = from; at < code.length; at += 1) {
     const character = code[at] ?? '';
+    if (depth > MAX_BRACKETS) return -1;
     if ('([{'.includes(character)) depth += 1;
     else if (')]}'.includes(character)) depth -= 1;
     else if (character === ':' && depth <= 0) return at;

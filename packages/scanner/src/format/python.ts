@@ -118,7 +118,8 @@ export function inspectPython(piece: Piece, text: string, what: string = 'Python
   const plain = normalized(text);
   const code = scoped ? blank(plain) : null;
   const dangers = standingDangers(plain, code);
-  const runs = code === null ? (): boolean => true : importTime(plain, code, dangers.map(({ index }) => index)); // biome-ignore format: one line
+  const offsets = dangers.map(({ index }) => index);
+  const runs = code === null ? (): boolean => true : importTime(plain, code, offsets, (units) => piece.run.spend(units));
   if (whole && HIDING.test(text)) piece.report('python-dangerous', `${what} is written in an encoding that hides what it does`);
   const told = new Set<string>();
   for (const { effect, index, words, always } of dangers) {
