@@ -50,6 +50,22 @@ describe('guard policies of the configuration', () => {
     }
   });
 
+  test('an override may leave out a detector that has settings in the base, and a section without its detector is wrong', () => {
+    const { config } = read(
+      '{ input: [normalise, pii, content], pii: { actions: { email: block } }, content: { actions: { hate: block } }, ' +
+        'overrides: [{ name: a, models: [chat], pack: balanced }, { name: b, models: [public-chat], input: [normalise], output: [secrets] }] }',
+    );
+    const [first, second] = config.guards.overrides ?? [];
+    assert.deepEqual([first?.settings.content, first?.settings.pii], [undefined, config.guards.pii]);
+    assert.deepEqual([second?.settings.content, second?.settings.pii], [undefined, undefined]);
+    assert.notEqual(config.guards.pii, undefined);
+    assert.deepEqual(refused('{ input: [normalise], output: [secrets], content: { actions: { hate: block } } }'), ['guards.content']);
+    assert.deepEqual(refused('{ overrides: [{ name: a, models: [chat], content: { actions: { hate: block } } }] }'), [
+      'guards.overrides[0].content',
+    ]);
+    assert.deepEqual(parseConfig(printConfig(config)).config.guards, config.guards);
+  });
+
   test('what is wrong is named where it stands', () => {
     assert.deepEqual(refused('{ pack: loose }'), ['guards.pack']);
     assert.deepEqual(refused('{ actions: { telepathy: block } }'), ['guards.actions.telepathy (add it to input or output)']);

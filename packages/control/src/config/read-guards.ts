@@ -112,8 +112,10 @@ function applyPolicy(document: GuardPolicyDocument, base: GuardSettings, path: P
   const mode = document.mode ?? pack.mode;
   const kept = contract === undefined ? pack.contract : readContract(contract);
   const held = kept !== undefined && kept.schema !== null && mode === 'transform';
+  const { pii: _pii, content: _content, ...same } = pack;
   return {
-    ...pack,
+    ...same,
+    ...inherited(pack, lists),
     ...lists,
     // JSON is known to fit when all of it is there: until then nothing leaves, so that a refusal is an ordinary answer.
     mode: held ? 'hold' : mode,
@@ -133,6 +135,15 @@ function applyPolicy(document: GuardPolicyDocument, base: GuardSettings, path: P
     links: { hosts: links?.hosts ?? pack.links.hosts, only: links?.only ?? pack.links.only },
     ...(thresholds === undefined ? {} : { thresholds }),
     ...(kept === undefined ? {} : { contract: kept }),
+  };
+}
+
+/** Settings of a detector that the policy's own lists leave out are not its own: it was not this document that wrote them. */
+function inherited({ pii, content }: GuardSettings, lists: Lists): Partial<GuardSettings> {
+  const names = new Set([...lists.input, ...lists.output].map(nameOf));
+  return {
+    ...(pii !== undefined && (names.has('pii') || names.has('entities')) ? { pii } : {}),
+    ...(content !== undefined && names.has('content') ? { content } : {}),
   };
 }
 

@@ -70,6 +70,11 @@ function letterAt(text: string, index: number): number {
 export function rowsOf({ hashes, concepts }: Words): number[] {
   const rows: number[] = [];
   round++;
+  // Beyond this the table could not hold it.
+  if (round > 0xffff_ffff) {
+    seen.fill(0);
+    round = 1;
+  }
   const add = (hash: number, salt: number): void => {
     const row = Math.imul(hash ^ salt, MIX) >>> (32 - ROW_BITS);
     if (seen[row] === round) return;
