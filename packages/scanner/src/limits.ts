@@ -51,7 +51,7 @@ export const COST = {
   array: 16,
   attempt: 4,
   stream: 40,
-  member: 160,
+  member: 120,
   discarded: 4,
   letter: 1,
   finding: 16,

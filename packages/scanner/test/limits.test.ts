@@ -124,9 +124,29 @@ describe('limits are findings', () => {
   it('more deflated members than any model has end an archive, stored ones do not', async () => {
     const members = (deflate: boolean): w.ZipMember[] =>
       Array.from({ length: 300 }, (_, index) => ({ name: `${index}`, content: PLAIN, deflate }));
-    const limits = { work: 40_000 };
+    const limits = { work: 30_000 };
     assert.deepEqual(rulesOf(await scanBytes(w.zip(members(true)), 'file', limits)), ['limit-work']);
     assert.equal((await scanBytes(w.zip(members(false)), 'file', limits)).verdict, 'clean');
+  });
+  it('a payload where loaders look for one is named, whatever else ends the archive', async () => {
+    const many = (count: number, content: Buffer): w.ZipMember[] =>
+      Array.from({ length: count }, (_, index) => ({ name: `a/data/${index}`, content, deflate: true }));
+    const evil = (name: string, deflate: boolean): w.ZipMember => ({ name, content: EVIL, deflate });
+    const behind = async (members: w.ZipMember[], last: w.ZipMember, work: number): Promise<string> =>
+      (await scanBytes(w.zip([...members, last]), 'file', { work })).verdict;
+    const texts = many(300, PLAIN);
+    const swelling = many(60, Buffer.alloc(2 ** 20, 'abcdefgh'));
+    for (const [name, deflate] of [['a/data.pkl', true], ['a/x.pkl', true], ['a/x', false]] as const) // biome-ignore format: one line
+      assert.deepEqual(
+        [await behind(texts, evil(name, deflate), 30_000), await behind(swelling, evil(name, deflate), 4_000_000)],
+        ['malicious', 'malicious'],
+        name,
+      );
+    // Findings on members take steps too.
+    const twice = Array.from({ length: 300 }, () => ({ name: '../x', content: PLAIN }));
+    assert.equal(await behind(twice, evil('a/data.pkl', true), 4000), 'malicious');
+    assert.equal(await behind(texts, { name: 'a/data.pkl', content: PLAIN }, 30_000), 'inconclusive');
+    assert.equal(await behind(swelling, { name: 'a/data.pkl', content: PLAIN }, 4_000_000), 'malformed');
   });
   it('a spool beyond its memory goes to a file that is gone afterwards', () => {
     const before = readdirSync(tmpdir()).filter((name) => name.startsWith('sallyport-scan-')).length;

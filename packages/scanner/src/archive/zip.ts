@@ -24,6 +24,11 @@ const FILE_TYPE = 0o170000;
 const GAP_WINDOW = 2 ** 20;
 const FIRST_WINDOW = 2 ** 12;
 
+/** Of a member in the order of scanning: what a loader unpickles, what is called a pickle, what costs little to look into, the rest. */
+const RANK = { loaded: 0, named: 1, stored: 2, compressed: 3 } as const;
+const TORCH_PICKLE = /(?:^|\/)data\.pkl$/;
+const PICKLE_NAME = /\.(?:pkl|pickle|pk|p|dill|joblib|pt|pth|ckpt|bin|skops)$/i;
+
 /** Bytes of no member, `[start, end)`. */
 type Gap = readonly [start: number, end: number];
 
@@ -44,15 +49,20 @@ export async function scanZip(piece: Piece): Promise<void> {
   const gaps: Gap[] = [];
   checkDirectories(piece, directories, gaps);
   const members = collect(piece, directories, gaps);
-  checkMembers(piece, members, listed);
   const names = members.map(({ entry }) => entry.name);
   const surrounding = surroundingOf(names);
   if (surrounding !== 'archive') piece.format = surrounding === 'torch' ? 'pytorch' : surrounding;
   else if (names.length > 0 && names.every((name) => name.endsWith('.npy'))) piece.format = 'npz';
-  for (const member of members) {
-    piece.run.checkTime();
-    await scanMember(piece, member, surrounding);
-  }
+  const scanAll = async (some: readonly Member[]): Promise<void> => {
+    for (const member of some) {
+      piece.run.checkTime();
+      await scanMember(piece, member, surrounding);
+    }
+  };
+  // Whatever ends the budget, and findings do too, a payload where loaders look for one has been named by then.
+  await scanAll(ranked(members, Number.NEGATIVE_INFINITY, RANK.stored));
+  checkMembers(piece, members, listed);
+  await scanAll(ranked(members, RANK.stored, Number.POSITIVE_INFINITY));
   // A loader of another format reads what lies before the archive, and a size that lies leaves a content to nobody.
   for (const [start, end] of gaps) {
     piece.run.spend(COST.stream);
@@ -176,10 +186,25 @@ function compare(piece: Piece, entry: ZipEntry, local: LocalEntry): void {
 /** What loader this archive is for, by the members it would look for. */
 function surroundingOf(names: readonly string[]): Surrounding {
   const has = (pattern: RegExp): boolean => names.some((name) => pattern.test(name));
-  if (has(/(^|\/)data\.pkl$/) || has(/(^|\/)\.data\//) || has(/(^|\/)archive_format$/)) return 'torch';
+  if (has(TORCH_PICKLE) || has(/(^|\/)\.data\//) || has(/(^|\/)archive_format$/)) return 'torch';
   if (names.includes(SCHEMA)) return 'skops';
   if (has(/^config\.json$/) && has(/^(metadata\.json|.*weights\.(h5|npz|json))$/)) return 'keras';
   return 'archive';
+}
+
+/** Those of a rank in `[from, to)`, the first to be scanned first. */
+function ranked(members: readonly Member[], from: number, to: number): Member[] {
+  return members
+    .map((member) => ({ member, rank: rankOf(member) }))
+    .filter(({ rank }) => from <= rank && rank < to)
+    .sort((one, other) => one.rank - other.rank)
+    .map(({ member }) => member);
+}
+
+function rankOf({ entry: { name, method } }: Member): number {
+  if (TORCH_PICKLE.test(name)) return RANK.loaded;
+  if (PICKLE_NAME.test(name)) return RANK.named;
+  return method === METHOD.stored ? RANK.stored : RANK.compressed;
 }
 
 async function scanMember(piece: Piece, { entry, local }: Member, surrounding: Surrounding): Promise<void> {
