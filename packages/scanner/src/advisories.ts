@@ -1,6 +1,6 @@
 /**
  * Published advisories that a single finding can be told to be an instance of, and the first version of the loader that is not fooled; null
- * where the fooled one is a scanner. Versions: the advisories in the GitHub Advisory Database.
+ * where the fooled one is a scanner, or where sources do not agree. Versions: the advisories in the GitHub Advisory Database.
  */
 export const ADVISORIES = {
   'CVE-2022-45907': 'torch 1.13.1',
@@ -11,7 +11,7 @@ export const ADVISORIES = {
   'CVE-2025-9906': 'keras 3.11.0',
   'CVE-2025-49655': 'keras 3.11.3',
   'CVE-2025-12058': 'keras 3.12.0',
-  'CVE-2026-1462': 'keras 3.14.0',
+  'CVE-2026-1462': null,
   'CVE-2025-1716': null,
   'CVE-2025-10157': null,
   'CVE-2026-22608': null,

@@ -433,6 +433,22 @@ describe('25 cases to catch', () => {
     for (const front of ['', '<!-- types -->\n', '<?xml encoding="utf-8"?>\n<!ELEMENT p ANY>\n'])
       await expect(bytes(`${front}<!ENTITY x SYSTEM "file:///etc/passwd">\n`), 'malicious', 'xml-external');
   });
+  it('a document type beside the document, and declarations behind comments, sections and references or in entities', async () => {
+    await expect(bytes('<?xml version="1.0"?><!DOCTYPE PMML SYSTEM "evil.dtd"><PMML>&f;</PMML>'), 'suspicious', 'xml-reference');
+    await expect(bytes('<!-- a --><!DOCTYPE PMML SYSTEM "evil.dtd"><PMML>&f;</PMML>'), 'suspicious', 'xml-reference');
+    const entity = '<!ENTITY f SYSTEM "file:///etc/passwd">';
+    for (const text of [
+      `<!-- ${'licence '.repeat(1000)}-->\n${entity}`,
+      `<!-- a --><!-- -- -->${entity}`,
+      `<![INCLUDE[ ${entity}]]>`,
+      `%undefined; ${entity}`,
+      `<![IGNORE[ <!-- ]]>${entity}<!-- -->`,
+      `<!ENTITY % a '${entity}'>%a;`,
+      `<!ENTITY % a '&#60;!ENTITY f SYST&#69;M "file:///etc/passwd">'>%a;`,
+    ])
+      await expect(bytes(text), 'malicious', 'xml-external');
+    await expect(bytes(`<!ENTITY % a '&#60;!'><!ENTITY % b '%a;ENTITY f S'>%b;`), 'suspicious', 'xml-reference');
+  });
   it('an entity bomb whose parts stand in reverse, or have names of other letters', async () => {
     const times = (name: string): string => `&${name};`.repeat(10);
     for (const entities of [

@@ -11,7 +11,7 @@ const MESSAGE = { link: 0x06, externalFiles: 0x07, layout: 0x08, continuation: 0
 const EXTERNAL_LINK = 64;
 const VIRTUAL = 3;
 /** Bytes of the mappings of a virtual dataset that are read. */
-const MAPPINGS = 2 ** 20;
+const MAPPINGS = 16 * 2 ** 20;
 
 /** Offsets and lengths are 8 bytes in every file that h5py writes; other widths are not followed. */
 interface Reader {
@@ -19,6 +19,7 @@ interface Reader {
   readonly seen: Set<number>;
   readonly queue: number[];
   readonly external: External;
+  readonly broken: (message: string) => void;
 }
 
 /**
@@ -34,7 +35,7 @@ export function scanObjectHeaders(piece: Piece, external: External): void {
     piece.report('hdf5-broken', 'the superblock is invalid');
     return;
   }
-  const reader: Reader = { source, seen: new Set(), queue: [root], external };
+  const reader: Reader = { source, seen: new Set(), queue: [root], external, broken: (message) => piece.report('hdf5-broken', message) };
   for (let next = reader.queue.pop(); next !== undefined; next = reader.queue.pop()) {
     if (reader.seen.has(next) || reader.seen.size > MAX_OBJECTS) continue;
     reader.seen.add(next);
@@ -121,16 +122,60 @@ function readMessage(reader: Reader, type: number, data: Buffer): void {
 }
 
 /**
- * A dataset that is put together from others (layout class 3): each mapping begins with the name of a file, `.` for this one. Selections between
- * them are not taken apart: fewer names of this file than there are mappings say that another one is drawn on.
+ * A dataset that is put together from others (layout class 3). The list of mappings (III.F): a version, how many, then of each the name of a
+ * file, `.` for this one, of a dataset, and two selections. A list that cannot be read to its end is said to be broken.
  */
 function readVirtual(reader: Reader, data: Buffer): void {
-  const mappings = heapObject(reader, data.readBigUInt64LE(2), data.readUInt32LE(10));
-  const count = mappings !== null && mappings.length >= 10 ? Number(mappings.readBigUInt64LE(1)) : 0;
-  if (mappings === null || count === 0) return;
-  const text = mappings.toString('latin1', 9);
-  const own = text.split('.\0').length - 1;
-  if (!text.startsWith('.\0') || own < count) reader.external('dataset', /^[^\0]*/.exec(text)?.[0] ?? '?');
+  const collection = data.readBigUInt64LE(2);
+  // None yet.
+  if (collection === UNDEFINED) return;
+  const list = heapObject(reader, collection, data.readUInt32LE(10));
+  if (list === null || list.length < 9 || list[0] !== 0) {
+    reader.broken('the mappings of a virtual dataset cannot be read');
+    return;
+  }
+  let at = 9;
+  for (let left = list.readBigUInt64LE(1); left > 0n; left -= 1n) {
+    const file = list.indexOf(0, at);
+    const dataset = file < 0 ? -1 : list.indexOf(0, file + 1);
+    if (dataset >= 0 && list.toString('utf8', at, file) !== '.') {
+      reader.external('dataset', list.toString('utf8', at, file));
+      return;
+    }
+    const source = dataset < 0 ? -1 : selectionEnd(list, dataset + 1);
+    at = source < 0 ? -1 : selectionEnd(list, source);
+    if (at < 0) {
+      reader.broken('the mappings of a virtual dataset end before the last, or are of an unknown kind');
+      return;
+    }
+  }
+}
+
+const SELECTION = { none: 0, points: 1, slab: 2, all: 3 } as const;
+
+/** Where a dataspace selection that begins at `at` ends (VII.B); -1 where that is not known or outside of the list. */
+function selectionEnd(list: Buffer, at: number): number {
+  if (at + 16 > list.length) return -1;
+  const type = list.readUInt32LE(at);
+  const version = list.readUInt32LE(at + 4);
+  if (type > SELECTION.all || version < 1 || version > 3) return -1;
+  let end = at + 16;
+  if ((type === SELECTION.points || type === SELECTION.slab) && version === 1) end += list.readUInt32LE(at + 12);
+  else if (type === SELECTION.slab && version === 2) {
+    if (at + 17 > list.length) return -1;
+    // Flags, then a length.
+    end = at + 13 + list.readUInt32LE(at + 9);
+  } else if (type === SELECTION.points || type === SELECTION.slab) {
+    const flags = type === SELECTION.slab ? 1 : 0;
+    const width = list[at + 8 + flags] ?? 0;
+    const head = at + 9 + flags;
+    if (![2, 4, 8].includes(width) || head + 4 + width > list.length) return -1;
+    const rank = list.readUInt32LE(head);
+    const regular = flags === 1 && ((list[at + 8] ?? 0) & 1) === 1;
+    if (regular) end = head + 4 + 4 * rank * width;
+    else end = head + 4 + width + list.readUIntLE(head + 4, Math.min(width, 6)) * rank * width * (flags + 1);
+  }
+  return end <= list.length ? end : -1;
 }
 
 /** An object of a global heap collection (III.E). */
@@ -138,7 +183,7 @@ function heapObject(reader: Reader, collection: bigint, index: number): Buffer |
   const start = address(collection);
   const head = start === null ? Buffer.alloc(0) : reader.source.read(start, 16);
   if (start === null || head.length < 16 || head.toString('latin1', 0, 4) !== 'GCOL') return null;
-  const end = start + Math.min(Number(head.readBigUInt64LE(8)), MAPPINGS);
+  const end = Math.min(start + Number(head.readBigUInt64LE(8)), reader.source.size);
   for (let at = start + 16; at + 16 <= end; ) {
     const object = reader.source.read(at, 16);
     if (object.length < 16) return null;

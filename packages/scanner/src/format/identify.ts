@@ -178,12 +178,12 @@ function isJson(piece: Piece, head: Buffer): boolean {
   return /^\{\s*("|\})/.test(text) || /^\[\s*(["{[\]\d-]|true|false|null)/.test(text);
 }
 
-function isXml(_: Piece, head: Buffer): boolean {
+function isXml(piece: Piece, head: Buffer): boolean {
   const text =
     (head[0] === 0xff && head[1] === 0xfe) || (head[0] === 0xfe && head[1] === 0xff)
       ? head.toString('latin1').replaceAll('\0', '').slice(2)
       : head.toString('utf8');
-  return /^\ufeff?\s*<(\?xml|!DOCTYPE|PMML|net\b)/i.test(text) || isDeclarations(text);
+  return /^\ufeff?\s*<(\?xml|!DOCTYPE|PMML|net\b)/i.test(text) || isDeclarations(piece, text);
 }
 
 function isMarked(head: Buffer): boolean {

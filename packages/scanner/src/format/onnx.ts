@@ -164,9 +164,13 @@ function checkOperator(piece: Piece, operator: string, domain: string, functions
     piece.report('onnx-custom-operator', `the operator ${quote(operator)} is of the unknown domain ${quote(domain)}`, offset);
 }
 
+/** What a system follows from where a link before it leads, and none of the exporters writes. */
+const PARENT = /(?:^|[\\/])\.\.(?:[\\/]|$)/;
+
 function checkExternal(piece: Piece, entries: ReadonlyMap<string, string>, offset: number): void {
   const location = entries.get('location') ?? '';
-  if (location === '' || leaves(location)) piece.report('onnx-external-data', `external data at ${quote(location)}`, offset);
+  if (location === '' || leaves(location) || PARENT.test(location))
+    piece.report('onnx-external-data', `external data at ${quote(location)}`, offset);
   else checkNeighbour(piece, location, Number(entries.get('offset') ?? 0) + Number(entries.get('length') ?? 0), offset);
   for (const key of entries.keys())
     if (!EXTERNAL_KEYS.has(key)) piece.report('onnx-external-data', `external data sets ${quote(key)}`, offset);

@@ -1,19 +1,24 @@
 import { leaves } from '../archive/paths.ts';
+import { COST } from '../limits.ts';
 import type { Piece } from '../piece.ts';
 import { quote } from '../report.ts';
 import { searchOpaque } from './opaque.ts';
 import { isText } from './text.ts';
 
-const DOCTYPE = /<!DOCTYPE\s/i;
-/** A file of declarations alone: what a document type leads to. */
-const DECLARED = /^\ufeff?(?:\s+|<\?[^>]*>|<!--(?:[^-]|-(?!->))*-->)*<!(?:ENTITY|ELEMENT|ATTLIST|NOTATION)\s/i;
+/** What may stand before the first declaration of a file of them, and cannot hold one: white space, the front of a conditional section, references. */
+const BEFORE = /(?:\s|<!\[\s*(?:INCLUDE|%[\w.:-]+;)\s*\[|%[\w.:-]+;)+/iy;
+const FIRST = /<!(?:DOCTYPE|ENTITY|ELEMENT|ATTLIST|NOTATION)\s|<!\[/iy;
 const WORD = 10;
 const DECLARATION = /<!(?:DOCTYPE|ENTITY)\s/i;
 /** On one declaration, cut at its end and with its white space as single spaces. The address is the last literal; PUBLIC has a name before it. */
 const EXTERNAL = /^<!(?:ENTITY|DOCTYPE) (?:% )?[^\s"'[]+ (?:SYSTEM|PUBLIC ?(?:"[^"]*"|'[^']*')) ?(?:"([^"]*)"|'([^']*)')/i;
 const ENTITY = /^<!ENTITY (?:% )?([^\s"'[]+) (["'])(.*)\2 ?$/is;
+/** The same, wherever it stands. */
+const ANYWHERE = /<!ENTITY\s+(?:%\s+)?[^\s"'[]+\s+(?:SYSTEM|PUBLIC\s*(?:"[^"]*"|'[^']*'))\s*(?:"([^"]*)"|'([^']*)')/gi;
+const PARAMETER = /^<!ENTITY % /i;
+/** Sections in which a comment is none, or may be none: what seems to be in one may be a declaration. */
+const SECTION = /<!\[(?!\s*(?:CDATA|INCLUDE)\s*\[)/i;
 const REFERENCE = /[&%]([^\s&%;"'<>]+);/g;
-const HEAD = 4096;
 const WINDOW = 2 ** 20;
 const OVERLAP = 2048;
 const EXTENSION = /\bversion\s?=\s?["']extension["']/;
@@ -22,6 +27,17 @@ const PLAIN: ReadonlySet<string> = new Set(['amp', 'lt', 'gt', 'quot', 'apos']);
 /** Addresses of document types that real files declare without harm. */
 const HARMLESS =
   /^(?:https?:\/\/(?:www\.w3\.org|www\.dmg\.org|(?:www|specifications)\.freedesktop\.org|(?:www|docs)\.oasis-open\.org|(?:www\.)?docbook\.org|docbook\.sourceforge\.net|www\.apple\.com\/DTDs)\/|urn:[a-z0-9][a-z0-9-]{1,31}:)/i;
+/** Document types beside the document or in a catalogue that system files declare: the root and the address. */
+const LOCAL: ReadonlySet<string> = new Set([
+  'fontconfig fonts.dtd',
+  'fontconfig ../fonts.dtd',
+  'xkbConfigRegistry xkb.dtd',
+  'feature gdb-target.dtd',
+  'target gdb-target.dtd',
+  'feature gdb-syscalls.dtd',
+  'syscalls_info gdb-syscalls.dtd',
+  'log4j:configuration log4j.dtd',
+]);
 const DECLARATIONS = 2 ** 20;
 const BOMB = 50;
 /** Entities refer to earlier and to later ones; each pass follows one step more, and a bomb has grown past any bound long before. */
@@ -35,13 +51,8 @@ export async function scanXml(piece: Piece): Promise<void> {
   const { source } = piece;
   const encoding = encodingOf(source.read(0, 2));
   const head = decode(source.read(0, 2 * DECLARATIONS), encoding).slice(0, DECLARATIONS);
-  if (DOCTYPE.test(head) || isDeclarations(head.slice(0, HEAD))) {
-    for (const { text: declaration, start, end } of declarations(head)) {
-      if (end === DECLARATIONS) piece.report('limit-document', 'a declaration reaches behind the first MiB', start);
-      const address = EXTERNAL.exec(declaration);
-      const where = address?.[1] ?? address?.[2];
-      if (where !== undefined) checkAddress(piece, where, /^<!DOCTYPE/i.test(declaration), start);
-    }
+  if (DECLARATION.test(head)) {
+    checkDeclarations(piece, head);
     checkExpansion(piece, head);
   }
   const openvino = /<net\b/.test(head.slice(0, 4096));
@@ -60,23 +71,72 @@ export async function scanXml(piece: Piece): Promise<void> {
   if (encoding === 'utf8' && !isText(piece)) await searchOpaque(piece);
 }
 
+function checkDeclarations(piece: Piece, head: string): void {
+  for (const { text: declaration, start, end } of declarations(head)) {
+    if (end === DECLARATIONS) piece.report('limit-document', 'a declaration reaches behind the first MiB', start);
+    const address = EXTERNAL.exec(declaration);
+    const where = address?.[1] ?? address?.[2];
+    if (where !== undefined) checkAddress(piece, where, /^<!DOCTYPE ([^\s"'[]+)/i.exec(declaration)?.[1], start);
+    else if (PARAMETER.test(declaration)) checkParameter(piece, ENTITY.exec(declaration)?.[3] ?? '', start);
+  }
+  if (SECTION.test(head)) checkAnywhere(piece, head, 0);
+}
+
+/** The text of a parameter entity is put among the declarations: one that holds the beginning of another writes it, in pieces perhaps. */
+function checkParameter(piece: Piece, value: string, offset: number): void {
+  const text = characters(characters(value));
+  if (/<|\b(?:SYSTEM|PUBLIC)\b/.test(text) && !checkAnywhere(piece, text, offset))
+    piece.report('xml-reference', 'an entity that writes declarations', offset);
+}
+
+/** Whether there was one. */
+function checkAnywhere(piece: Piece, text: string, offset: number): boolean {
+  let found = false;
+  for (const match of text.matchAll(ANYWHERE)) {
+    piece.run.spend(COST.attempt);
+    found = true;
+    checkAddress(piece, match[1] ?? match[2] ?? '', undefined, offset + match.index);
+  }
+  return found;
+}
+
+function characters(text: string): string {
+  return text.replace(/&#(?:x([0-9a-f]{1,6})|(\d{1,7}));/gi, (whole, hexadecimal?: string, decimal?: string) => {
+    const code = hexadecimal === undefined ? Number(decimal) : Number.parseInt(hexadecimal, 16);
+    return code <= 0x10ffff ? String.fromCodePoint(code) : whole;
+  });
+}
+
 /**
- * What a parser would read. The text of an entity ends up in the document; a document type only says what is valid, and parsers that ask for
- * it at all look beside the document or in a catalogue.
+ * What a parser would read. The text of an entity ends up in the document; a document type, of the root `type`, may declare entities itself,
+ * and parsers that ask for it at all look beside the document or in a catalogue.
  */
-function checkAddress(piece: Piece, where: string, isType: boolean, offset: number): void {
-  if (HARMLESS.test(where)) return;
+function checkAddress(piece: Piece, where: string, type: string | undefined, offset: number): void {
+  const isType = type !== undefined;
+  if (HARMLESS.test(where) || (isType && LOCAL.has(`${type} ${where}`))) return;
   // What is escaped is told apart from a path by nobody before it is asked for.
   const inside = !leaves(where) && !where.includes('%');
-  if (isType && inside) return;
   if (inside || (isType && /^https?:\/\/[\w.-]+\//i.test(where)))
     piece.report('xml-reference', `${isType ? 'a document type at' : 'an entity of'} ${quote(where)}`, offset);
   else piece.report('xml-external', `${isType ? 'a document type at' : 'an entity of'} ${quote(where)}`, offset);
 }
 
-/** Whether a text is made of declarations, comments apart. */
-export function isDeclarations(head: string): boolean {
-  return DECLARED.test(head);
+/** Whether a file is a document or a file of declarations behind comments and instructions of any length. */
+export function isDeclarations(piece: Piece, head: string): boolean {
+  if (!/^\ufeff?\s*(?:<[!?]|%[\w.:-]+;)/.test(head)) return false;
+  const { source } = piece;
+  const text = decode(source.read(0, 2 * DECLARATIONS), encodingOf(source.read(0, 2))).slice(0, DECLARATIONS);
+  for (let at = text.startsWith('\ufeff') ? 1 : 0; ; ) {
+    BEFORE.lastIndex = FIRST.lastIndex = at;
+    const close = text.startsWith('<!--', at) ? '-->' : text.startsWith('<?', at) ? '?>' : '';
+    if (close !== '') {
+      const end = text.indexOf(close, at + 2);
+      // What follows may be anything.
+      if (end < 0) return text.length === DECLARATIONS;
+      at = end + close.length;
+    } else if (BEFORE.test(text)) at = BEFORE.lastIndex;
+    else return FIRST.test(text);
+  }
 }
 
 type Encoding = 'utf8' | 'utf16le' | 'utf16be';
@@ -126,13 +186,15 @@ function checkExpansion(piece: Piece, text: string): void {
  */
 function* declarations(text: string): Generator<{ readonly text: string; readonly start: number; readonly end: number }> {
   const begin = /<!--|<\?|<!(?:ENTITY|DOCTYPE|ELEMENT|ATTLIST|NOTATION)\s/gi;
+  const unclosed = new Set<string>();
   for (let match = begin.exec(text); match !== null; match = begin.exec(text)) {
     let at = begin.lastIndex;
     const close = match[0] === '<!--' ? '-->' : match[0] === '<?' ? '?>' : '';
     if (close !== '') {
-      const end = text.indexOf(close, at);
-      if (end < 0) return;
-      begin.lastIndex = end + close.length;
+      const end = unclosed.has(close) ? -1 : text.indexOf(close, at);
+      // Without its end it is none for the parsers that forgive it.
+      if (end >= 0) begin.lastIndex = end + close.length;
+      else unclosed.add(close);
       continue;
     }
     for (let quoted = ''; at < text.length; at += 1) {
