@@ -17,7 +17,7 @@ const IMPLICIT = /^__(?:init_subclass|set_name|prepare|class_getitem|del|getattr
 const PARAMETERS = /\bdef[ \t]+[\w\u0080-\uffff]+[ \t]*\((?:[\s*,/\w\u0080-\uffff]|=[ \t]*(?:None|True|False|\d+|"+)(?=\s*[,)]))*\)/g;
 const BASES = /\bclass[ \t]+([\w\u0080-\uffff]+)[ \t]*\(([\s,.\w\u0080-\uffff]*)\)/g;
 /** Bases that are computed. */
-const COMPUTED_BASES = /\bclass[ \t]+([\w\u0080-\uffff]+)[ \t]*\((?=[^)\n]*[^\s,.\w\u0080-\uffff)])/g;
+const COMPUTED_BASES = /\bclass[ \t]+([\w\u0080-\uffff]+)[ \t]*\((?=[\s,.\w\u0080-\uffff]*[^\s,.\w\u0080-\uffff)])/g;
 const COMPUTED_KEYWORDS = /\bclass[ \t]+[\w\u0080-\uffff]+[ \t]*\([^)\n]{0,200}\*\*/g;
 const NAME = /[\w\u0080-\uffff]+/g;
 const ASSIGNED =
@@ -33,7 +33,7 @@ const ACCESSOR =
   /@[ \t]*[\w\u0080-\uffff]+\.(?:setter|getter|deleter)\b|\b(?:property|staticmethod|classmethod)[ \t]*\([\w\s,=.\u0080-\uffff]*\)/g;
 const OWN_ACCESSOR =
   /\b(?:def|class|as|import)[ \t]+(?:property|staticmethod|classmethod)\b|\b(?:property|staticmethod|classmethod)[ \t]*=/;
-const DECORATED = /^[ \t]*@[^\n]*\n(?:[ \t]*(?:@[^\n]*)?\n)*[ \t]*class[ \t]+([\w\u0080-\uffff]+)/gm;
+const DECORATED = /^[ \t]*(?:@|(?:class|(?:async[ \t]+)?(def))[ \t]+([\w\u0080-\uffff]+))/gm;
 /** Ways to a class that nobody names: `BY_NAME` is one more. */
 const LOOKUP = /\b(?:modules|get_objects|get_referr\w+|__import__|import_module)\b|__(?:subclasses|dict|globals|main)__/;
 /** Any class that is handed around: stands for what cannot be told. */
@@ -177,7 +177,11 @@ export class Names {
       }
     const looksUp = LOOKUP.test(code);
     for (const { name } of this.#classes) if (name !== null && looksUp) this.#given.add(name);
-    for (const [, name = ''] of code.matchAll(DECORATED)) this.#given.add(name);
+    let decorated = false;
+    for (const [, isFunction, name] of code.matchAll(DECORATED)) {
+      if (decorated && name !== undefined && isFunction === undefined) this.#given.add(name);
+      decorated = name === undefined;
+    }
     for (const [, heir = ''] of code.matchAll(COMPUTED_BASES)) {
       add(this.#heirs, ANY, heir);
       this.#given.add(heir);
