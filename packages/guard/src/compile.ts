@@ -99,8 +99,8 @@ function compilePack(side: Side, settings: GuardSettings, maxHold: number, issue
     seen.add(name);
     const action = word === undefined ? null : (ACTION_WORDS[word] ?? null);
     if (word !== undefined && (action === null || !info.actions.includes(action))) {
-      const words = Object.keys(ACTION_WORDS).filter((known) => info.actions.includes(ACTION_WORDS[known] as ActionWord));
-      const allowed = words.map((known) => `${name}:${known}`);
+      const words = Object.entries(ACTION_WORDS).filter(([, known]) => info.actions.includes(known));
+      const allowed = words.map(([known]) => `${name}:${known}`);
       issues.push({
         path,
         expected: allowed.length === 0 ? `${name} without an action` : allowed.join(', '),

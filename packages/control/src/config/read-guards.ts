@@ -140,7 +140,7 @@ function applyPolicy(document: GuardPolicyDocument, base: GuardSettings, path: P
 
 /** Settings of a detector that the policy's own lists leave out are not its own: it was not this document that wrote them. */
 function inherited({ pii, content }: GuardSettings, lists: Lists): Partial<GuardSettings> {
-  const names = new Set([...lists.input, ...lists.output].map(nameOf));
+  const names = detectorsIn(lists);
   return {
     ...(pii !== undefined && (names.has('pii') || names.has('entities')) ? { pii } : {}),
     ...(content !== undefined && names.has('content') ? { content } : {}),
@@ -175,9 +175,14 @@ function checkLinks(document: GuardPolicyDocument, { output }: Lists, path: Path
 
 type Lists = Pick<GuardSettings, 'input' | 'output'>;
 
+/** The detectors that lists name. */
+function detectorsIn({ input, output }: Lists): ReadonlySet<string> {
+  return new Set([...input, ...output].map(nameOf));
+}
+
 /** The lists with the actions that the document gives their detectors. */
 function withActions({ actions = {} }: GuardPolicyDocument, lists: Lists, path: Path, { findings }: Reading): Lists {
-  const names = new Set([...lists.input, ...lists.output].map(nameOf));
+  const names = detectorsIn(lists);
   for (const name of Object.keys(actions)) {
     if (names.has(name)) continue;
     findings.problem(

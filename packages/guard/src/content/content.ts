@@ -1,4 +1,5 @@
-import type { ContentAction, ContentSettings, GuardSettings, Provenance } from '@sallyport/core';
+import type { ContentAction, GuardSettings, Provenance } from '@sallyport/core';
+import { actionIssues } from '../action-issues.ts';
 import type { Action, Detector, Hit, Scanner } from '../detect/detector.ts';
 import type { GuardConfigIssue } from '../error.ts';
 import type { TextContext } from '../guard.ts';
@@ -135,19 +136,9 @@ function probability(score: number): number {
 /** What is wrong with `guards.content`. */
 export function contentProblems({ content, input, output }: Pick<GuardSettings, 'content' | 'input' | 'output'>): GuardConfigIssue[] {
   if (content === undefined) return [];
-  const issues = actionProblems(content);
+  const issues = actionIssues('guards.content.actions', content.actions, CONTENT_CLASSES, CONTENT_ACTIONS);
   if (![...input, ...output].some((item) => /^content(?::|$)/.test(item))) {
     issues.push({ path: 'guards.content', expected: '`content` in guards.input or guards.output', got: 'neither' });
   }
   return issues;
-}
-
-function actionProblems({ actions }: ContentSettings): GuardConfigIssue[] {
-  const names: readonly string[] = CONTENT_CLASSES;
-  return Object.entries(actions).flatMap(([name, action]) => {
-    const path = `guards.content.actions.${name}`;
-    if (!names.includes(name)) return [{ path, expected: `one of ${names.join(', ')}`, got: JSON.stringify(name.slice(0, 60)) }];
-    if (CONTENT_ACTIONS.includes(action)) return [];
-    return [{ path, expected: `one of ${CONTENT_ACTIONS.join(', ')}`, got: JSON.stringify(action) }];
-  });
 }

@@ -1,4 +1,5 @@
 import type { GuardSettings, PersonalAction, PersonalSettings } from '@sallyport/core';
+import { actionIssues } from '../action-issues.ts';
 import type { Action, Label } from '../detect/detector.ts';
 import type { Treatment } from '../detect/pattern-detector.ts';
 import type { GuardConfigIssue } from '../error.ts';
@@ -56,17 +57,8 @@ export function personalProblems(settings: PersonalSettings | undefined): GuardC
       issues.push({ path: `${path}.context[${at}]`, expected: 'a word', got: JSON.stringify(word) });
     });
   });
-  for (const [name, action] of Object.entries(settings.actions)) {
-    const path = `guards.pii.actions.${name}`;
-    if (!KNOWN.has(name) && !own.has(name)) {
-      const expected = `one of ${[...KNOWN, ...own].sort().join(', ')}`;
-      issues.push({ path, expected, got: JSON.stringify(name.slice(0, 60)) });
-    }
-    if (!PERSONAL_ACTIONS.includes(action)) {
-      issues.push({ path, expected: `one of ${PERSONAL_ACTIONS.join(', ')}`, got: JSON.stringify(action) });
-    }
-  }
-  return issues;
+  const names = [...KNOWN, ...own].sort();
+  return [...issues, ...actionIssues('guards.pii.actions', settings.actions, names, PERSONAL_ACTIONS)];
 }
 
 /** Whether an entry of a list looks for personal data. */

@@ -17,12 +17,13 @@ const METHOD = { stored: 0, deflate: 8, bzip2: 12, lzma: 14, zstd: 93, zstdOld: 
 /** Encrypted, patched data, strong encryption, masked headers. */
 const ODD_FLAGS = 0x1 | 0x20 | 0x40 | 0x2000;
 /** Larger members are not run through the checksum: reading 70 GB to learn that weights were altered is what signatures are for. */
-const SCHEMA = 'schema.json';
 const CHECKED = 64 * 2 ** 20;
 const SYMLINK = 0o120000;
 const FILE_TYPE = 0o170000;
 const GAP_WINDOW = 2 ** 20;
 const FIRST_WINDOW = 2 ** 12;
+/** What skops reads first: JSON that says what the other members are. */
+const SCHEMA = 'schema.json';
 
 /** Of a member in the order of scanning: what a loader unpickles, what is called a pickle, what costs little to look into, the rest. */
 const RANK = { loaded: 0, named: 1, stored: 2, compressed: 3 } as const;
