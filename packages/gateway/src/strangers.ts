@@ -7,6 +7,8 @@ const PERIOD = 10_000;
 const MAX_ADDRESSES = 64;
 /** Distinct reasons told apart for one address. */
 const MAX_REASONS = 8;
+/** What a member of an entry's `detail` may be called. */
+const MEMBER = /^[a-z][A-Za-z0-9_.-]{0,63}$/;
 
 /** Counts requests that never got a principal and writes them to the ledger in aggregate, one entry an address and period. */
 export class Strangers implements AsyncDisposable {
@@ -38,7 +40,8 @@ export class Strangers implements AsyncDisposable {
       reasons = new Map();
       this.#counts.set(address, reasons);
     }
-    const name = reasons.has(reason) || reasons.size < MAX_REASONS ? reason : 'other';
+    const member = MEMBER.test(reason) ? reason : memberName(reason);
+    const name = reasons.has(member) || reasons.size < MAX_REASONS ? member : 'other';
     reasons.set(name, (reasons.get(name) ?? 0) + times);
   }
 
@@ -79,4 +82,10 @@ export class Strangers implements AsyncDisposable {
       detail: Object.fromEntries(reasons),
     };
   }
+}
+
+/** `risk:throttle:address` as `risk-throttle-address`: the ledger takes no entry in which one name is not as it wants it. */
+function memberName(reason: string): string {
+  const name = reason.replace(/[^A-Za-z0-9_.-]/g, '-');
+  return (/^[a-z]/.test(name) ? name : `reason-${name}`).slice(0, 64);
 }

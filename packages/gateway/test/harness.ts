@@ -16,6 +16,7 @@ import {
   type Upstream,
 } from '@sallyport/core';
 import { Egress, NO_EGRESS_SETTINGS } from '@sallyport/egress';
+import { expectEntry } from '@sallyport/testkit/entry';
 import { Gateway, type GatewayOptions, type LedgerPort, type TlsMaterial } from '../src/index.ts';
 
 /** A gateway on a free port of loopback with everything in memory, and what it wrote. */
@@ -46,6 +47,7 @@ export class MemoryLedger implements LedgerPort {
   async append(facts: EntryFacts): Promise<{ readonly seq: number }> {
     if (this.broken) throw new Error('the disk is full');
     if (this.unrecorded) return { seq: -1 };
+    expectEntry(facts);
     return { seq: this.entries.push(facts) - 1 };
   }
 

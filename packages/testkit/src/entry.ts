@@ -1,4 +1,17 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import type { EntryFacts } from '@sallyport/core';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+
+const validate = new Ajv2020({ allowUnionTypes: true }).compile(
+  JSON.parse(readFileSync(new URL('../../ledger/ledger-entry.schema.json', import.meta.url), 'utf8')),
+);
+
+/** Holds what a ledger is told to the published schema: the real one refuses anything else, and then there is no entry. */
+export function expectEntry(facts: EntryFacts): void {
+  const hash = '0'.repeat(64);
+  assert.ok(validate({ ...facts, seq: 0, time: '2026-01-01T00:00:00.000Z', prev: hash, hash }), JSON.stringify(validate.errors));
+}
 
 /** What the ledger is told of an ordinary exchange. */
 export function exchangeFacts(change: Partial<EntryFacts> = {}): EntryFacts {
