@@ -85,4 +85,29 @@ describe('SIGHUP', () => {
     await serving.process().waitFor(/configuration\.refused.*NO_SUCH_NAME/);
     assert.deepEqual(await models(), ['two']);
   });
+
+  it('is in the ledger with what the configuration was and is, also where it was refused', async () => {
+    await using serving = await startServing(yaml('one', ''));
+    const recorded = async (): Promise<{ action: string; outcome: string; detail: Record<string, string> }[]> =>
+      (await serving.sallyport.run(['audit', 'export', '--kind', 'system'])).stdout
+        .split('\n')
+        .filter((line) => /"action":"(process.start|configuration.reload)"/.test(line))
+        .map((line) => JSON.parse(line));
+    serving.configure(yaml('two', ''));
+    serving.process().signal('SIGHUP');
+    await serving.process().waitFor(/configuration\.reloaded/);
+    serving.configure('models: [ { name: 7 } ]\n');
+    serving.process().signal('SIGHUP');
+    await serving.process().waitFor(/configuration\.refused/);
+    serving.configure(yaml('one', ''));
+    await serving.process().stop();
+    const [start, changed, refused] = await recorded();
+    const one = start?.detail['configuration'];
+    assert.match(one ?? '', /^[0-9a-f]{64}$/);
+    assert.equal(changed?.detail['before'], one);
+    assert.notEqual(changed?.detail['after'], one);
+    assert.deepEqual([refused?.outcome, refused?.detail['before']], ['refused', changed?.detail['after']]);
+    await serving.restart();
+    assert.equal((await recorded()).at(-1)?.detail['configuration'], one, 'the same configuration has the same digest');
+  });
 });

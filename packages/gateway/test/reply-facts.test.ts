@@ -62,6 +62,16 @@ describe('what an entry says of a reply', () => {
     assert.ok(!JSON.stringify(entries).includes(secret));
   });
 
+  it('is a tool without its name, where that is not what a program would be called', async () => {
+    const names = ['files/read.v2:now', '天気を取得', 'mail to jane@firm.example', '\u001b[2Jrm', 'a\nb', `n${'x'.repeat(128)}`];
+    const tool_calls = names.map((name, index) => ({ index, id: 'c', type: 'function', function: { name, arguments: '{}' } }));
+    const entries = await entriesOf(answerJson(reply({ content: null, tool_calls }, 'tool_calls')));
+    assert.deepEqual(
+      entries.filter(({ kind }) => kind === 'tool').map(({ resource }) => resource),
+      ['files/read.v2:now', '天気を取得', '*', '*', '*', '*'],
+    );
+  });
+
   it('bounds what a reply full of calls writes', async () => {
     const tool_calls = Array.from({ length: 100 }, (_, index) => ({
       index,

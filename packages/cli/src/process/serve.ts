@@ -21,7 +21,7 @@ import { startDataPlane } from './data-plane.ts';
 import { ExporterThread } from './exporters.ts';
 import { reloadable } from './reload.ts';
 import { RiskElsewhere } from './replicas.ts';
-import { systemEntry } from './system-entry.ts';
+import { configurationDigest, systemEntry } from './system-entry.ts';
 import { startTelemetry } from './telemetry.ts';
 import { firstCall, issued, summary, weaknesses } from './welcome.ts';
 import { work } from './worker.ts';
@@ -93,7 +93,8 @@ export async function serve(options: ServeOptions): Promise<void> {
     service === null || store === null
       ? null
       : await startControlPlane(installation, service, store.store, { data, risk: data?.gateway.risk ?? joined?.board ?? null, telemetry });
-  await installation.ledger.append(systemEntry(installation, 'process.start', { version: VERSION, half, workers: options.workers }));
+  const begun = { version: VERSION, half, workers: options.workers, configuration: configurationDigest(installation, current) };
+  await installation.ledger.append(systemEntry(installation, 'process.start', begun));
   await recordWarnings(installation, warnings);
 
   const scheme = config.tls === null ? 'http' : 'https';
@@ -102,13 +103,15 @@ export async function serve(options: ServeOptions): Promise<void> {
   // Before anybody is told that it runs: a SIGHUP that nobody listens to ends a process.
   const stopped = untilStopped(
     async () => {
+      const before = configurationDigest(installation, current);
       try {
         const read = await readConfig(place, discover);
         const { config: next, waiting } = reloadable(current, read.config);
         // All that can fail comes first: a reload is taken up as a whole or not at all.
         const adoptData = data?.prepareReload(next);
         const adoptAdmin = admin?.prepareReload(next);
-        await installation.record(systemEntry(installation, 'configuration.reload', { half }));
+        const after = configurationDigest(installation, next);
+        await installation.record(systemEntry(installation, 'configuration.reload', { half, before, after }));
         await recordWarnings(installation, read.warnings);
         current = next;
         telemetry.adopt(next);
@@ -121,6 +124,8 @@ export async function serve(options: ServeOptions): Promise<void> {
       } catch (error) {
         // A configuration that cannot be used changes nothing: the one in force stays.
         logger.error('configuration.refused', { reason: describeError(error).text });
+        const refused = systemEntry(installation, 'configuration.reload', { half, before }, 'refused');
+        await installation.record(refused).catch(() => logger.error('configuration.refusal-not-recorded'));
       }
     },
     pool === null ? null : () => void pool.restart(),

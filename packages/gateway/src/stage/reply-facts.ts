@@ -1,4 +1,3 @@
-import { printable } from '@sallyport/ledger';
 import type { ReplyEvent, ReplyText } from '@sallyport/wire';
 
 /** A tool the model asks for. `parameters` are names and shapes, masked; `raw` is for a keyed digest and goes nowhere else. */
@@ -11,7 +10,8 @@ export interface ToolCall {
 /** Calls of one reply that are told apart, and UTF-16 units of arguments that are kept of each. */
 const MAX_CALLS = 32;
 const MAX_ARGUMENTS = 16_384;
-const MAX_NAME = 128;
+/** One more than a name may have: a longer one is none. */
+const MAX_NAME = 129;
 /** Characters of a reply's beginning that are looked at. */
 const OPENING = 80;
 const MAX_PARAMETERS = 32;
@@ -31,6 +31,8 @@ const NOTHING_ASKED = new Set(['load', 'unload']);
 const BASE = /^[a-z_]+:\d+(?:\/[a-z_]+:\d+)*/;
 /** Names a program wrote; of others an entry says only that they are there. */
 const PROGRAM_NAME = /^[A-Za-z_$][\w$-]{0,63}$/;
+/** The same of tools; servers of tools put their own name before it. */
+const TOOL_NAME = /^[\p{L}_][\p{L}\p{M}\p{N}_./:-]{0,127}$/u;
 
 interface Call {
   name: string;
@@ -70,7 +72,7 @@ export class ReplyFacts {
 
   calls(): ToolCall[] {
     return Array.from(this.#calls.values(), ({ name, argumentText, seen }) => ({
-      name: name === '' ? '-' : printable(name, MAX_NAME),
+      name: name === '' ? '-' : TOOL_NAME.test(name) ? name : '*',
       parameters: (argumentText === '' ? seen : describe(argumentText)).join(', ').slice(0, MAX_DESCRIPTION),
       raw: argumentText,
     }));
