@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
 import {
   answerJson,
@@ -184,6 +186,46 @@ describe('hostile HTTP', () => {
       assert.deepEqual([answer.status, answer.headers.get('connection')], [413, 'close']);
       await answer.text();
     }
+  });
+
+  it('gives its answer to a client that reads only once it has sent all of 32 MB', async () => {
+    const megabyte = Buffer.alloc(1024 * 1024, 'a');
+    const head = [`POST ${PATH} HTTP/1.1`, 'host: localhost', 'content-type: application/json', `content-length: ${32 * megabyte.length}`];
+    for (const credential of [harness.key, 'sp_live_nonsense', harness.key, 'sp_live_nonsense']) {
+      const socket = connect({ port: harness.port, host: '127.0.0.1' });
+      socket.write([...head, `authorization: Bearer ${credential}`, '', ''].join('\r\n'));
+      for (let sent = 0; sent < 32; sent += 1) await new Promise((resolve) => socket.write(megabyte, resolve));
+      const answer = await text(socket);
+      assert.match(answer, credential === harness.key ? /^HTTP\/1\.1 413 .*"request_too_large"/s : /^HTTP\/1\.1 401 .*"invalid_api_key"/s);
+    }
+  });
+
+  it('does not take up what stands behind a refused request', async () => {
+    const asked = engine.requests.length;
+    const body = Buffer.alloc(2 * HTTP_LIMIT, 'a');
+    const refused = requestBytes({
+      target: PATH,
+      headers: [
+        ['content-type', 'application/json'],
+        ['authorization', `Bearer ${harness.key}`],
+      ],
+      body,
+    });
+    const next = requestBytes({
+      target: PATH,
+      headers: [
+        ['content-type', 'application/json'],
+        ['authorization', `Bearer ${harness.key}`],
+      ],
+      body: chatBody(),
+    });
+    await using connection = await RawConnection.open({ port: harness.port });
+    await connection.send(refused.subarray(0, refused.length - 1));
+    assert.equal((await connection.next()).status, 413);
+    await connection.send(Buffer.concat([refused.subarray(refused.length - 1), next]));
+    await connection.waitForClose();
+    await assertStillServing();
+    assert.equal(engine.requests.length, asked + 1);
   });
 
   it('gives up on slow heads and slow bodies, and serves others meanwhile', async () => {

@@ -70,6 +70,8 @@ export function hostileRequests(harmless: HarmlessRequest): readonly HostileRequ
     ['length with inner space', 'RFC 9110 8.6', 'refuse', post('content-length: 1 0\r\n', body)],
     // Transfer codings hidden from one of two readers.
     ['chunked not last', 'RFC 9112 6.1', 'refuse', post('transfer-encoding: chunked, identity\r\n', chunked)],
+    ['another coding under chunked', 'RFC 9112 6.1', 'refuse', post('transfer-encoding: gzip, chunked\r\n', chunked)],
+    ['empty coding before chunked', 'RFC 9112 7', 'refuse', post('transfer-encoding: , chunked\r\n', chunked)],
     ['chunked twice', 'RFC 9112 6.1', 'refuse', post('transfer-encoding: chunked, chunked\r\n', chunked)],
     ['coding with a prefix', 'RFC 9112 6.1', 'refuse', post('transfer-encoding: xchunked\r\n', chunked)],
     ['coding in quotes', 'RFC 9112 7', 'refuse', post('transfer-encoding: "chunked"\r\n', chunked)],
@@ -78,7 +80,7 @@ export function hostileRequests(harmless: HarmlessRequest): readonly HostileRequ
     [
       'chunked in HTTP/1.0',
       'RFC 9112 6.1: 1.0 has no chunked',
-      'refuse-or-once',
+      'refuse',
       post('transfer-encoding: chunked\r\n', chunked, `POST ${path} HTTP/1.0`),
     ],
     // Chunk framing.

@@ -136,7 +136,7 @@ export class Listener {
       if (answer === undefined) continue;
       if (!answer.writableFinished) answer.once('finish', () => socket.destroySoon());
       // What is left of a refused body is thrown away as it comes; nobody waits for its end now.
-      else if (!answer.req.complete) socket.destroySoon();
+      else if (!answer.req.complete) socket.destroy();
     }
     const timer = setTimeout(() => this.destroy(), timeout);
     await closed;
@@ -222,6 +222,8 @@ export class Listener {
 
   #onHttp1(request: IncomingMessage | Http2ServerRequest, response: ServerResponse): void {
     const { socket } = request;
+    // Behind the last answer of its connection: what comes there is thrown away.
+    if (socket.writableEnded) return;
     const before = this.#answers.get(socket);
     this.#fresh.delete(socket);
     this.#answers.set(socket, response);

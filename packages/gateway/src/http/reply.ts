@@ -80,6 +80,7 @@ export class Reply {
   /** The connection ends with this answer (HTTP/1.1; HTTP/2 writers drop the header): its request was not read to the end, or the server drains. */
   closeAfter(): void {
     this.#closing = true;
+    this.#writer.last();
   }
 
   /** Tells a client that waits for it to send the body. */

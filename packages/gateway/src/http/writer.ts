@@ -1,6 +1,6 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { constants, type Http2ServerResponse } from 'node:http2';
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 
 /** The few things an answer needs of a connection, the same for HTTP/1.1 and HTTP/2. */
 export interface Writer {
@@ -14,12 +14,17 @@ export interface Writer {
   end(body: Buffer | null, timeout: number): void;
   /** Breaks the answer off so that it cannot be taken for a complete one. */
   cut(): void;
+  /** The answer to come is the last of its connection. Its head has `connection: close` then. */
+  last(): void;
   onClose(listener: () => void): void;
   onDrain(listener: () => void): () => void;
 }
 
 /** Up to this size head and body leave in one write, which saves a system call on most answers. Bytes. */
 const ONE_WRITE = 16 * 1024;
+
+/** How long the rest of a refused request is read and thrown away, milliseconds. */
+const LINGER = 5_000;
 
 export class Http1Writer implements Writer {
   readonly #response: ServerResponse;
@@ -61,6 +66,11 @@ export class Http1Writer implements Writer {
     this.#response.destroy();
   }
 
+  last(): void {
+    const { req } = this.#response;
+    if (!req.complete) lingerInstead(req);
+  }
+
   onClose(listener: () => void): void {
     this.#response.on('close', listener);
   }
@@ -71,6 +81,25 @@ export class Http1Writer implements Writer {
     source.on('drain', listener);
     return () => source.removeListener('drain', listener);
   }
+}
+
+/**
+ * To close upon bytes that nobody read resets the connection, and a client that is still sending loses the answer it is refused with. So
+ * the answer is ended, and what still comes is thrown away until the client has seen that (RFC 9112 section 9.6). Node has no option for
+ * it: `destroySoon` is what it calls on the socket behind a last answer.
+ */
+function lingerInstead(request: IncomingMessage): void {
+  const { socket } = request;
+  socket.destroySoon = () => {
+    socket.end();
+    if (request.complete || socket.destroyed) {
+      Socket.prototype.destroySoon.call(socket);
+      return;
+    }
+    request.resume();
+    const timer = setTimeout(() => socket.destroy(), LINGER);
+    socket.once('close', () => clearTimeout(timer));
+  };
 }
 
 /** A chunk with its size before and its line end behind it (RFC 9112 section 7.1). */
@@ -103,8 +132,7 @@ export class Http2Writer implements Writer {
     for (let i = 0; i + 1 < headers.length; i += 2) {
       const name = headers[i] ?? '';
       // RFC 9113 section 8.2.2: connection-specific fields do not exist in HTTP/2.
-      if (name === 'connection') this.#closing = true;
-      else record[name] = headers[i + 1] ?? '';
+      if (name !== 'connection') record[name] = headers[i + 1] ?? '';
     }
     this.#response.writeHead(status, record);
   }
@@ -123,6 +151,10 @@ export class Http2Writer implements Writer {
 
   cut(): void {
     this.#response.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  }
+
+  last(): void {
+    this.#closing = true;
   }
 
   onClose(listener: () => void): void {

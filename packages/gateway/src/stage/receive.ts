@@ -22,11 +22,16 @@ export function receive(incoming: Incoming, compiled: Compiled): Received {
   return { incoming, compiled, snapshot: compiled.snapshot, endpoint: found.endpoint, pathModel: found.model ?? null };
 }
 
-/** What HTTP itself asks of a head (RFC 9112 sections 2.3 and 3.2, RFC 9110 section 10.1.1) and the parser lets pass. */
+/** What HTTP itself asks of a head (RFC 9112 sections 2.3, 3.2 and 6.1, RFC 9110 section 10.1.1) and the parser lets pass. */
 function checkProtocol({ httpVersion, headers }: Incoming): void {
   if (!SPOKEN_VERSIONS.has(httpVersion)) throw new Fault('invalid_request', 'The gateway speaks HTTP/1.1 and, over TLS, HTTP/2.');
   if (httpVersion === '1.1' && (headers.host ?? '') === '')
     throw new Fault('invalid_request', 'The header host is missing.', { param: 'host' });
+  const coding = headers['transfer-encoding'];
+  // A proxy in front that undoes another coding would have read another body.
+  if (coding !== undefined && (httpVersion === '1.0' || coding.toLowerCase() !== 'chunked')) {
+    throw new Fault('invalid_request', 'Of transfer codings only chunked is accepted, in HTTP/1.1.', { param: 'transfer-encoding' });
+  }
   if (headers.expect !== undefined && headers.expect.toLowerCase() !== '100-continue') {
     throw new Fault('expectation_failed', 'Only `Expect: 100-continue` is supported.');
   }
