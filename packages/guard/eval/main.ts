@@ -45,6 +45,7 @@ const guard = compileGuard(settings);
 const seams = compileSeamGuard(settings);
 // Names and places are looked for where they are asked for; here they are, whatever the lists say.
 const personal = compileGuard({ ...settings, input: ['pii', 'entities'], output: [] });
+const echoes = compileGuard({ ...settings, input: [], output: ['normalise', 'injection'] });
 const content = compileGuard({ ...settings, input: ['content'], output: ['content'] });
 const rows = [...readRows(values.data), ...readOtherRows(values.data)];
 const figures = [
@@ -56,7 +57,7 @@ const figures = [
   seams === null ? null : splitFigures(guard, seams, rows),
   secretFigures(guard, values.data, values.verbose),
   personalFigures(personal, values.data),
-  outputFigures(guard, rows),
+  outputFigures(guard, echoes, rows),
   contentFigures(content, rows, values.data),
 ];
 for (const figure of figures) if (figure !== null) process.stdout.write(`${figure}\n\n`);

@@ -13,14 +13,14 @@ const LEAKS: Readonly<Record<string, (text: string) => string>> = {
   reversed: (text) => [...text].reverse().join(''),
 };
 
-/** The other side of the door: ways out, leaks of the system prompts in the data, and ordinary replies, each beside ten of those prompts. */
-export function outputFigures(guard: Guard, rows: readonly Row[]): string | null {
+/** The other side of the door: ways out, leaks of the system prompts in the data, and ordinary replies, each beside ten of those prompts. `echoes` looks for orders to a model. */
+export function outputFigures(guard: Guard, echoes: Guard, rows: readonly Row[]): string | null {
   const prompts = rows.filter(({ attack, context }) => !attack && context.provenance === 'system').map(({ text }) => text);
   const replies = rows.filter(({ context }) => context.stage === 'output').map(({ text }) => text);
   if (prompts.length === 0 || replies.length === 0) return null;
-  const finds = (text: string, prompt: string | null, detector: string): boolean => {
+  const finds = (text: string, prompt: string | null, detector: string, by = guard): boolean => {
     const exchange = { given: prompt === null ? [] : [{ provenance: 'system' as const, text: prompt }], prompt: null, canary: null };
-    const verdict = guard.inspect(text, { stage: 'output', provenance: 'assistant', kind: 'text', exchange });
+    const verdict = by.inspect(text, { stage: 'output', provenance: 'assistant', kind: 'text', exchange });
     return verdict.effect !== 'pass' && verdict.findings.some((finding) => finding.detector === detector);
   };
   const forms = Object.values(FORMS);
@@ -35,6 +35,10 @@ export function outputFigures(guard: Guard, rows: readonly Row[]): string | null
   lines.push([
     'ordinary replies flagged, exfiltration',
     rate(replies.filter((text) => finds(text, null, 'exfiltration')).length, replies.length),
+  ]);
+  lines.push([
+    'ordinary replies flagged, injection',
+    rate(replies.filter((text) => finds(text, null, 'injection', echoes)).length, replies.length),
   ]);
   const leaks = beside.filter(([reply, prompt]) => finds(reply, prompt, 'system-prompt')).length;
   lines.push(['ordinary replies flagged, system-prompt', rate(leaks, beside.length)]);

@@ -6,7 +6,7 @@ import type { Action, Label, Reader } from './detect/detector.ts';
 import { LengthDetector } from './detect/length.ts';
 import { EntityDetector } from './entities/entities.ts';
 import { ExfiltrationDetector } from './exfiltration/exfiltration.ts';
-import { injectionReaders } from './injection/injection.ts';
+import { echoReaders, injectionReaders } from './injection/injection.ts';
 import { personalDetector, webAddressDetector } from './personal/personal.ts';
 import { SystemPromptDetector } from './prompt/system-prompt.ts';
 import { secretsDetector } from './secrets/secrets.ts';
@@ -90,12 +90,15 @@ export const ENTRIES: readonly DetectorEntry[] = [
   },
   {
     name: 'injection',
-    description: 'attempts to take over the model: prompt injection, jailbreaks, system-prompt extraction, fake role tokens',
-    sides: ['input'],
+    description:
+      'attempts to take over the model: prompt injection, jailbreaks, system-prompt extraction, fake role tokens; in a reply, by their form, those for whoever reads it next',
+    sides: ['input', 'output'],
     actions: ['block', 'flag'],
-    defaults: { input: 'block what is certain, flag what is suspicious', output: '' },
+    defaults: { input: 'block what is certain, flag what is suspicious', output: 'flag; not on unless named' },
     make: (action, side, settings, maxHold) =>
-      injectionReaders(action, maxHold, settings.thresholds?.injection, settings[side].includes('normalise')),
+      side === 'output'
+        ? echoReaders(action, maxHold)
+        : injectionReaders(action, maxHold, settings.thresholds?.injection, settings[side].includes('normalise')),
   },
   {
     name: 'content',

@@ -12,7 +12,16 @@ export type PackSettings = Pick<GuardSettings, 'input' | 'output' | 'mode'>;
 export const PACKS: Readonly<Record<GuardPack, PackSettings>> = {
   strict: {
     input: ['normalise', 'characters', 'length:block', 'injection:block', 'secrets:block', 'pii'],
-    output: ['normalise', 'characters', 'length:block', 'system-prompt:block', 'exfiltration:block', 'secrets:block', 'pii'],
+    output: [
+      'normalise',
+      'characters',
+      'length:block',
+      'injection:block',
+      'system-prompt:block',
+      'exfiltration:block',
+      'secrets:block',
+      'pii',
+    ],
     mode: 'hold',
   },
   balanced: { input: DEFAULT_INPUT, output: DEFAULT_OUTPUT, mode: 'transform' },

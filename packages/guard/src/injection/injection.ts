@@ -85,6 +85,15 @@ export function injectionReaders(
   return readersOf(ruleDetector(action, maxHold), classifierDetector(action, thresholds), action, decodes);
 }
 
+/**
+ * Orders to a model in a reply, which a page or another model may have put there for whoever reads it next. Only the forms of words: the
+ * classifier knows what users and documents say, and would hold a stream back.
+ */
+export function echoReaders(action: Action | null, maxHold: number): Reader[] {
+  const { block, flag } = action === 'block' ? actionsOf(null) : actionsOf('flag');
+  return [{ reads: 'both', detector: new PatternDetector('injection', injectionRules(block, flag), maxHold) }];
+}
+
 /** As `injectionReaders`, but nothing that is found ends the reading or hides what overlaps it: for who counts some of it only. */
 export function everyInjectionReaders(
   action: Action | null,
