@@ -77,9 +77,9 @@ describe('guard policies of the configuration', () => {
       'guards.overrides[0].roles[0]',
     ]);
     assert.deepEqual(refused('{ overrides: [{ name: a, endpoints: [chat] }] }'), ['guards.overrides[0].endpoints[0]']);
-    assert.deepEqual(refused('{ shadow: { input: [telepathy] }, overrides: [{ name: a, models: [x], output: [injection] }] }'), [
+    assert.deepEqual(refused('{ shadow: { input: [telepathy] }, overrides: [{ name: a, models: [x], input: [exfiltration] }] }'), [
       'guards.shadow.input[0]',
-      'guards.overrides[0].output[0]',
+      'guards.overrides[0].input[0]',
     ]);
     assert.deepEqual(refused('{ thresholds: { injection: { block: 1.5 } } }'), ['guards.thresholds.injection.block']);
   });
