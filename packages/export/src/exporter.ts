@@ -37,6 +37,9 @@ export interface ExporterOptions {
 /** Milliseconds that an attempt under way has when the exporter is told to stop. */
 const STOP_GRACE = 1500;
 
+/** Attempts that were made at least for what a crash may have kept us from hearing of, and for dead letters: the receiver may have it. */
+const SENT_BEFORE = 1;
+
 /** Longest time a receiver can ask us to stay away. */
 const MOST_RETRY_AFTER = 600_000;
 
@@ -91,7 +94,7 @@ export class Exporter {
     this.#state = state;
     this.#trouble = null;
     await using spool = new Spool(this.#options.directory, state.next);
-    if (state.sending !== null) await this.#send(await spool.takeUntil(state.sending), signal);
+    if (state.sending !== null) await this.#send(await spool.takeUntil(state.sending), signal, SENT_BEFORE);
     for (let waiting: number | null = null; !signal.aborted; ) {
       await this.#replay(signal);
       await spool.refresh();
@@ -126,7 +129,7 @@ export class Exporter {
     await this.#send(batch, signal);
   }
 
-  async #send({ events, next, gone }: Batch, signal: AbortSignal): Promise<void> {
+  async #send({ events, next, gone }: Batch, signal: AbortSignal, before: number = 0): Promise<void> {
     const oldest = events.find(isSound);
     this.#oldest = oldest === undefined ? null : Date.parse(oldest.entry.time);
     const letters: DeadLetter[] = gone.map((range) => this.#letter(range, 'removed by retention before it was delivered'));
@@ -139,18 +142,21 @@ export class Exporter {
       else wanted.push(event);
     }
     await this.#bury(letters);
-    await this.#deliver(wanted, signal);
+    await this.#deliver(wanted, signal, before);
     this.#change({ next, sending: null, failure: null });
     this.#lag = Math.max(0, this.#lag - events.length);
   }
 
-  /** Returns when each event was taken or is among the dead letters. Throws where the signal is aborted, or the disk fails. */
-  async #deliver(events: readonly SoundEvent[], signal: AbortSignal): Promise<void> {
+  /**
+   * Returns when each event was taken or is among the dead letters. Throws where the signal is aborted, or the disk fails. `before` is how
+   * many attempts were made for these events earlier.
+   */
+  async #deliver(events: readonly SoundEvent[], signal: AbortSignal, before: number): Promise<void> {
     let waiting = events;
     for (let attempt = 1; waiting.length > 0; attempt++) {
       signal.throwIfAborted();
       try {
-        const { refused, again, retryAfter } = await this.#attempt(waiting, attempt, signal);
+        const { refused, again, retryAfter } = await this.#attempt(waiting, before + attempt, signal);
         const sent = waiting;
         await this.#bury(refused.flatMap(({ index, reason }) => (sent[index] === undefined ? [] : [this.#letter(sent[index], reason)])));
         waiting = again.flatMap((index) => sent[index] ?? []);
@@ -165,8 +171,10 @@ export class Exporter {
           const half = Math.ceil(waiting.length / 2);
           const only = waiting.length === 1 ? waiting[0] : undefined;
           if (only !== undefined) return await this.#bury([this.#letter(only, error.message)]);
-          await this.#deliver(waiting.slice(0, half), signal);
-          return await this.#deliver(waiting.slice(half), signal);
+          // None of them is with the receiver by this attempt, but perhaps by one whose answer was lost.
+          const made = before + attempt - 1;
+          await this.#deliver(waiting.slice(0, half), signal, made);
+          return await this.#deliver(waiting.slice(half), signal, made);
         }
         this.#note(reasonOf(error), attempt);
         await this.#disconnect();
@@ -212,7 +220,7 @@ export class Exporter {
         const removed = gone.map((range) => ({ ...range, until: Math.min(until, range.until) }));
         await this.#bury(removed.map((range) => this.#letter(range, 'not in the ledger any more')));
         await this.#bury(events.filter((event) => !isSound(event)).map((event) => this.#letter(event, 'the line is no entry')));
-        await this.#deliver(events.filter(isSound), signal);
+        await this.#deliver(events.filter(isSound), signal, SENT_BEFORE);
         const reached = next[log] ?? at;
         if (reached === at) await this.#bury([this.#letter({ log, from: at, until }, 'not to be read')]);
         at = reached === at ? until : reached;

@@ -1,4 +1,4 @@
-import { appendFile, mkdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isCode, replaceFile } from '@sallyport/ledger';
 
@@ -76,7 +76,12 @@ export class ExporterFiles {
   async bury(letters: readonly DeadLetter[]): Promise<void> {
     await mkdir(this.directory, { recursive: true, mode: 0o700 });
     const lines = letters.map((letter) => `${JSON.stringify(letter)}\n`).join('');
-    await appendFile(join(this.directory, 'dead.jsonl'), lines, { mode: 0o600, flush: true });
+    await using file = await open(join(this.directory, 'dead.jsonl'), 'a+', 0o600);
+    const { size } = await file.stat();
+    const last = size === 0 ? '\n' : (await file.read(Buffer.alloc(1), 0, 1, size - 1)).buffer.toString();
+    // What a crash cut short must not take the next line with it.
+    await file.appendFile(`${last === '\n' ? '' : '\n'}${lines}`);
+    await file.datasync();
   }
 
   deadLetters(): Promise<DeadLetter[]> {

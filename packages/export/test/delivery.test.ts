@@ -1,33 +1,20 @@
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
 import type { ExporterSettings } from '@sallyport/core';
-import aws4 from 'aws4';
-import { Webhook } from 'standardwebhooks';
-import { elasticsearch, gelfHttp, otlp, type Received, type Receiver, StandIn, s3, splunk, type Trouble, webhook } from './stand-in.ts';
-import { assertDelivered, Bench, exporterSettings, SECRETS, until } from './support.ts';
-
-const verifyWebhook = (body: string, headers: Record<string, string>): void => {
-  new Webhook(SECRETS['env:SECRET'] ?? '').verify(body, headers);
-};
-
-/** Signs the same request with another implementation and compares. */
-function verifyS3({ method, url, headers, body }: Received): void {
-  const names = /SignedHeaders=([^,]+)/.exec(headers.authorization ?? '')?.[1]?.split(';') ?? [];
-  for (const name of ['host', 'x-amz-content-sha256', 'x-amz-checksum-sha256', 'x-amz-date']) assert.ok(names.includes(name), name);
-  assert.equal(headers['x-amz-content-sha256'], createHash('sha256').update(body).digest('hex'));
-  const request = {
-    method,
-    path: url,
-    host: String(headers.host),
-    service: 's3',
-    region: 'eu-central-1',
-    headers: Object.fromEntries(names.map((name) => [name, String(headers[name])])),
-  };
-  const signed = aws4.sign(request, { accessKeyId: SECRETS['env:USER'] ?? '', secretAccessKey: SECRETS['env:PASSWORD'] ?? '' });
-  const theirs = String(signed.headers?.['Authorization']);
-  assert.equal(/Signature=.*/.exec(headers.authorization ?? '')?.[0], /Signature=.*/.exec(theirs)?.[0]);
-}
+import {
+  elasticsearch,
+  gelfHttp,
+  otlp,
+  type Receiver,
+  StandIn,
+  s3,
+  splunk,
+  type Trouble,
+  verifyS3,
+  verifyWebhook,
+  webhook,
+} from './stand-in.ts';
+import { assertDelivered, Bench, exporterSettings, until } from './support.ts';
 
 interface Case {
   readonly name: string;

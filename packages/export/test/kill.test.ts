@@ -14,6 +14,7 @@ test(`kill -9 in the middle of exporting, ${ROUNDS} times: all arrives, in order
   await using bench = await Bench.create({ segmentBytes: 100_000 });
   const { api, received } = webhook(() => {});
   await using standIn = await StandIn.start(api);
+  const settings = { kind: 'webhook', token: 'env:SECRET', url: standIn.url } as const;
   let writing = true;
   const written = (async () => {
     while (writing) {
@@ -23,7 +24,7 @@ test(`kill -9 in the middle of exporting, ${ROUNDS} times: all arrives, in order
   })();
   for (let round = 0; round < ROUNDS; round++) {
     const before = received.length;
-    await using child = await Launched.launch(process.execPath, [CHILD, bench.directory, standIn.url]);
+    await using child = await Launched.launch(process.execPath, [CHILD, bench.directory, JSON.stringify([settings])]);
     await until(() => received.length > before, `round ${round}: it exports`);
     standIn.troubles.push(...TROUBLES.slice(round % TROUBLES.length));
     await delay(Math.random() * 60);
@@ -31,7 +32,7 @@ test(`kill -9 in the middle of exporting, ${ROUNDS} times: all arrives, in order
   }
   writing = false;
   await written;
-  await using exporters = bench.exporters({ kind: 'webhook', token: 'env:SECRET', url: standIn.url });
+  await using exporters = bench.exporters(settings);
   exporters.start();
   const sent = await bench.hashes();
   await until(() => new Set(received).size === sent.length, 'all delivered');

@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { buffer } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 import { decodePublished } from '@sallyport/testkit/otlp';
+import aws4 from 'aws4';
+import { Webhook } from 'standardwebhooks';
+import { SECRETS } from './support.ts';
 
 export interface Received {
   readonly method: string;
@@ -55,14 +60,15 @@ export class StandIn implements AsyncDisposable {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     this.requests++;
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const body = await buffer(request).catch(() => null);
+    // Its sender left in the middle.
+    if (body === null) return;
     const trouble = this.troubles.shift() ?? null;
     if (trouble === 'lost') return void request.socket.destroy();
     if (trouble !== null && trouble !== 'answer-lost' && 'status' in trouble) return this.#answer(response, trouble);
     if (trouble !== null && trouble !== 'answer-lost') await delay(trouble.slow);
     const { method = '', url = '', headers } = request;
-    const answer = this.#api({ method, url, headers, body: Buffer.concat(chunks) });
+    const answer = this.#api({ method, url, headers, body });
     if (trouble === 'answer-lost') return void request.socket.destroy();
     this.#answer(response, answer);
   }
@@ -191,18 +197,23 @@ export function otlp(): Receiver & { readonly records: Record<string, unknown>[]
 }
 
 /** A webhook receiver; `verify` throws where the signature does not hold. */
-export function webhook(verify: (body: string, headers: Record<string, string>) => void): Receiver & { readonly ids: string[] } {
+export function webhook(
+  verify: (body: string, headers: Record<string, string>) => void,
+): Receiver & { readonly ids: string[]; readonly attempts: number[] } {
   const received: string[] = [];
   const ids: string[] = [];
+  const attempts: number[] = [];
   return {
     received,
     ids,
+    attempts,
     api: ({ headers, body }) => {
       verify(body.toString(), headers as Record<string, string>);
       ids.push(String(headers['webhook-id']));
       const { data } = JSON.parse(body.toString()) as { data: { events: { id: string; event: { id: string } }[] } };
       if (data.events.some(({ event }) => event.id === 'poison')) return { status: 422 };
       received.push(...data.events.map(({ id }) => id));
+      attempts.push(...data.events.map(() => Number(headers['x-sallyport-attempt'])));
       return { status: 204 };
     },
   };
@@ -240,4 +251,27 @@ export function gelfHttp(): Receiver {
       return { status: 202 };
     },
   };
+}
+
+/** By the reference implementation. */
+export function verifyWebhook(body: string, headers: Record<string, string>): void {
+  new Webhook(SECRETS['env:SECRET'] ?? '').verify(body, headers);
+}
+
+/** Signs the same request with another implementation and compares. */
+export function verifyS3({ method, url, headers, body }: Received): void {
+  const names = /SignedHeaders=([^,]+)/.exec(headers.authorization ?? '')?.[1]?.split(';') ?? [];
+  for (const name of ['host', 'x-amz-content-sha256', 'x-amz-checksum-sha256', 'x-amz-date']) assert.ok(names.includes(name), name);
+  assert.equal(headers['x-amz-content-sha256'], createHash('sha256').update(body).digest('hex'));
+  const request = {
+    method,
+    path: url,
+    host: String(headers.host),
+    service: 's3',
+    region: 'eu-central-1',
+    headers: Object.fromEntries(names.map((name) => [name, String(headers[name])])),
+  };
+  const signed = aws4.sign(request, { accessKeyId: SECRETS['env:USER'] ?? '', secretAccessKey: SECRETS['env:PASSWORD'] ?? '' });
+  const theirs = String(signed.headers?.['Authorization']);
+  assert.equal(/Signature=.*/.exec(headers.authorization ?? '')?.[0], /Signature=.*/.exec(theirs)?.[0]);
 }

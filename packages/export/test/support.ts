@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { createServer as createTlsServer } from 'node:tls';
 import { type Clock, type EntryFacts, type ExporterSettings, silentLogger, systemClock } from '@sallyport/core';
 import { Egress, NO_EGRESS_SETTINGS } from '@sallyport/egress';
 import { Exporters, receivers } from '@sallyport/export';
@@ -53,16 +54,17 @@ export class Bench implements AsyncDisposable {
     return Bench.exportersOf(this.directory, settings);
   }
 
-  static exportersOf(directory: string, settings: Partial<ExporterSettings>): Exporters {
+  static exportersOf(directory: string, ...changes: readonly Partial<ExporterSettings>[]): Exporters {
+    const settings = changes.map(exporterSettings);
     return new Exporters({
       directory,
-      settings: [exporterSettings(settings)],
+      settings,
       secrets: (reference) => SECRETS[reference] ?? assert.fail(`no secret ${reference}`),
       clock: systemClock,
       logger: silentLogger,
       random,
       version: '0.1.0',
-      egress: egressFor(exporterSettings(settings)),
+      egress: egressFor(...settings),
       poll: 5,
       standby: 20,
       backoff: { first: 5, most: 40 },
@@ -85,10 +87,10 @@ async function openLog(
   return openLedger({ ...keys, directory, writer, clock: systemClock, random, syncMode: 'unsafe-none', ...options });
 }
 
-/** The way out, to one receiver. */
-export function egressFor(settings: ExporterSettings): Egress {
+/** The way out, to these receivers. */
+export function egressFor(...settings: readonly ExporterSettings[]): Egress {
   const egress = new Egress({ settings: NO_EGRESS_SETTINGS, resolveSecret: () => assert.fail(), logger: silentLogger });
-  egress.name('exporters', receivers([settings]));
+  egress.name('exporters', receivers(settings));
   return egress;
 }
 
@@ -159,14 +161,21 @@ export interface Peer extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** A TCP server whose connections stay half open until `serve` ends them. */
-export async function listen(serve: (socket: Socket) => void): Promise<Peer> {
+export interface ServerCertificate {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** A TCP or TLS server whose connections stay half open until `serve` ends them. */
+export async function listen(serve: (socket: Socket) => void, tls: ServerCertificate | null = null): Promise<Peer> {
   const sockets = new Set<Socket>();
-  const server: Server = createServer({ allowHalfOpen: true }, (socket) => {
-    sockets.add(socket);
+  const accept = (socket: Socket): void => {
     socket.on('error', () => undefined);
     serve(socket);
-  });
+  };
+  const server = tls === null ? createServer({ allowHalfOpen: true }, accept) : createTlsServer({ ...tls, allowHalfOpen: true }, accept);
+  // Also those that never come to a handshake.
+  server.on('connection', (socket: Socket) => void sockets.add(socket));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
   const close = async (): Promise<void> => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -8,7 +8,8 @@ import { ExporterFiles } from '@sallyport/export';
 import { logDirectory, readEntries } from '@sallyport/ledger';
 import { Authority } from '@sallyport/testkit/certificates';
 import { elasticsearch, gelfHttp, otlp, StandIn, splunk, webhook } from './stand-in.ts';
-import { assertDelivered, Bench, facts, listen, type Peer, SECRETS, until } from './support.ts';
+import { relp } from './stream-stand-in.ts';
+import { assertDelivered, Bench, facts, listen, SECRETS, until } from './support.ts';
 
 const anySignature = (): void => {};
 
@@ -65,6 +66,16 @@ describe('what a receiver will never take', () => {
       (await files.deadLetters()).map(({ from }) => from),
       [2],
     );
+  });
+
+  test('a line of dead letters that a crash cut short takes no other with it', async () => {
+    await using bench = await Bench.create();
+    const files = new ExporterFiles(bench.directory, 'siem');
+    const letter = { at: '2026-01-01T00:00:00.000Z', log: 'serve', from: 1, until: 2, reason: 'HTTP 400' };
+    await files.bury([letter]);
+    await appendFile(join(files.directory, 'dead.jsonl'), '{"at":"2026-01-');
+    await files.bury([{ ...letter, from: 7, until: 9 }]);
+    assert.deepEqual(await files.deadLetters(), [letter, { ...letter, from: 7, until: 9 }]);
   });
 
   test('OTLP: a partial success does not say which, so the batch is listed and nothing sent again', async () => {
@@ -373,28 +384,3 @@ describe('the ledger as the spool', () => {
     await until(() => received.length === 6, 'all delivered');
   });
 });
-
-/** A RELP server that answers the messages of each read from the last to the first, a byte at a time. */
-function relp(received: string[], answer: (index: number) => string): Promise<Peer> {
-  return listen((socket) => {
-    let bytes = Buffer.alloc(0);
-    let index = 0;
-    socket.on('data', (chunk: Buffer) => {
-      bytes = Buffer.concat([bytes, chunk]);
-      const answers: string[] = [];
-      for (;;) {
-        const head = /^(\d+) (open|syslog) (\d+) /.exec(bytes.toString('latin1', 0, 64));
-        if (head === null) break;
-        const [start, transaction, command, length] = head;
-        const end = start.length + Number(length);
-        if (bytes.length <= end) break;
-        const data = bytes.toString('utf8', start.length, end);
-        bytes = bytes.subarray(end + 1);
-        if (command === 'syslog') received.push(/id="([0-9a-f]{64})"/.exec(data)?.[1] ?? '');
-        const text = command === 'open' ? '200 OK\nrelp_version=0\ncommands=syslog' : answer(index++);
-        answers.push(`${transaction} rsp ${text.length} ${text}\n`);
-      }
-      for (const text of answers.reverse()) for (const byte of text) socket.write(byte);
-    });
-  });
-}
