@@ -2,6 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { arch, cpus, loadavg, release, totalmem, type } from 'node:os';
 
+/** Options of Node for the serving process, as `npm start` gives them (tools/runtime.mjs). */
+export const SERVE_OPTIONS: readonly string[] = ['--max-semi-space-size=32'];
+
 /** The middle value; the mean of the middle two for an even count; NaN for none. */
 export function median(values: readonly number[]): number {
   return quantile(values, 0.5);

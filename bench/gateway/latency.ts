@@ -41,6 +41,7 @@ export async function measureLatency(
     const through: LoadResult[] = [];
     await using proxy = await peer.start(bench, upstreamPort);
     const load = { headers: proxy.headers, body, connections };
+    progress(`half load: warming up ${peer.name}`);
     if (options.warmupSeconds > 0) await offer(bench, { ...load, port: proxy.port, seconds: options.warmupSeconds, rate: null });
     for (let round = 1; round <= rounds; round++) {
       progress(`half load: round ${round}/${rounds}, ${peer.name} at ${Math.round(rate)}/s`);

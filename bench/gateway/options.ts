@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { SERVE_OPTIONS } from '../measure.ts';
 import { PEERS } from './peers.ts';
 
 const PARTS = ['throughput', 'latency', 'streams', 'startup'] as const;
@@ -12,7 +13,7 @@ Measures proxies side by side on this machine: one core for the proxy, the other
   --only A,B         peers: ${PEERS.map((peer) => peer.name).join(', ')} (default: all that are installed)
   --parts A,B        ${PARTS.join(', ')} (default: all)
   --seconds N        length of one measurement (default 5)
-  --warmup N         seconds before the first one, for each peer (default 3)
+  --warmup N         seconds before the first one, for each peer: what a just-in-time compiler needs before it is as fast as it gets (default 15)
   --rounds N         alternating rounds, of which the median counts (default 5)
   --retries N        how often a sample is repeated in which other programs took more than a tenth of the core (default 3)
   --sizes A,B        bytes of a request (default 2048,32768)
@@ -51,7 +52,7 @@ export function readOptions(args: string[]): Options | null {
         only: { type: 'string' },
         parts: { type: 'string', default: PARTS.join(',') },
         seconds: { type: 'string', default: '5' },
-        warmup: { type: 'string', default: '3' },
+        warmup: { type: 'string', default: '15' },
         rounds: { type: 'string', default: '5' },
         retries: { type: 'string', default: '3' },
         sizes: { type: 'string', default: '2048,32768' },
@@ -83,8 +84,7 @@ export function readOptions(args: string[]): Options | null {
       perSecond: positive('--per-second', values['per-second']),
       sallyport: values.sallyport?.split(' ') ?? [
         process.execPath,
-        // As `npm start` runs it (tools/runtime.mjs, SERVE_OPTIONS).
-        '--max-semi-space-size=32',
+        ...SERVE_OPTIONS,
         fileURLToPath(new URL('../../dist/sallyport.mjs', import.meta.url)),
       ],
       json: values.json,

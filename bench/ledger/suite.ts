@@ -5,13 +5,13 @@ import { freePort, Launched, temporaryDirectory } from '@sallyport/testkit';
 import { chatRequest, offer } from '../gateway/load.ts';
 import type { Bench } from '../gateway/peers.ts';
 import { writeStaticUpstream } from '../gateway/servers.ts';
-import { describeMachine, median, placed, placement, usageOf } from '../measure.ts';
+import { describeMachine, median, placed, placement, SERVE_OPTIONS, usageOf } from '../measure.ts';
 import { json, markdown, type Report, type Row } from '../report.ts';
 import { figure } from '../table.ts';
 
 const LEDGER = fileURLToPath(new URL('../../packages/ledger/bench/ledger.ts', import.meta.url));
 const GATEWAY = fileURLToPath(new URL('gateway.ts', import.meta.url));
-const USAGE = `usage: npm run bench ledger -- [--entries 300000] [--directory DIRECTORY] [--seconds 5] [--rounds 5] [--json]
+const USAGE = `usage: npm run bench ledger -- [--entries 300000] [--directory DIRECTORY] [--warmup 15] [--seconds 5] [--rounds 5] [--json]
 
 The ledger alone (appends a second, their latency, verification, a query; each durable), then the gateway with auditing and without.
 `;
@@ -30,6 +30,7 @@ export async function run(args: string[]): Promise<void> {
     options: {
       entries: { type: 'string', default: '300000' },
       directory: { type: 'string' },
+      warmup: { type: 'string', default: '15' },
       seconds: { type: 'string', default: '5' },
       rounds: { type: 'string', default: '5' },
       json: { type: 'boolean', default: false },
@@ -50,7 +51,7 @@ export async function run(args: string[]): Promise<void> {
     .trim()
     .split('\n')
     .map((line): Record<string, string | number> => JSON.parse(line));
-  const rows = await measureGateway(Number(values.seconds), Number(values.rounds));
+  const rows = await measureGateway(Number(values.warmup), Number(values.seconds), Number(values.rounds));
   const report: Report = {
     command: `npm run bench ledger${args.length === 0 ? '' : ` -- ${args.join(' ')}`}`,
     date: new Date().toISOString().slice(0, 10),
@@ -79,8 +80,8 @@ export async function run(args: string[]): Promise<void> {
   process.stdout.write(values.json ? json(report) : markdown(report));
 }
 
-/** Rounds in turn, so that a drift of the machine cancels; medians. */
-async function measureGateway(seconds: number, rounds: number): Promise<AuditRow[]> {
+/** Rounds in turn, each gateway warm, so that a drift of the machine cancels; medians. */
+async function measureGateway(warmup: number, seconds: number, rounds: number): Promise<AuditRow[]> {
   await using stack = new AsyncDisposableStack();
   const directory = stack.use(await temporaryDirectory('sallyport-bench-')).path;
   const bench: Bench = { placement: placement(), directory, sallyport: [] };
@@ -92,7 +93,9 @@ async function measureGateway(seconds: number, rounds: number): Promise<AuditRow
   const running = new Map<(typeof modes)[number], { readonly child: Launched; readonly port: number; readonly key: string }>();
   for (const mode of modes) {
     const child = stack.use(
-      await Launched.launch(...placed(bench.placement, 'proxy', process.execPath, [GATEWAY, mode, directory, String(upstreamPort)])),
+      await Launched.launch(
+        ...placed(bench.placement, 'proxy', process.execPath, [...SERVE_OPTIONS, GATEWAY, mode, directory, String(upstreamPort)]),
+      ),
     );
     const [line] = await child.waitFor(/^\{.*\}$/m, 30_000);
     running.set(mode, { child, ...JSON.parse(line) });
@@ -103,14 +106,14 @@ async function measureGateway(seconds: number, rounds: number): Promise<AuditRow
     for (const mode of round % 2 === 0 ? modes : modes.toReversed()) {
       const target = running.get(mode);
       if (target === undefined) continue;
+      const isWarm = round >= 0;
+      process.stderr.write(isWarm ? `${mode} auditing: round ${round + 1}/${rounds}\n` : `warming the gateway ${mode} auditing\n`);
       const before = usageOf(target.child.pid).cpu;
       const headers = { authorization: `Bearer ${target.key}` };
-      const load = { port: target.port, headers, body, connections: 32, seconds, rate: null };
+      const load = { port: target.port, headers, body, connections: 32, seconds: isWarm ? seconds : warmup, rate: null };
       const { requests, failures, p99 } = await offer(bench, load);
       if (failures > 0) throw new Error(`${failures} requests failed ${mode} auditing`);
-      // The first round warms up.
-      if (round >= 0)
-        samples.get(mode)?.push({ requests: requests / seconds, cpu: (usageOf(target.child.pid).cpu - before) / requests, p99 });
+      if (isWarm) samples.get(mode)?.push({ requests: requests / seconds, cpu: (usageOf(target.child.pid).cpu - before) / requests, p99 });
     }
   }
   return [...samples].map(([peer, taken]) => ({
