@@ -108,6 +108,14 @@ export class Policy {
     return scope.outsideModels;
   }
 
+  /** Why the caller may do this to nothing at all, or null where what it is about decides. */
+  refuses(principal: Principal, action: Action, context: DecisionContext): Extract<Decision, { effect: 'deny' }> | null {
+    const scope = this.#scope(principal);
+    if (scope === null) return UNKNOWN;
+    const granted = this.#byRoles(scope.roles ?? principal.roles, action, null);
+    return checkStanding(principal, scope, context) ?? (granted.effect === 'deny' ? granted : null);
+  }
+
   /** Every rule `decide` could have named for this question, what each says, and which one decided. */
   explain(principal: Principal, action: Action, resource: Resource, context: DecisionContext): Explanation {
     const decision = this.decide(principal, action, resource, context);

@@ -23,7 +23,19 @@ export function describeError(error: unknown): { readonly text: string; readonly
     const isUndecided = error.code === 'not_ready' || error.code === 'invalid_request';
     return { text: `${error.message}${where}`, exit: isUndecided ? EXIT.unusable : EXIT.refused };
   }
+  if (isTaken(error)) {
+    const where = `${error.address}:${error.port}`;
+    return {
+      text: `${error.message}. Stop what listens on ${where}, or give this one another address (listen.gateway, listen.control).`,
+      exit: EXIT.unusable,
+    };
+  }
   if (error instanceof Error && 'code' in error && typeof error.code === 'string' && 'syscall' in error)
     return { text: error.message, exit: EXIT.unusable };
   return { text: error instanceof Error ? (error.stack ?? error.message) : String(error), exit: EXIT.unusable };
+}
+
+/** Node's error where the address is another program's. */
+function isTaken(error: unknown): error is Error & { readonly address: string; readonly port: number } {
+  return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE' && 'address' in error && 'port' in error;
 }

@@ -24,7 +24,7 @@ async function serveOnTakenPort(sallyport: Sallyport, rest: string): ReturnType<
     writeFileSync(sallyport.path('sallyport.yaml'), listen + rest);
     const failed = await sallyport.run(['serve']);
     assert.equal(failed.code, 2, failed.stderr);
-    assert.match(failed.stderr, /EADDRINUSE/);
+    assert.match(failed.stderr, new RegExp(`EADDRINUSE.*127\\.0\\.0\\.1:${address.port}.*listen\\.gateway`));
     return failed;
   } finally {
     taken.close();

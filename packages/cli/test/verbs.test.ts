@@ -7,7 +7,7 @@ import { VERSION } from '../src/version.ts';
 import { Sallyport } from './command.ts';
 
 interface Made {
-  readonly ownerKey: { readonly id: string; readonly key: string };
+  readonly ownerKey: { readonly id: string; readonly key: string; readonly secret: string };
   readonly firstKey: { readonly id: string; readonly key: string };
 }
 
@@ -30,6 +30,7 @@ describe('the command line', () => {
   });
 
   it('sets up once; a second time is refused with 1', async () => {
+    assert.equal(made.ownerKey.secret, made.ownerKey.key, 'both names of it');
     assert.match(made.ownerKey.key, /^sp_live_[0-9a-z]{12}_[0-9A-Za-z]{49}$/);
     const again = await sallyport.run(['init', '--json']);
     assert.equal(again.code, 1);

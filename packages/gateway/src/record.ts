@@ -346,7 +346,7 @@ export class ExchangeRecord implements Runs, AsyncDisposable {
       source: { ip: source.ip, port: source.port, tls: source.tls?.version ?? null },
       action: this.#action,
       resource: this.#model,
-      decision: this.#decision === null ? null : { effect: this.#decision.effect, rule: this.#decision.rule },
+      decision: decisionOf(this.#decision, fault),
       model: this.#model === null ? null : { name: this.#model, upstream: this.#upstream, artifact: this.#artifact },
       usage: usage === null ? null : { input: usage.input, output: usage.output, cached: usage.cached, exact: usage.exact },
       latency: { overhead: round(overhead), ttft: ttft === null ? null : round(ttft), total: round(total) },
@@ -368,6 +368,12 @@ export class ExchangeRecord implements Runs, AsyncDisposable {
       },
     };
   }
+}
+
+/** Of a refusal only the fault knows the rule: the exchange ended where it was decided. */
+function decisionOf(permitted: Decision | null, fault: Fault | null): EntryFacts['decision'] {
+  if (fault?.status === 403 && fault.detail !== null) return { effect: 'deny', rule: fault.detail };
+  return permitted === null ? null : { effect: permitted.effect, rule: permitted.rule };
 }
 
 /** One message whatever was withdrawn; the rule that says so is for the operator. */

@@ -1,3 +1,4 @@
+import type { IssuedKey } from '@sallyport/control';
 import { Command } from 'commander';
 import { result } from '../terminal.ts';
 import { withService } from './options.ts';
@@ -18,8 +19,8 @@ export function initCommand(): Command {
       const value = {
         installation: made.id,
         owner: { id: made.owner.id, name: made.owner.name },
-        ownerKey: { id: made.ownerKey.key.id, key: made.ownerKey.secret },
-        firstKey: { id: made.firstKey.key.id, key: made.firstKey.secret },
+        ownerKey: shown(made.ownerKey),
+        firstKey: shown(made.firstKey),
       };
       result(options.json === true, value, () =>
         [
@@ -30,4 +31,9 @@ export function initCommand(): Command {
         ].join('\n'),
       );
     });
+}
+
+/** `secret` is what `keys create` calls it; `key` is the older name. */
+function shown({ key, secret }: IssuedKey): { readonly id: string; readonly secret: string; readonly key: string } {
+  return { id: key.id, secret, key: secret };
 }

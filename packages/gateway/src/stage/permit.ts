@@ -53,11 +53,13 @@ function checkReferences(asked: Asked): void {
       });
     }
     const action = referenceAction(host);
-    if (decide(asked, action, asked.model).effect === 'permit') continue;
+    const decision = decide(asked, action, asked.model);
+    if (decision.effect === 'permit') continue;
     asked.compiled.meter.authorisationDenial(action);
     const what = host === 'private' ? 'a private address' : 'an outside address';
     throw new Fault('forbidden', `The reference at ${reference.address} points to ${what} and needs the permission ${action}.`, {
       param: reference.address,
+      detail: decision.rule,
     });
   }
 }
