@@ -68,6 +68,11 @@ export function memoryOf(place: Place): string {
   return join(place.home, 'remembered-logs');
 }
 
+/** Where it is marked that a log refuses entries, beside the mark in the log's own directory. */
+export function gapsOf(place: Place): string {
+  return join(place.home, 'ledger-gaps');
+}
+
 /** Opens home and ledger. `writer` names this process's log; a log another process holds is waited for as long as `patience` (ms). */
 export async function openInstallation(options: {
   readonly place: Place;
@@ -87,6 +92,7 @@ export async function openInstallation(options: {
       signer: keys.signer,
       digestKey: keys.digestKey,
       onFailure: options.config.audit.onUnavailable,
+      gapDirectory: gapsOf(options.place),
     });
   const ledger = await patiently(open, options.patience);
   const memory = memoryOf(options.place);

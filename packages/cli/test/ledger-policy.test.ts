@@ -56,7 +56,7 @@ async function change({ controlUrl, ownerKey }: Serving, name: string): Promise<
   return { status: answer.status, code };
 }
 
-async function recovered(serving: Serving): Promise<{ detail: { reason: string; refused: number } }[]> {
+async function recovered(serving: Serving): Promise<{ detail: { reason: string; refused: number; ended?: boolean } }[]> {
   const { stdout } = await serving.sallyport.run(['audit', 'query', '--action', 'ledger.recovered', '--json']);
   return stdout
     .split('\n')
@@ -101,6 +101,23 @@ describe('requests while the disk of the ledger is full', () => {
       assert.equal((await serving.sallyport.run(['audit', 'verify'])).code, 0);
     });
   }
+
+  it('a gap that is open when the process is killed is told of by audit verify, and recorded by the next start', async (context) => {
+    const disk = await smallDisk(context);
+    if (disk === null) return;
+    await using serving = await startServing(`${YAML}audit: { directory: "${disk}/ledger", onUnavailable: unsafe-continue-unrecorded }\n`);
+    const ballast = fill(disk);
+    for (let i = 0; i < 12; i++) assert.equal(await ask(serving), 200);
+    await serving.process().stop('SIGKILL');
+    const { stdout, code } = await serving.sallyport.run(['audit', 'verify']);
+    assert.equal(code, 0);
+    assert.match(stdout, /serve has a gap that is not on record yet: at least \d+ entries were refused since 20.* \(disk-full\)/);
+    rmSync(ballast);
+    await serving.restart();
+    const gap = (await recovered(serving)).at(-1)?.detail;
+    assert.deepEqual([gap?.reason, gap?.ended], ['disk-full', false]);
+    assert.doesNotMatch((await serving.sallyport.run(['audit', 'verify'])).stdout, /gap/);
+  });
 });
 
 it('audit.retention: what is older goes when the server starts, and the rest still verifies', async () => {

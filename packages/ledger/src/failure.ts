@@ -1,6 +1,7 @@
 import { isCode } from './files.ts';
 
-export type FailureReason = 'disk-full' | 'read-only' | 'permission' | 'io' | 'log-removed' | 'lock-lost' | 'overloaded' | 'closed';
+export const FAILURE_REASONS = ['disk-full', 'read-only', 'permission', 'io', 'log-removed', 'lock-lost', 'overloaded', 'closed'] as const;
+export type FailureReason = (typeof FAILURE_REASONS)[number];
 
 /** The entry is not in the log: the act it records must not be answered, unless policy says otherwise. */
 export class LedgerUnavailable extends Error {

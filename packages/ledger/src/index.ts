@@ -12,6 +12,7 @@ export {
 export { ENTRY_LIMITS, type Entry, InvalidEntry, printable, type Receipt } from './entry.ts';
 export { type FailureReason, LedgerUnavailable } from './failure.ts';
 export { isCode, logDirectory, replaceFile } from './files.ts';
+export type { Gap } from './gap.ts';
 export { createSigner, KeyFileError, type LedgerKeys, type LedgerSigner, loadLedgerKeys } from './keys.ts';
 export { type Digester, type Ledger, type LedgerHealth, type LedgerOptions, type OpenExchange, UNRECORDED } from './ledger.ts';
 export { LogLock, LogLocked } from './lock.ts';

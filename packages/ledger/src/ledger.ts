@@ -25,6 +25,11 @@ export interface LedgerOptions {
    * log (`lock-lost`), `append` always rejects.
    */
   readonly onFailure?: 'refuse' | 'unsafe-continue-unrecorded';
+  /**
+   * A second place, on another disk best, where it is marked that entries are being refused (a file named like the writer): the first is
+   * the log's own directory. The next opening makes an entry of what is found there.
+   */
+  readonly gapDirectory?: string;
   readonly syncMode?: SyncMode;
   /** Bytes after which a segment is closed and compressed: 16 MiB where not given, 32 MiB at most. */
   readonly segmentBytes?: number;

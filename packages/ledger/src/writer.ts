@@ -1,10 +1,13 @@
 import { createHmac } from 'node:crypto';
+import { join } from 'node:path';
 import type { Clock, EntryFacts } from '@sallyport/core';
 import type { Checkpoint } from './checkpoint.ts';
 import { ClosedSegments } from './closed-segments.ts';
 import type { Receipt } from './entry.ts';
 import { type Caller, EntryQueue, type Group, type Pending } from './entry-queue.ts';
 import { type FailureReason, isSystemError, LedgerUnavailable, reasonOf } from './failure.ts';
+import { type Gap, gapPath } from './gap.ts';
+import { GapMark } from './gap-mark.ts';
 import { type Digester, type Ledger, type LedgerHealth, type LedgerOptions, type OpenExchange, UNRECORDED } from './ledger.ts';
 import type { LogLock } from './lock.ts';
 import { LockWatch } from './lock-watch.ts';
@@ -17,9 +20,7 @@ import type { SegmentStore } from './segment-store.ts';
 import { serialiseEntry } from './serialise.ts';
 import { systemFacts } from './system-entry.ts';
 
-interface Trouble {
-  readonly reason: FailureReason;
-  readonly since: number;
+interface Trouble extends Gap {
   refused: number;
 }
 
@@ -47,6 +48,7 @@ export class LogWriter implements Ledger {
   readonly #segmentBytes: number;
   readonly #maxPending: number;
   readonly #closedSegments: ClosedSegments;
+  readonly #mark: GapMark;
   readonly #queue: EntryQueue = new EntryQueue();
   #segment: OpenSegment;
   /** The last entry accepted; what the next one follows. */
@@ -78,6 +80,8 @@ export class LogWriter implements Ledger {
     this.#clock = options.clock;
     this.#lock = new LockWatch(lock, options.clock);
     this.#closedSegments = new ClosedSegments(log);
+    const { gapDirectory, writer } = options;
+    this.#mark = new GapMark([gapPath(log), ...(gapDirectory === undefined ? [] : [join(gapDirectory, writer)])]);
     this.#store = store;
     this.#segment = segment;
     this.#tip = recovered.tip;
@@ -109,6 +113,9 @@ export class LogWriter implements Ledger {
     });
     try {
       await this.#record(facts, true);
+      const left = await this.#mark.prepare();
+      // It was still open when the process that had it ended.
+      if (left !== null) await this.#recordGap(left, { ended: false });
     } catch (error) {
       await this.close();
       throw error;
@@ -234,6 +241,7 @@ export class LogWriter implements Ledger {
       await this.#writing;
       if (isOurs) await this.#publisher.seal(false);
       await this.#closedSegments.settled();
+      await this.#mark.settled();
     } finally {
       await this.#segment.close(isOurs);
       await this.#lock.release();
@@ -246,7 +254,8 @@ export class LogWriter implements Ledger {
 
   #refuse(reason: FailureReason): Promise<Receipt> {
     if (this.#trouble !== null) this.#trouble.refused++;
-    if (this.#goesOn(reason)) return Promise.resolve(UNRECORDED);
+    // Not before it is marked that there is a gap.
+    if (this.#goesOn(reason)) return this.#mark.settled().then(() => UNRECORDED);
     return Promise.reject(new LedgerUnavailable(reason));
   }
 
@@ -375,9 +384,11 @@ export class LogWriter implements Ledger {
     // Of a disk that refuses the log recovers, of this never.
     if (reason === 'lock-lost' && this.#trouble.reason !== reason) this.#trouble = { ...this.#trouble, reason };
     const resolves = this.#goesOn(this.#trouble.reason);
+    this.#trouble.refused += lost.filter(({ caller }) => !caller.own).length;
+    // Another process's log is no longer ours to mark.
+    const marked = this.#trouble.reason === 'lock-lost' ? Promise.resolve() : this.#mark.set(this.#trouble);
     for (const { caller } of lost) {
-      if (!caller.own) this.#trouble.refused++;
-      if (resolves) caller.resolve(UNRECORDED);
+      if (resolves) void marked.then(() => caller.resolve(UNRECORDED));
       else caller.reject(new LedgerUnavailable(reason));
     }
     this.#scheduleRetry();
@@ -402,13 +413,22 @@ export class LogWriter implements Ledger {
       this.#tip = this.#durable;
       await this.#reopen();
       this.#accepting = true;
-      const facts = systemFacts(this.#options, 'ledger.recovered', { reason, refused, since: new Date(since).toISOString() });
-      if ((await this.#record(facts, true)) !== UNRECORDED && this.#trouble === trouble) this.#trouble = null;
+      if ((await this.#recordGap({ reason, refused, since })) && this.#trouble === trouble) this.#trouble = null;
     } catch (error) {
       if (!(error instanceof LedgerUnavailable) && !isSystemError(error)) throw error;
     }
     this.#accepting = this.#trouble === null && !this.#closed;
+    if (this.#trouble !== null && this.#trouble.reason !== 'lock-lost') await this.#mark.set(this.#trouble);
     if (!this.#accepting) this.#scheduleRetry();
+  }
+
+  /** Puts a gap on record, and takes its mark away where that is done; answers whether it is. */
+  async #recordGap({ reason, refused, since }: Gap, more: EntryFacts['detail'] = {}): Promise<boolean> {
+    const facts = systemFacts(this.#options, 'ledger.recovered', { reason, refused, since: new Date(since).toISOString(), ...more });
+    if ((await this.#record(facts, true)) === UNRECORDED) return false;
+    // Not waited for: what fails from here on is marked after it.
+    void this.#mark.clear();
+    return true;
   }
 
   /** After a failed sync nothing is known of the bytes past the last durable one: they are cut and written anew. */

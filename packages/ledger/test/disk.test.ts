@@ -5,6 +5,8 @@ import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'node:test';
 import { compressSegment } from '../src/compress.ts';
+import { gapPath, readGap } from '../src/gap.ts';
+import { GapMark } from '../src/gap-mark.ts';
 import { LedgerUnavailable, verifyLedger } from '../src/index.ts';
 import { segmentPath } from '../src/segment.ts';
 import { facts, openTestLedger, TemporaryDirectory } from './support.ts';
@@ -62,6 +64,23 @@ test('on a disk that really fills up, what was acknowledged stays, and space fre
   assert.deepEqual(report.logs[0]?.problems, []);
   // ledger.open, ledger.recovered, after, ledger.close.
   assert.equal(report.entries, acknowledged + 4);
+});
+
+test('on a full disk there is room for the mark of a gap', async (context) => {
+  await using disk = await SmallDisk.mount();
+  if (disk === null) return context.skip('this process may not mount a file system');
+  await (await openTestLedger(disk.path)).close();
+  for (const size of [1 << 16, 1]) {
+    const fill = async (): Promise<void> => {
+      for (;;) await writeFile(join(disk.path, 'ballast'), Buffer.alloc(size), { flag: 'a' });
+    };
+    await assert.rejects(fill(), { code: 'ENOSPC' });
+  }
+  await assert.rejects(writeFile(join(disk.path, 'another'), 'x'), { code: 'ENOSPC' });
+  const path = gapPath(join(disk.path, 'logs/w1'));
+  const gap = { reason: 'disk-full', since: 1_700_000_000_000, refused: 7 } as const;
+  await new GapMark([path]).set(gap);
+  assert.deepEqual(await readGap(path), gap);
 });
 
 test('a disk too full to compress a segment keeps it as it is, and leaves no half of a copy', async (context) => {

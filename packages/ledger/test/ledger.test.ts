@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { openCheckpoint, parseVerifierKey } from '../src/checkpoint.ts';
 import { InvalidEntry } from '../src/entry.ts';
-import { type Ledger, LedgerUnavailable, LogDamaged, LogLocked, type SegmentFile, type SegmentStore, UNRECORDED } from '../src/index.ts';
+import { type Ledger, LedgerUnavailable, LogDamaged, LogLocked, UNRECORDED } from '../src/index.ts';
 import { parseLine } from '../src/line.ts';
 import { leafHash } from '../src/merkle.ts';
 import { listSegments } from '../src/segment.ts';
 import { readSegment } from '../src/segment-read.ts';
-import { diskStore } from '../src/segment-store.ts';
+import { FailingStore } from './failing-store.ts';
 import { facts, ManualClock, openTestLedger, TemporaryDirectory, testKeys } from './support.ts';
 
 const log = (directory: string): string => join(directory, 'logs', 'w1');
@@ -42,39 +42,6 @@ async function readChain(directory: string): Promise<{ id: string; action: strin
 
 async function appendMany(ledger: Ledger, count: number, prefix = 'r'): Promise<void> {
   await Promise.all(Array.from({ length: count }, (_, i) => ledger.append(facts({ id: `${prefix}${i}` }))));
-}
-
-/** A disk that refuses when told to. */
-class FailingStore implements SegmentStore {
-  failWrite: string | null = null;
-  failSync: string | null = null;
-  failOpen: string | null = null;
-  /** Bytes of the next write that reach the disk before it fails. */
-  partial = 0;
-  readonly #disk: SegmentStore = diskStore('unsafe-none');
-
-  async open(path: string, create: boolean): Promise<SegmentFile> {
-    refuseWith(this.failOpen);
-    const file = await this.#disk.open(path, create);
-    return {
-      write: async (bytes, length, position) => {
-        if (this.failWrite !== null) await file.write(bytes, Math.min(length, this.partial), position);
-        refuseWith(this.failWrite);
-        await file.write(bytes, length, position);
-      },
-      sync: async () => {
-        refuseWith(this.failSync);
-        await file.sync();
-      },
-      truncate: (length) => file.truncate(length),
-      length: () => file.length(),
-      close: () => file.close(),
-    };
-  }
-}
-
-function refuseWith(code: string | null): void {
-  if (code !== null) throw Object.assign(new Error(code), { code, syscall: 'write' });
 }
 
 test('entries are durable in the order of the calls, chained, and signed over', async () => {

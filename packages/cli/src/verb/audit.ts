@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { type LedgerReport, type LogReport, type RememberedLog, readMemory, verifyLedger } from '@sallyport/ledger';
 import { Command } from 'commander';
-import { memoryOf, readConfig } from '../installation.ts';
-import { EXIT, result, table, tell, UsageError } from '../terminal.ts';
+import { gapsOf, memoryOf, readConfig } from '../installation.ts';
+import { EXIT, plain, result, table, tell, UsageError } from '../terminal.ts';
 import { addExporters } from './audit-exporters.ts';
 import { addReading } from './audit-read.ts';
 import { collect, globalOptions } from './options.ts';
@@ -26,6 +26,7 @@ export function auditCommand(): Command {
         if (!existsSync(where)) throw new UsageError(missing(where, remembered));
         const report = await verifyLedger(where, {
           remembered,
+          ...(directory === undefined ? { gapDirectory: gapsOf(place) } : {}),
           ...(options.publicKey === undefined ? {} : { publicKeys: options.publicKey }),
           ...(options.known === undefined ? {} : { known: options.known }),
           ...(process.stderr.isTTY ? { onProgress: showProgress() } : {}),
@@ -64,6 +65,7 @@ function describe(report: LedgerReport): string {
       : `The ledger is NOT intact: ${problems.length} problems.`,
     '',
     table(['LOG', 'ENTRIES', 'SEALED', 'FROM', 'TO', 'KEYS'], report.logs.map(row)),
+    ...report.logs.flatMap(openGap),
     ...(problems.length === 0
       ? []
       : [
@@ -74,6 +76,13 @@ function describe(report: LedgerReport): string {
           ),
         ]),
   ].join('\n');
+}
+
+function openGap({ log, gap }: LogReport): string[] {
+  if (gap === null) return [];
+  const since = gap.since === 0 ? 'an unknown time' : new Date(gap.since).toISOString();
+  const said = `${plain(log)} has a gap that is not on record yet: at least ${gap.refused} entries were refused since ${since} (${gap.reason}).`;
+  return ['', `${said} It is put on record when the log takes entries again.`];
 }
 
 function row(log: LogReport): string[] {

@@ -7,7 +7,7 @@ import { MalformedNote } from '../note.ts';
 import { listSegments, type Segment } from '../segment.ts';
 import { readSegment } from '../segment-read.ts';
 import { readTile, TILE_WIDTH, type Tile, TreeEdge, tilePath } from '../tiles.ts';
-import { type LogReport, Problems } from './report.ts';
+import { type FilesReport, type LogReport, Problems } from './report.ts';
 import { Scans } from './scans.ts';
 import type { SoundStretch } from './stretch.ts';
 import { collectTargets, type LogChecks, type LogKeys, type Target, timeOf } from './targets.ts';
@@ -21,7 +21,7 @@ const WORTH_THREADS = 3;
 const ATTEMPTS = 3;
 
 /** Verifies one log from its files alone. Imports nothing that writes one. */
-export async function verifyLog(directory: string, checks: LogChecks): Promise<LogReport> {
+export async function verifyLog(directory: string, checks: LogChecks): Promise<FilesReport> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await verifyOnce(directory, checks, attempt < ATTEMPTS);
@@ -36,7 +36,7 @@ class RemovedMeanwhile extends Error {
   override readonly name: string = 'RemovedMeanwhile';
 }
 
-async function verifyOnce(directory: string, checks: LogChecks, mayBeginAnew: boolean): Promise<LogReport> {
+async function verifyOnce(directory: string, checks: LogChecks, mayBeginAnew: boolean): Promise<FilesReport> {
   const problems = new Problems(basename(directory));
   const before = await listSegments(directory);
   const targets = await collectTargets(directory, checks, problems);

@@ -1,3 +1,5 @@
+import type { Gap } from '../gap.ts';
+
 /** What can be wrong with a log; docs/ledger.md tells each with its likely cause. */
 export type ProblemCode =
   | 'altered'
@@ -55,7 +57,15 @@ export interface LogReport {
   /** `trusted`: checked against keys that the caller gave; `self-asserted`: only against those lying beside the log. */
   readonly keys: 'trusted' | 'self-asserted';
   readonly problems: readonly Problem[];
+  /**
+   * Entries that were refused since a time and are on record nowhere yet: a running process tries to recover, or one ended before it did. The
+   * mark that says so is not signed. Null where there is none.
+   */
+  readonly gap: Gap | null;
 }
+
+/** What the files of entries, tiles and checkpoints of a log tell. */
+export type FilesReport = Omit<LogReport, 'gap'>;
 
 export interface LedgerReport {
   /** No log has a problem. */

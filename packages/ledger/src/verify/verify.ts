@@ -1,5 +1,6 @@
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import { parseVerifierKey, type VerifierKey } from '../checkpoint.ts';
+import { gapPath, readGap } from '../gap.ts';
 import { MalformedNote } from '../note.ts';
 import { LogDamaged, listLogs, readDescription } from '../recovery.ts';
 import { verifyLog } from './log.ts';
@@ -16,6 +17,8 @@ export interface VerifyOptions {
   readonly known?: readonly string[];
   /** Of `readMemory`: logs that have to be there and to continue what is remembered of them. Read it before the logs may grow. */
   readonly remembered?: readonly { readonly log: string; readonly note: string }[];
+  /** The second place of marks of gaps (`LedgerOptions.gapDirectory`). */
+  readonly gapDirectory?: string;
   readonly witnesses?: readonly string[];
   /** Witnesses that have to have cosigned each log's checkpoint; 0 where not given. */
   readonly quorum?: number;
@@ -68,7 +71,8 @@ export async function verifyLedger(directory: string, options: VerifyOptions = {
         options.onProgress?.(entries);
       },
     });
-    logs.push(report);
+    const aside = options.gapDirectory === undefined ? null : await readGap(join(options.gapDirectory, basename(log)));
+    logs.push({ ...report, gap: (await readGap(gapPath(log))) ?? aside });
   }
   if (options.logs === undefined) {
     const missing = new Set((trusted ?? []).map(({ name }) => name)).difference(new Set(logs.map(({ origin }) => origin ?? '')));
@@ -113,5 +117,6 @@ function absent(log: string, message: string, file: string = 'log.json'): LogRep
     unfinished: 0,
     keys: 'self-asserted',
     problems: problems.list,
+    gap: null,
   };
 }

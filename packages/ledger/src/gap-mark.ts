@@ -1,0 +1,77 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { isCode, makeDirectory, syncDirectory } from './files.ts';
+import { type Gap, readGap } from './gap.ts';
+
+/** Bytes of the file at all times. Overwriting them takes no room, so that a full disk can be told of, and they lie in one sector. */
+const LENGTH = 512;
+const BLANK: Buffer = Buffer.from(`${' '.repeat(LENGTH - 1)}\n`);
+
+/**
+ * Says on the disk that entries are being refused, where the log itself cannot: a process that ends before the log takes entries again
+ * would leave no trace of it. Written in each of several places, for the disk that refuses the log may refuse this too. Nobody signs it:
+ * it is for the next start, which makes it a signed entry. Nothing here rejects.
+ */
+export class GapMark {
+  readonly #paths: readonly string[];
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(paths: readonly string[]) {
+    this.#paths = paths;
+  }
+
+  /** Makes room for the mark, and answers the one that an earlier process left; null where there is none. */
+  async prepare(): Promise<Gap | null> {
+    let left: Gap | null = null;
+    for (const path of this.#paths) {
+      const gap = await readGap(path).catch(() => null);
+      if (gap === null) await blank(path).catch(() => undefined);
+      else if (left === null || gap.refused > left.refused) left = gap;
+    }
+    return left;
+  }
+
+  /** Resolves when the mark is durable wherever it can be. */
+  set({ reason, since, refused }: Gap): Promise<void> {
+    const text = JSON.stringify({ reason, since: new Date(since).toISOString(), refused });
+    return this.#write(Buffer.from(`${text.padEnd(LENGTH - 1)}\n`));
+  }
+
+  clear(): Promise<void> {
+    return this.#write(BLANK);
+  }
+
+  /** Resolves when nothing is being written. */
+  settled(): Promise<void> {
+    return this.#writing;
+  }
+
+  #write(bytes: Buffer): Promise<void> {
+    this.#writing = this.#writing.then(async () => {
+      for (const path of this.#paths) await overwrite(path, bytes).catch(() => undefined);
+    });
+    return this.#writing;
+  }
+}
+
+async function blank(path: string): Promise<void> {
+  await makeDirectory(dirname(path));
+  await overwrite(path, BLANK);
+  await syncDirectory(dirname(path));
+}
+
+async function overwrite(path: string, bytes: Buffer): Promise<void> {
+  let file: FileHandle;
+  try {
+    file = await open(path, 'r+');
+  } catch (error) {
+    if (!isCode(error, 'ENOENT')) throw error;
+    file = await open(path, 'wx', 0o600);
+  }
+  try {
+    await file.write(bytes, 0, bytes.length, 0);
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
+}
