@@ -1,7 +1,7 @@
 import type { FileVerdict, ScanSeverity } from './report.ts';
 
 /** Changes whenever a rule or one of its lists does, so that a verdict says by which rules it was reached. */
-export const RULES_VERSION = '2026.11.5';
+export const RULES_VERSION = '2026.11.6';
 
 /** What a finding of this rule means. `verdict` is the least the file gets; `clean` is for what is worth knowing and no more. */
 export interface Rule {

@@ -4,17 +4,18 @@ import { type ByteSource, sliceSource } from '../source.ts';
 import { Damaged, type Output } from './output.ts';
 
 /** What node:zlib decompresses. */
-export type ZlibKind = 'raw' | 'zlib' | 'zstd';
+export type ZlibKind = 'raw' | 'zlib' | 'zstd' | 'brotli';
 
 const CHUNK = 2 ** 18;
 /** Bytes within which a stream may end, so that no stream of node:zlib is set up for it. */
 const LAST_SMALL = 2 ** 16;
 const SMALL: readonly number[] = [2 ** 10, LAST_SMALL];
 const SMALL_CHUNK = 2 ** 13;
-const OPEN: Readonly<Record<ZlibKind, () => zlib.Inflate | zlib.InflateRaw | zlib.ZstdDecompress>> = {
+const OPEN: Readonly<Record<ZlibKind, () => zlib.Inflate | zlib.InflateRaw | zlib.ZstdDecompress | zlib.BrotliDecompress>> = {
   raw: () => zlib.createInflateRaw({ chunkSize: CHUNK }),
   zlib: () => zlib.createInflate({ chunkSize: CHUNK }),
   zstd: () => zlib.createZstdDecompress({ chunkSize: CHUNK }),
+  brotli: () => zlib.createBrotliDecompress({ chunkSize: CHUNK }),
 };
 
 /**
@@ -22,7 +23,7 @@ const OPEN: Readonly<Record<ZlibKind, () => zlib.Inflate | zlib.InflateRaw | zli
  * Throws `Damaged` where the stream is invalid, and `LimitReached` from the output.
  */
 export async function decodeZlib(kind: ZlibKind, source: ByteSource, output: Output): Promise<number> {
-  if (kind !== 'zstd') {
+  if (kind === 'raw' || kind === 'zlib') {
     for (const length of SMALL) {
       // What ends within the second is no use to try within the first.
       if (length < source.size && source.size <= LAST_SMALL) continue;
@@ -71,7 +72,7 @@ export async function decodeZlib(kind: ZlibKind, source: ByteSource, output: Out
 }
 
 /** A stream that ends within a few bytes at once; null where it is longer, its output is too large for that, or it is not sound. */
-function decodeSmall(kind: Exclude<ZlibKind, 'zstd'>, bytes: Buffer, output: Output): number | null {
+function decodeSmall(kind: 'raw' | 'zlib', bytes: Buffer, output: Output): number | null {
   const inflate = { raw: zlib.inflateRawSync, zlib: zlib.inflateSync }[kind];
   let result: { buffer: Buffer; engine: { bytesWritten: number } };
   try {

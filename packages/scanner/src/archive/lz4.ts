@@ -11,7 +11,8 @@ export function decodeLz4(input: Input, output: Output): void {
     output.startStream();
     const magic = input.bytes(4).readUInt32LE(0);
     if (magic >= SKIPPABLE && magic <= SKIPPABLE + 15) {
-      input.position += input.bytes(4).readUInt32LE(0);
+      const length = input.bytes(4).readUInt32LE(0);
+      input.position += length;
       continue;
     }
     if (magic !== MAGIC) {

@@ -47,6 +47,17 @@ export class Output implements Disposable {
     return this.#spool.source();
   }
 
+  /** Another one, for what is not yet what the input holds. Both count against the limits. */
+  beside(): Output {
+    return new Output(this.#piece, this.#compressed);
+  }
+
+  /** All of it, for a filter that works on it in place. Throws `LimitReached` where that is more than is held in memory. */
+  whole(): Buffer {
+    if (this.size > this.#piece.limits.memory) throw new LimitReached('limit-expanded', 'a filtered stream is larger than is looked at');
+    return Buffer.from(this.source().read(0, this.size));
+  }
+
   [Symbol.dispose](): void {
     this.#spool[Symbol.dispose]();
   }

@@ -2,7 +2,7 @@ import { LimitReached } from '../limits.ts';
 import type { Piece } from '../piece.ts';
 import { quote } from '../report.ts';
 import { type ByteSource, isZero } from '../source.ts';
-import { undoBranches } from './branch.ts';
+import { type Filter, undoFilter } from './branch.ts';
 import { decodeBzip2 } from './bzip2.ts';
 import { decodeZlib } from './deflate.ts';
 import { decodeLzma2, LzmaDecoder } from './lzma.ts';
@@ -35,10 +35,24 @@ const METHOD = {
   lzma2: '21',
   deflate: '040108',
   bzip2: '040202',
+  zstd: '04f71101',
+  brotli: '04f71102',
   aes: '06f10701',
-  bcj: '03030103',
-  bcjShort: '04',
 } as const;
+const FILTERS: Readonly<Record<string, Filter>> = {
+  '03': 'delta',
+  '04': 'x86',
+  '03030103': 'x86',
+  '05': 'powerpc',
+  '03030205': 'powerpc',
+  '07': 'arm',
+  '03030501': 'arm',
+  '08': 'armthumb',
+  '03030701': 'armthumb',
+  '09': 'sparc',
+  '03030805': 'sparc',
+  '0a': 'arm64',
+};
 const HEADER_LIMIT = 64 * 2 ** 20;
 const COUNT_LIMIT = 1_000_000;
 
@@ -55,7 +69,7 @@ interface Streams {
   folders: Folder[];
 }
 
-/** A 7z archive: every folder (a compressed run of files) is unpacked by LZMA, LZMA2, deflate, bzip2 or copy, and each file in it scanned. */
+/** A 7z archive: every folder (a compressed run of files) is unpacked by LZMA, LZMA2, deflate, bzip2, zstd, brotli or copy, behind one filter, and each file in it scanned. */
 export async function scanSevenZip(piece: Piece): Promise<void> {
   try {
     const start = piece.source.read(0, 32);
@@ -144,7 +158,7 @@ async function unpack(piece: Piece, streams: Streams, index: number, folder: Fol
     return null;
   }
   // A branch filter behind the compressor, in whichever order the two are listed.
-  const filter = folder.methods.length === 2 ? ids.findIndex((id) => id === METHOD.bcj || id === METHOD.bcjShort) : -1;
+  const filter = folder.methods.length === 2 ? ids.findIndex((id) => Object.hasOwn(FILTERS, id)) : -1;
   const method = folder.methods[filter < 0 ? 0 : 1 - filter];
   const size = folder.sizes[filter < 0 ? 0 : 1 - filter] ?? 0;
   if (method === undefined || (folder.methods.length !== 1 && filter < 0)) {
@@ -161,19 +175,19 @@ async function unpack(piece: Piece, streams: Streams, index: number, folder: Fol
     }
   } catch (error) {
     if (error instanceof LimitReached) piece.report(error.rule, error.message, position);
-    else if (error instanceof Damaged) piece.report('archive-broken', error.message, position);
-    else throw error;
+    else if (!(error instanceof Damaged)) throw error;
+    // Writers leave the end of a brotli stream out.
+    else if (method.id !== METHOD.brotli || output.size !== size) piece.report('archive-broken', error.message, position);
   }
-  return filter < 0 ? output : unfilter(piece, output);
+  return filter < 0 ? output : unfilter(piece, output, FILTERS[ids[filter] ?? ''] ?? 'x86', folder.methods[filter]?.properties[0] ?? 0);
 }
 
 /** The whole folder goes through memory here; the limit on it is the one for decompressed bytes in memory. */
-function unfilter(piece: Piece, filtered: Output): Output {
+function unfilter(piece: Piece, filtered: Output, filter: Filter, property: number): Output {
   using held = filtered;
-  if (held.size > piece.limits.memory) throw new LimitReached('limit-expanded', 'a filtered folder is larger than is looked at');
+  const bytes = held.whole();
   const output = new Output(piece, held.size);
-  const bytes = Buffer.from(held.source().read(0, held.size));
-  undoBranches(bytes);
+  undoFilter(filter, bytes, property);
   output.write(bytes);
   return output;
 }
@@ -192,6 +206,8 @@ async function decode(method: string, properties: Buffer, source: ByteSource, ou
     if (bits > 40) throw new Damaged('an LZMA2 dictionary too large');
     decodeLzma2(input, output, Math.min(bits === 40 ? 2 ** 32 - 1 : (2 | (bits & 1)) * 2 ** ((bits >> 1) + 11), Math.max(4096, size)));
   } else if (method === METHOD.deflate) await decodeZlib('raw', source, output);
+  else if (method === METHOD.zstd) await decodeZlib('zstd', source, output);
+  else if (method === METHOD.brotli) await decodeZlib('brotli', source, output);
   else if (method === METHOD.bzip2) decodeBzip2(input, output);
   else return false;
   return true;

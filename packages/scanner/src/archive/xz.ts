@@ -1,9 +1,12 @@
+import { type Filter, undoFilter } from './branch.ts';
 import { decodeLzma2 } from './lzma.ts';
 import { Damaged, type Input, type Output } from './output.ts';
 
 const HEADER: Buffer = Buffer.from('fd377a585a00', 'hex');
 const CHECK_BYTES: readonly number[] = [0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64];
 const LZMA2 = 0x21n;
+/** By identifier (5.3.2). */
+const FILTERS: Readonly<Record<string, Filter>> = { 3: 'delta', 4: 'x86', 5: 'powerpc', 7: 'arm', 8: 'armthumb', 9: 'sparc', 10: 'arm64' };
 
 /** The .xz container (xz-file-format 1.2): streams of blocks. Checksums are not verified, so that a wrong one cannot hide a content. */
 export function decodeXz(input: Input, output: Output): void {
@@ -29,16 +32,31 @@ function block(input: Input, output: Output, check: number): boolean {
   const flags = input.byte();
   if ((flags & 0x40) !== 0) integer(input);
   if ((flags & 0x80) !== 0) integer(input);
-  if ((flags & 3) !== 0) throw new Damaged('xz filters other than LZMA2');
-  const filter = integer(input);
-  const length = integer(input);
-  if (filter !== LZMA2 || length !== 1n) throw new Damaged('xz filters other than LZMA2');
+  const filters: { readonly filter: Filter; readonly property: number }[] = [];
+  for (let left = flags & 3; left > 0; left -= 1) filters.unshift(readFilter(input));
+  if (integer(input) !== LZMA2 || integer(input) !== 1n) throw new Damaged('xz filters that are not known');
   const bits = input.byte();
   if (bits > 40) throw new Damaged('an xz dictionary too large');
   input.position = headerEnd;
-  decodeLzma2(input, output, bits === 40 ? 2 ** 32 - 1 : (2 | (bits & 1)) * 2 ** ((bits >> 1) + 11));
+  const dictionary = bits === 40 ? 2 ** 32 - 1 : (2 | (bits & 1)) * 2 ** ((bits >> 1) + 11);
+  if (filters.length === 0) decodeLzma2(input, output, dictionary);
+  else {
+    using filtered = output.beside();
+    decodeLzma2(input, filtered, dictionary);
+    const bytes = filtered.whole();
+    for (const { filter, property } of filters) undoFilter(filter, bytes, property);
+    output.write(bytes);
+  }
   input.position += ((4 - ((input.position - start) % 4)) % 4) + check;
   return true;
+}
+
+function readFilter(input: Input): { readonly filter: Filter; readonly property: number } {
+  const filter = FILTERS[String(integer(input))];
+  const length = integer(input);
+  // Delta has a distance, the others may have a start, which nobody sets.
+  if (filter === undefined || length !== (filter === 'delta' ? 1n : 0n)) throw new Damaged('xz filters that are not known');
+  return { filter, property: length === 1n ? input.byte() : 0 };
 }
 
 function index(input: Input): void {

@@ -208,8 +208,11 @@ function rankOf({ entry: { name, method } }: Member): number {
   return method === METHOD.stored ? RANK.stored : RANK.compressed;
 }
 
-async function scanMember(piece: Piece, { entry, local }: Member, surrounding: Surrounding): Promise<void> {
+async function scanMember(piece: Piece, { entry, local, listed }: Member, surrounding: Surrounding): Promise<void> {
   if (local === null || (entry.name.endsWith('/') && entry.compressed === 0)) return;
+  // Loaders follow one directory or the other.
+  if (local.sound && local.method !== entry.method)
+    await scanMember(piece, { entry: { ...entry, method: local.method }, local, listed }, surrounding);
   const raw = piece.part(local.data, local.data + entry.compressed).source;
   const name = `${piece.depth === 0 ? '' : `${piece.name}!`}${quote(entry.name)}`;
   const base = entry.method === METHOD.stored ? local.data : null;

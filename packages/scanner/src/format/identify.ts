@@ -19,9 +19,11 @@ import { isPaddle, scanPaddle } from './paddle.ts';
 import { isOverlong, scanBroken } from './protobuf-broken.ts';
 import { isAsciiRds, isRds, scanRds } from './rds.ts';
 import { scanSafetensors } from './safetensors.ts';
-import { isGraphDef, isSavedModel, scanGraphDef, scanSavedModel } from './tensorflow.ts';
+import { isGraphDef, isMetaGraph, isSavedModel, scanGraphDef, scanMetaGraph, scanSavedModel } from './tensorflow.ts';
+import { isTextGraph, scanTextGraph } from './tensorflow-text.ts';
 import { isText, scanText } from './text.ts';
 import { scanTflite } from './tflite.ts';
+import { isWide, scanWide } from './wide.ts';
 import { isDeclarations, scanXml } from './xml.ts';
 
 /** A format: how to tell it by content alone, and how to judge it. */
@@ -32,6 +34,13 @@ export interface Format {
 }
 
 const HEAD = 4096;
+const ZSTD = 0xfd2fb528;
+const LZ4 = 0x184d2204;
+/** First of sixteen: a frame to be skipped, of zstd and of lz4 alike (RFC 8878, 3.1.2). */
+const SKIPPED = 0x184d2a50;
+/** `<?xm` */
+const EBCDIC = '\x4c\x6f\xa7\x94';
+const NOTHING: Buffer = Buffer.alloc(4);
 /** `PK\x03\x04` */
 const ZIP_LOCAL = 0x04034b50;
 const HDF5: Buffer = Buffer.from('\x89HDF\r\n\x1a\n', 'latin1');
@@ -62,8 +71,8 @@ const FORMATS: readonly Format[] = [
     lettered('B', (_, head) => /^BZh[1-9](1AY&SY|\x17rE8P\x90)/.test(head.toString('latin1', 0, 10))),
   ),
   compressed('xz', starts('\xfd7zXZ\0')),
-  compressed('zstd', starts('\x28\xb5\x2f\xfd')),
-  compressed('lz4', starts('\x04\x22\x4d\x18')),
+  compressed('zstd', (piece, head) => behindSkipped(piece, head).readUInt32LE(0) === ZSTD),
+  compressed('lz4', (piece, head) => behindSkipped(piece, head).readUInt32LE(0) === LZ4),
   compressed(
     'zfile',
     lettered('Z', (_, head) => /^ZF0x[0-9a-f]+L? *x/.test(head.toString('latin1', 0, 64))),
@@ -95,6 +104,9 @@ const FORMATS: readonly Format[] = [
   { name: 'tensorrt', matches: lettered('fpt', (_, head) => /^(ftrt|ptrt|trtf)/.test(head.toString('latin1', 0, 4))), scan: scanEngine },
   { name: 'json', matches: isJson, scan: scanJson },
   { name: 'xml', matches: isXml, scan: scanXml },
+  { name: 'ebcdic', matches: starts(EBCDIC), scan: (piece) => unsupported(piece, 'XML in EBCDIC') },
+  { name: 'utf-16', matches: isWide, scan: scanWide },
+  { name: 'tensorflow-text', matches: isTextGraph, scan: scanTextGraph },
   { name: 'text', matches: isText, scan: scanText },
   // After everything that a user block could be by itself.
   { name: 'hdf5', matches: (piece) => userBlock(piece) > 0, scan: (piece) => scanHdf5(piece, userBlock(piece)) },
@@ -102,6 +114,7 @@ const FORMATS: readonly Format[] = [
   { name: 'onnx', matches: isOnnx, scan: scanOnnx },
   { name: 'saved-model', matches: isSavedModel, scan: scanSavedModel },
   { name: 'tensorflow-graph', matches: isGraphDef, scan: scanGraphDef },
+  { name: 'tensorflow-meta', matches: isMetaGraph, scan: scanMetaGraph },
   { name: 'coreml', matches: isCoreMl, scan: scanCoreMl },
   { name: 'protobuf', matches: isOverlong, scan: scanBroken },
 ];
@@ -138,6 +151,20 @@ function isSafetensors(piece: Piece, head: Buffer): boolean {
   // Text has letters where the length of the header would be; no header is that long.
   if (head.length < 10 || head.subarray(0, 8).every((byte) => byte >= 0x20 && byte < 0x7f)) return false;
   return head[8] === 0x7b && (head[9] === 0x22 || head[9] === 0x7d || head[9] === 0x20 || head[9] === 0x0a) && piece.source.size >= 10;
+}
+
+/** The four bytes that a decoder of frames begins with. */
+function behindSkipped({ source }: Piece, head: Buffer): Buffer {
+  if (head.length < 4) return NOTHING;
+  let magic = head;
+  for (let at = 0; (magic.readUInt32LE(0) & 0xfffffff0) === SKIPPED; ) {
+    const frame = source.read(at, 8);
+    if (frame.length < 8) return NOTHING;
+    at += 8 + frame.readUInt32LE(4);
+    magic = source.read(at, 4);
+    if (magic.length < 4) return NOTHING;
+  }
+  return magic;
 }
 
 function unsupported(piece: Piece, what: string): void {
@@ -179,6 +206,8 @@ function isJson(piece: Piece, head: Buffer): boolean {
 }
 
 function isXml(piece: Piece, head: Buffer): boolean {
+  // Behind the mark of UTF-32 as well stands that of UTF-16.
+  if (head[0] === 0xff && head[1] === 0xfe && head[2] === 0 && head[3] === 0) return false;
   const text =
     (head[0] === 0xff && head[1] === 0xfe) || (head[0] === 0xfe && head[1] === 0xff)
       ? head.toString('latin1').replaceAll('\0', '').slice(2)

@@ -56,6 +56,15 @@ export function isSavedModel(piece: Piece): boolean {
   return sound && graph;
 }
 
+/** What `tf.train.Saver` writes beside a checkpoint: the graph is the second field. */
+export function isMetaGraph(piece: Piece): boolean {
+  const found = outline(piece.source, 100);
+  const graph = found?.get(2);
+  if (found === null || graph?.wire !== WIRE.bytes || [...found.entries()].some(([number, { wire }]) => number > 7 || wire !== WIRE.bytes))
+    return false;
+  return isGraphDef(piece.part(graph.start, graph.end));
+}
+
 /** A frozen graph: nodes with a name and an operation, and nothing else at the top. */
 export function isGraphDef(piece: Piece): boolean {
   const found = outline(piece.source, 100);
@@ -83,6 +92,10 @@ export function scanSavedModel(piece: Piece): void {
   scan(piece, 'saved');
 }
 
+export function scanMetaGraph(piece: Piece): void {
+  scan(piece, 'meta');
+}
+
 export function scanGraphDef(piece: Piece): void {
   scan(piece, 'graph');
 }
@@ -96,6 +109,12 @@ function scan(piece: Piece, message: Message): void {
   }
 }
 
+/** Reports an operation that runs Python or reaches for files. */
+export function reportOperation(piece: Piece, operation: string, offset: number): void {
+  const rule = Object.hasOwn(OPERATIONS, operation) ? OPERATIONS[operation] : undefined;
+  if (rule !== undefined) piece.report(rule, `the graph holds the operation ${quote(operation)}`, offset);
+}
+
 function walk(piece: Piece, message: Message, start: number, end: number, depth: number): void {
   piece.run.checkTime();
   if (depth > DEPTH) {
@@ -105,11 +124,7 @@ function walk(piece: Piece, message: Message, start: number, end: number, depth:
   for (const field of fields(piece.source, start, end)) {
     piece.run.spend(COST.field);
     if (field.wire !== WIRE.bytes) continue;
-    if (message === 'node' && field.number === 2) {
-      const operation = textOf(piece.source, field);
-      const rule = Object.hasOwn(OPERATIONS, operation) ? OPERATIONS[operation] : undefined;
-      if (rule !== undefined) piece.report(rule, `the graph holds the operation ${quote(operation)}`, field.start);
-    }
+    if (message === 'node' && field.number === 2) reportOperation(piece, textOf(piece.source, field), field.start);
     const next = CHILDREN[message][field.number];
     if (next !== undefined) walk(piece, next, field.start, field.end, depth + 1);
   }

@@ -86,7 +86,8 @@ function inspectText(piece: Piece, text: string, base: number, python: boolean):
   }
   if (base > 0) return;
   if (SCRIPT.test(text)) piece.report('executable-script', `a script for ${quote(SCRIPT.exec(text)?.[1] ?? '')}`);
-  if (!python && BLOCK.test(text) && (TEMPLATE.test(text) || !PROSE.test(text)))
+  // A tag of a template is no Python, whatever the rest reads as.
+  if ((!python || TEMPLATE.test(text)) && BLOCK.test(text) && (TEMPLATE.test(text) || !PROSE.test(text)))
     inspectTemplate(piece, text, 'the template', 0, TEMPLATE.test(text) && CHAT.test(text));
 }
 

@@ -23,6 +23,10 @@ const WINDOW = 2 ** 20;
 const OVERLAP = 2048;
 const EXTENSION = /\bversion\s?=\s?["']extension["']/;
 const LIBRARY = /\blibrary\s{0,16}=\s{0,16}["']([^"']{0,1024})["']/gi;
+/** Encodings in which the letters of markup are other bytes, and which are read here as if they were not. */
+const HIDING = /^[^<]{0,3}<\?xml\s[^>]{0,200}\bencoding\s?=\s?["'](?:utf-?7|ebcdic|ibm|cp0|cp500)/i;
+const XINCLUDE = 'http://www.w3.org/2001/XInclude';
+const INCLUDE = /<(?:[\w.-]{1,64}:)?include\s(?:[^<>]{0,1000}\s)?href\s?=\s?(?:"([^"<]*)"|'([^'<]*)')/g;
 const PLAIN: ReadonlySet<string> = new Set(['amp', 'lt', 'gt', 'quot', 'apos']);
 /** Addresses of document types that real files declare without harm. */
 const HARMLESS =
@@ -55,7 +59,9 @@ export async function scanXml(piece: Piece): Promise<void> {
     checkDeclarations(piece, head);
     checkExpansion(piece, head);
   }
+  if (HIDING.test(head)) piece.report('format-unsupported', 'XML in an encoding that hides its markup');
   const openvino = /<net\b/.test(head.slice(0, 4096));
+  let includes = false;
   for (let base = 0; base < source.size; base += WINDOW) {
     piece.run.checkTime();
     const text = decode(source.read(base, WINDOW + OVERLAP), encoding);
@@ -65,6 +71,8 @@ export async function scanXml(piece: Piece): Promise<void> {
     for (const match of text.matchAll(LIBRARY))
       if (/[\\/]|\.(so|dll|dylib)\b/i.test(match[1] ?? ''))
         piece.report('xml-library', `names the library ${quote(match[1] ?? '')}`, base + match.index);
+    includes ||= text.includes(XINCLUDE);
+    if (includes) checkIncludes(piece, text, base);
     if (openvino && EXTENSION.test(text)) piece.report('xml-library', 'a layer of an extension library');
   }
   // A document that goes on as bytes is one for its front only.
@@ -119,6 +127,16 @@ function checkAddress(piece: Piece, where: string, type: string | undefined, off
   if (inside || (isType && /^https?:\/\/[\w.-]+\//i.test(where)))
     piece.report('xml-reference', `${isType ? 'a document type at' : 'an entity of'} ${quote(where)}`, offset);
   else piece.report('xml-external', `${isType ? 'a document type at' : 'an entity of'} ${quote(where)}`, offset);
+}
+
+/** Parsers include what lies outside the document where they are asked to. Parts beside it are how books are written. */
+function checkIncludes(piece: Piece, text: string, base: number): void {
+  for (const match of text.matchAll(INCLUDE)) {
+    piece.run.spend(COST.attempt);
+    const where = characters(match[1] ?? match[2] ?? '');
+    if (/^https?:/i.test(where)) piece.report('xml-reference', `includes ${quote(where)}`, base + match.index);
+    else if (leaves(where) || where.includes('%')) piece.report('xml-external', `includes ${quote(where)}`, base + match.index);
+  }
 }
 
 /** Whether a file is a document or a file of declarations behind comments and instructions of any length. */

@@ -4,16 +4,19 @@
  * releases where they moved. None of them reads a file or calls what it is handed; those that do (numpy.load, pandas.read_*) are denied.
  */
 export const NUMERIC: string = `
-numpy abs absolute acos acosh add amax amin arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin array asarray asin asinh atan atan2 atanh bitwise_and bitwise_count bitwise_invert bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor bool bool8 bool_ byte bytes0 bytes_ cbrt cdouble ceil character clongdouble complex complex128 complex256 complex64 complex_ complexfloating conj conjugate copysign cos cosh csingle datetime64 deg2rad degrees divide divmod double dtype equal exp exp2 expm1 fabs flexible float float128 float16 float32 float64 float_ float_power floating floor floor_divide fmax fmin fmod frexp gcd generic greater greater_equal half heaviside hypot inexact inf int int0 int16 int32 int64 int8 int_ intc integer intp invert isfinite isinf isnan isnat lcm ldexp left_shift less less_equal log log10 log1p log2 logaddexp logaddexp2 logical_and logical_not logical_or logical_xor long longdouble longlong matmul matrix matvec max maximum mean median min minimum mod modf multiply nan nanmean nanmedian ndarray negative nextafter not_equal number object object0 object_ poly1d positive pow power prod rad2deg radians recarray reciprocal record remainder right_shift rint short sign signbit signedinteger sin single sinh spacing sqrt square std str str0 str_ string_ subtract sum tan tanh timedelta64 true_divide trunc ubyte uint uint16 uint32 uint64 uint8 uintc uintp ulong ulonglong unicode unicode_ unsignedinteger ushort var vecdot vecmat vectorize void void0
+numpy abs absolute acos acosh add amax amin arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin array asarray asin asinh atan atan2 atanh bitwise_and bitwise_count bitwise_invert bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor bool bool8 bool_ byte bytes0 bytes_ cbrt cdouble ceil character clongdouble complex complex128 complex256 complex64 complex_ complexfloating conj conjugate copysign cos cosh csingle datetime64 deg2rad degrees divide divmod double dtype equal exp exp2 expm1 fabs flexible float float128 float16 float32 float64 float_ float_power floating floor floor_divide fmax fmin fmod frexp gcd generic greater greater_equal half heaviside hypot inexact inf int int0 int16 int32 int64 int8 int_ intc integer intp invert isfinite isinf isnan isnat lcm ldexp left_shift less less_equal log log10 log1p log2 logaddexp logaddexp2 logical_and logical_not logical_or logical_xor long longdouble longlong matmul matrix matvec max maximum mean median min minimum mod modf multiply nan nanmean nanmedian ndarray negative nextafter not_equal number object object0 object_ poly1d positive pow power prod rad2deg radians recarray reciprocal record remainder right_shift rint short sign signbit signedinteger sin single sinh spacing sqrt square std str str0 str_ string_ subtract sum tan tanh timedelta64 true_divide trunc ubyte uint uint16 uint32 uint64 uint8 uintc uintp ulong ulonglong unicode unicode_ unsignedinteger ushort var vecdot vecmat vectorize void void0 all allclose angle any append argpartition argsort argwhere around array_equal array_equiv array_split asanyarray asarray_chkfinite ascontiguousarray asfortranarray astype atleast_1d atleast_2d atleast_3d average bartlett base_repr binary_repr bincount blackman block broadcast_arrays broadcast_shapes busday_count busday_offset can_cast clip column_stack common_type compress concat concatenate convolve copy corrcoef correlate count_nonzero cov cross cumprod cumsum cumulative_prod cumulative_sum datetime_as_string datetime_data delete diag diag_indices diag_indices_from diagflat diagonal diff digitize dot dsplit dstack ediff1d einsum empty_like expand_dims extract fix flatnonzero flip fliplr flipud full_like gradient hamming hanning histogram histogram2d histogram_bin_edges histogramdd hsplit hstack i0 imag inner insert interp intersect1d is_busday isclose iscomplex iscomplexobj isdtype isfortran isin isneginf isposinf isreal isrealobj isscalar issubdtype ix_ kaiser lexsort matrix_transpose min_scalar_type mintypecode moveaxis nan_to_num nanargmax nanargmin nancumprod nancumsum nanmax nanmin nanpercentile nanprod nanquantile nanstd nansum nanvar ndim nonzero ones_like packbits partition percentile permute_dims poly polyadd polyder polydiv polyfit polyint polymul polysub polyval promote_types ptp quantile ravel ravel_multi_index real real_if_close require reshape result_type roll rollaxis roots rot90 round row_stack searchsorted setdiff1d setxor1d shape sinc size sort sort_complex split squeeze stack swapaxes take take_along_axis tensordot trace transpose trapezoid tril tril_indices tril_indices_from trim_zeros triu triu_indices triu_indices_from union1d unique unique_all unique_counts unique_inverse unique_values unpackbits unravel_index unstack unwrap vdot vsplit vstack where zeros_like
 numpy._core _DType_reconstruct _ufunc_reconstruct
+numpy._core._internal _reconstruct _convert_to_stringdtype_kwargs
 numpy._core._multiarray_umath _reconstruct scalar
-numpy._core._internal _reconstruct
+numpy._core.defchararray chararray
 numpy._core.multiarray _reconstruct scalar
 numpy._core.numeric _frombuffer
 numpy._core.records recarray record
+numpy.char chararray
 numpy.core _DType_reconstruct _ufunc_reconstruct
-numpy.core._multiarray_umath _reconstruct scalar
 numpy.core._internal _reconstruct
+numpy.core._multiarray_umath _reconstruct scalar
+numpy.core.defchararray chararray
 numpy.core.multiarray _reconstruct scalar
 numpy.core.numeric _frombuffer
 numpy.core.records recarray record
@@ -22,6 +25,7 @@ numpy.lib._function_base_impl vectorize
 numpy.lib._polynomial_impl poly1d
 numpy.lib.function_base vectorize
 numpy.lib.polynomial poly1d
+numpy.linalg LinAlgError cholesky cond cross det diagonal eig eigh eigvals eigvalsh inv lstsq matmul matrix_norm matrix_power matrix_rank matrix_transpose multi_dot norm pinv qr slogdet solve svd svdvals tensordot tensorinv tensorsolve trace vecdot vector_norm
 numpy.ma MaskedArray
 numpy.ma.core MaskedArray MaskedConstant _mareconstruct mvoid
 numpy.matrixlib.defmatrix matrix
@@ -47,10 +51,10 @@ pandas._libs.arrays NDArrayBacked __pyx_unpickle_NDArrayBacked
 pandas._libs.index Int64Engine ObjectEngine
 pandas._libs.internals BlockPlacement __pyx_unpickle_BlockPlacement _unpickle_block
 pandas._libs.interval Interval IntervalMixin
-pandas._libs.sparse BlockIndex IntIndex
 pandas._libs.missing NA NAType
+pandas._libs.sparse BlockIndex IntIndex
 pandas._libs.tslibs.nattype NaTType __nat_unpickle _nat_unpickle
-pandas._libs.tslibs.offsets BDay BusinessDay DateOffset Day Hour Micro Milli Minute MonthBegin MonthEnd Nano QuarterEnd Second Week YearEnd
+pandas._libs.tslibs.offsets BDay BusinessDay DateOffset Day Hour Micro Milli Minute MonthBegin MonthEnd Nano QuarterEnd Second Week YearEnd BHalfYearBegin BHalfYearEnd BMonthBegin BMonthEnd BQuarterBegin BQuarterEnd BYearBegin BYearEnd BaseOffset BusinessHour BusinessMixin BusinessMonthBegin BusinessMonthEnd CBMonthBegin CBMonthEnd CDay CustomBusinessDay CustomBusinessHour CustomBusinessMonthBegin CustomBusinessMonthEnd Easter FY5253 FY5253Mixin FY5253Quarter HalfYearBegin HalfYearEnd HalfYearOffset LastWeekOfMonth MonthOffset QuarterBegin QuarterOffset RelativeDeltaOffset SemiMonthBegin SemiMonthEnd SemiMonthOffset SingleConstructorOffset Tick WeekOfMonth WeekOfMonthMixin YearBegin YearOffset
 pandas._libs.tslibs.period Period
 pandas._libs.tslibs.timedeltas Timedelta _timedelta_unpickle
 pandas._libs.tslibs.timestamps Timestamp _unpickle_timestamp
@@ -90,8 +94,13 @@ pandas.core.series Series
 pandas.indexes.base Index _new_Index
 pandas.indexes.numeric Float64Index Int64Index
 pandas.indexes.range RangeIndex
-pandas.tseries.offsets BDay BusinessDay DateOffset Day Hour Micro Milli Minute MonthBegin MonthEnd Nano QuarterEnd Second Week YearEnd
+pandas.tseries.holiday AbstractHolidayCalendar USFederalHolidayCalendar Holiday
+pandas.tseries.offsets BDay BusinessDay DateOffset Day Hour Micro Milli Minute MonthBegin MonthEnd Nano QuarterEnd Second Week YearEnd BHalfYearBegin BHalfYearEnd BMonthBegin BMonthEnd BQuarterBegin BQuarterEnd BYearBegin BYearEnd BaseOffset BusinessHour BusinessMixin BusinessMonthBegin BusinessMonthEnd CBMonthBegin CBMonthEnd CDay CustomBusinessDay CustomBusinessHour CustomBusinessMonthBegin CustomBusinessMonthEnd Easter FY5253 FY5253Mixin FY5253Quarter HalfYearBegin HalfYearEnd HalfYearOffset LastWeekOfMonth MonthOffset QuarterBegin QuarterOffset RelativeDeltaOffset SemiMonthBegin SemiMonthEnd SemiMonthOffset SingleConstructorOffset Tick WeekOfMonth WeekOfMonthMixin YearBegin YearOffset
 scipy._lib.array_api_compat.numpy._aliases asarray
+scipy.cluster.hierarchy ClusterNode
+scipy.integrate._ivp.common OdeSolution
+scipy.integrate._ivp.ivp OdeResult
+scipy.integrate._ivp.rk Dop853DenseOutput RkDenseOutput
 scipy.interpolate._bary_rational AAA FloaterHormannInterpolator
 scipy.interpolate._bsplines BSpline
 scipy.interpolate._cubic Akima1DInterpolator CubicHermiteSpline CubicSpline PchipInterpolator pchip
@@ -104,7 +113,10 @@ scipy.interpolate._polyint BarycentricInterpolator KroghInterpolator
 scipy.interpolate._rbf Rbf
 scipy.interpolate._rbfinterp RBFInterpolator
 scipy.interpolate._rgi RegularGridInterpolator
+scipy.interpolate.fitpack2 InterpolatedUnivariateSpline LSQUnivariateSpline RectBivariateSpline SmoothBivariateSpline UnivariateSpline
 scipy.interpolate.interpolate interp1d
+scipy.interpolate.ndgriddata NearestNDInterpolator
+scipy.interpolate.rbf Rbf
 scipy.optimize._constraints Bounds LinearConstraint NonlinearConstraint
 scipy.optimize._hessian_update_strategy BFGS HessianUpdateStrategy SR1
 scipy.optimize._lbfgsb_py LbfgsInvHessProduct
@@ -112,6 +124,8 @@ scipy.optimize._nonlin BroydenFirst InverseJacobian KrylovJacobian
 scipy.optimize._optimize OptimizeResult
 scipy.optimize._zeros_py RootResults
 scipy.optimize.optimize OptimizeResult
+scipy.signal._ltisys LinearTimeInvariant StateSpace StateSpaceContinuous StateSpaceDiscrete TransferFunction TransferFunctionContinuous TransferFunctionDiscrete ZerosPolesGain ZerosPolesGainContinuous ZerosPolesGainDiscrete dlti lti
+scipy.signal.ltisys StateSpace TransferFunction ZerosPolesGain dlti lti StateSpaceContinuous StateSpaceDiscrete TransferFunctionContinuous TransferFunctionDiscrete ZerosPolesGainContinuous ZerosPolesGainDiscrete
 scipy.sparse._bsr bsr_array bsr_matrix
 scipy.sparse._coo coo_array coo_matrix
 scipy.sparse._csc csc_array csc_matrix
@@ -132,10 +146,26 @@ scipy.spatial._kdtree KDTree Rectangle
 scipy.spatial._qhull ConvexHull Delaunay HalfspaceIntersection Voronoi
 scipy.spatial._spherical_voronoi SphericalVoronoi
 scipy.spatial.ckdtree cKDTree
+scipy.spatial.kdtree KDTree Rectangle
+scipy.spatial.qhull ConvexHull Delaunay Voronoi HalfspaceIntersection
+scipy.spatial.transform._rotation Rotation Slerp
+scipy.spatial.transform._rotation_spline RotationSpline
+scipy.spatial.transform.rotation Rotation Slerp
+scipy.special._special_ufuncs airy airye bei beip ber berp besselpoly beta betaln binom cbrt cosdg cosm1 cotdg dawsn ellipe ellipeinc ellipj ellipk ellipkinc ellipkm1 erf erfc erfcx erfi exp1 exp10 exp2 expi expit expm1 exprel fresnel gamma gammainc gammaincc gammainccinv gammaincinv gammaln gammasgn hankel1 hankel1e hankel2 hankel2e hyp2f1 i0 i0e i1 i1e it2i0k0 it2j0y0 it2struve0 itairy iti0k0 itj0y0 itmodstruve0 itstruve0 iv ive j0 j1 jv jve k0 k0e k1 k1e kei keip kelvin ker kerp kv kve log1p log_expit log_ndtr log_wright_bessel loggamma logit mathieu_a mathieu_b mathieu_cem mathieu_modcem1 mathieu_modcem2 mathieu_modsem1 mathieu_modsem2 mathieu_sem modfresnelm modfresnelp modstruve ndtr obl_ang1 obl_ang1_cv obl_cv obl_rad1 obl_rad1_cv obl_rad2 obl_rad2_cv pbdv pbvv pbwa pro_ang1 pro_ang1_cv pro_cv pro_rad1 pro_rad1_cv pro_rad2 pro_rad2_cv psi radian rgamma sindg struve tandg voigt_profile wofz wright_bessel xlog1py xlogy y0 y1 yv yve zetac
 scipy.special._ufuncs agm airy airye bdtr bdtrc bdtri bdtrik bdtrin bei beip ber berp besselpoly beta betainc betaincc betainccinv betaincinv betaln binom boxcox boxcox1p btdtria btdtrib cbrt chdtr chdtrc chdtri chdtriv chndtr chndtridf chndtrinc chndtrix cosdg cosm1 cotdg dawsn digamma ellipe ellipeinc ellipj ellipk ellipkinc ellipkm1 elliprc elliprd elliprf elliprg elliprj entr erf erfc erfcinv erfcx erfi erfinv eval_chebyc eval_chebys eval_chebyt eval_chebyu eval_gegenbauer eval_genlaguerre eval_hermite eval_hermitenorm eval_jacobi eval_laguerre eval_legendre eval_sh_chebyt eval_sh_chebyu eval_sh_jacobi eval_sh_legendre exp1 exp10 exp2 expi expit expm1 expn exprel fdtr fdtrc fdtri fdtridfd fresnel gamma gammainc gammaincc gammainccinv gammaincinv gammaln gammasgn gdtr gdtrc gdtria gdtrib gdtrix hankel1 hankel1e hankel2 hankel2e huber hyp0f1 hyp1f1 hyp2f1 hyperu i0 i0e i1 i1e inv_boxcox inv_boxcox1p it2i0k0 it2j0y0 it2struve0 itairy iti0k0 itj0y0 itmodstruve0 itstruve0 iv ive j0 j1 jn jv jve k0 k0e k1 k1e kei keip kelvin ker kerp kl_div kn kolmogi kolmogorov kv kve log1p log_expit log_ndtr log_wright_bessel loggamma logit lpmv mathieu_a mathieu_b mathieu_cem mathieu_modcem1 mathieu_modcem2 mathieu_modsem1 mathieu_modsem2 mathieu_sem modfresnelm modfresnelp modstruve nbdtr nbdtrc nbdtri nbdtrik nbdtrin ncfdtr ncfdtri ncfdtridfd ncfdtridfn ncfdtrinc nctdtr nctdtridf nctdtrinc nctdtrit ndtr ndtri ndtri_exp nrdtrimn nrdtrisd obl_ang1 obl_ang1_cv obl_cv obl_rad1 obl_rad1_cv obl_rad2 obl_rad2_cv owens_t pbdv pbvv pbwa pdtr pdtrc pdtri pdtrik poch powm1 pro_ang1 pro_ang1_cv pro_cv pro_rad1 pro_rad1_cv pro_rad2 pro_rad2_cv pseudo_huber psi radian rel_entr rgamma round shichi sici sindg smirnov smirnovi spence stdtr stdtridf stdtrit struve tandg tklmbda voigt_profile wofz wright_bessel wrightomega xlog1py xlogy y0 y1 yn yv yve zetac
-scipy.stats._continuous_distns alpha_gen anglit_gen arcsine_gen argus_gen beta_gen betaprime_gen bradford_gen burr12_gen burr_gen cauchy_gen chi2_gen chi_gen cosine_gen crystalball_gen dgamma_gen dpareto_lognorm_gen dweibull_gen erlang_gen expon_gen exponnorm_gen exponpow_gen exponweib_gen f_gen fatiguelife_gen fisk_gen foldcauchy_gen foldnorm_gen gamma_gen gausshyper_gen genexpon_gen genextreme_gen gengamma_gen genhalflogistic_gen genhyperbolic_gen geninvgauss_gen genlogistic_gen gennorm_gen genpareto_gen gibrat_gen gompertz_gen gumbel_l_gen gumbel_r_gen halfcauchy_gen halfgennorm_gen halflogistic_gen halfnorm_gen hypsecant_gen invgamma_gen invgauss_gen invweibull_gen irwinhall_gen jf_skew_t_gen johnsonsb_gen johnsonsu_gen kappa3_gen kappa4_gen ksone_gen kstwo_gen kstwobign_gen landau_gen laplace_asymmetric_gen laplace_gen levy_gen levy_l_gen loggamma_gen logistic_gen loglaplace_gen lognorm_gen lomax_gen maxwell_gen mielke_gen moyal_gen nakagami_gen ncf_gen nct_gen ncx2_gen norm_gen norminvgauss_gen pareto_gen pearson3_gen powerlaw_gen powerlognorm_gen powernorm_gen rayleigh_gen rdist_gen recipinvgauss_gen reciprocal_gen rel_breitwigner_gen rice_gen semicircular_gen skewcauchy_gen skewnorm_gen studentized_range_gen t_gen trapezoid_gen triang_gen truncexpon_gen truncnorm_gen truncpareto_gen truncweibull_min_gen tukeylambda_gen uniform_gen vonmises_gen wald_gen weibull_max_gen weibull_min_gen wrapcauchy_gen
+scipy.stats._binomtest BinomTestResult
+scipy.stats._continuous_distns alpha_gen anglit_gen arcsine_gen argus_gen beta_gen betaprime_gen bradford_gen burr12_gen burr_gen cauchy_gen chi2_gen chi_gen cosine_gen crystalball_gen dgamma_gen dpareto_lognorm_gen dweibull_gen erlang_gen expon_gen exponnorm_gen exponpow_gen exponweib_gen f_gen fatiguelife_gen fisk_gen foldcauchy_gen foldnorm_gen gamma_gen gausshyper_gen genexpon_gen genextreme_gen gengamma_gen genhalflogistic_gen genhyperbolic_gen geninvgauss_gen genlogistic_gen gennorm_gen genpareto_gen gibrat_gen gompertz_gen gumbel_l_gen gumbel_r_gen halfcauchy_gen halfgennorm_gen halflogistic_gen halfnorm_gen hypsecant_gen invgamma_gen invgauss_gen invweibull_gen irwinhall_gen jf_skew_t_gen johnsonsb_gen johnsonsu_gen kappa3_gen kappa4_gen ksone_gen kstwo_gen kstwobign_gen landau_gen laplace_asymmetric_gen laplace_gen levy_gen levy_l_gen loggamma_gen logistic_gen loglaplace_gen lognorm_gen lomax_gen maxwell_gen mielke_gen moyal_gen nakagami_gen ncf_gen nct_gen ncx2_gen norm_gen norminvgauss_gen pareto_gen pearson3_gen powerlaw_gen powerlognorm_gen powernorm_gen rayleigh_gen rdist_gen recipinvgauss_gen reciprocal_gen rel_breitwigner_gen rice_gen semicircular_gen skewcauchy_gen skewnorm_gen studentized_range_gen t_gen trapezoid_gen triang_gen truncexpon_gen truncnorm_gen truncpareto_gen truncweibull_min_gen tukeylambda_gen uniform_gen vonmises_gen wald_gen weibull_max_gen weibull_min_gen wrapcauchy_gen rv_histogram
+scipy.stats._covariance CovViaCholesky CovViaDiagonal CovViaEigendecomposition CovViaPSD CovViaPrecision Covariance
 scipy.stats._discrete_distns _nchypergeom_gen bernoulli_gen betabinom_gen betanbinom_gen binom_gen boltzmann_gen dlaplace_gen geom_gen hypergeom_gen logser_gen nbinom_gen nchypergeom_fisher_gen nchypergeom_wallenius_gen nhypergeom_gen planck_gen poisson_binom_gen poisson_binomial_frozen poisson_gen randint_gen skellam_gen yulesimon_gen zipf_gen zipfian_gen
 scipy.stats._distn_infrastructure rv_continuous_frozen rv_discrete_frozen rv_frozen
+scipy.stats._hypotests BarnardExactResult BoschlooExactResult CramerVonMisesResult Epps_Singleton_2sampResult SomersDResult TukeyHSDResult
 scipy.stats._kde gaussian_kde
+scipy.stats._morestats AndersonResult Anderson_ksampResult AnsariResult BartlettResult DirectionalStats FlignerResult LeveneResult Mean MedianTestResult ShapiroResult Std_dev Variance WilcoxonResult
+scipy.stats._multivariate _PSD dirichlet_frozen dirichlet_gen dirichlet_multinomial_frozen dirichlet_multinomial_gen invwishart_frozen invwishart_gen matrix_normal_frozen matrix_normal_gen matrix_t_frozen matrix_t_gen multi_rv_frozen multi_rv_generic multinomial_frozen multinomial_gen multivariate_hypergeom_frozen multivariate_hypergeom_gen multivariate_normal_frozen multivariate_normal_gen multivariate_t_frozen multivariate_t_gen normal_inverse_gamma_frozen normal_inverse_gamma_gen ortho_group_frozen ortho_group_gen random_correlation_frozen random_correlation_gen random_table_frozen random_table_gen special_ortho_group_frozen special_ortho_group_gen uniform_direction_frozen uniform_direction_gen unitary_group_frozen unitary_group_gen vonmises_fisher_frozen vonmises_fisher_gen wishart_frozen wishart_gen
+scipy.stats._qmc Halton LatinHypercube MultinomialQMC MultivariateNormalQMC PoissonDisk QMCEngine Sobol
+scipy.stats._resampling BootstrapMethod BootstrapResult MonteCarloMethod MonteCarloTestResult PermutationMethod PermutationTestResult PowerResult ResamplingMethod
+scipy.stats._stats_py AlexanderGovernResult BrunnerMunzelResult ConfidenceInterval CumfreqResult DescribeResult F_onewayResult FriedmanchisquareResult HistogramResult KruskalResult Ks_2sampResult KstestResult KurtosistestResult LinregressResult ModeResult NormaltestResult PearsonRResult PearsonRResultBase Power_divergenceResult QuantileTestResult RanksumsResult RelfreqResult SigmaclipResult SignificanceResult SkewtestResult TtestResult TtestResultBase Ttest_indResult
+scipy.stats._survival ECDFResult EmpiricalDistributionFunction LogRankResult
+scipy.stats.distributions rv_frozen
 scipy.stats.kde gaussian_kde
 `;

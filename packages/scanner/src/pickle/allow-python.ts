@@ -3,8 +3,8 @@
  * dates, paths, identifiers. `functools.partial` builds a callable and does not call it; what it is given is judged by itself.
  */
 export const PYTHON: string = `
-builtins Ellipsis NotImplemented bool bytearray bytes complex dict float frozenset int list object range reversed set slice str tuple Exception ValueError TypeError KeyError
-__builtin__ Ellipsis NotImplemented basestring bool bytearray bytes complex dict float frozenset int list long object set slice str tuple unicode xrange
+builtins Ellipsis NotImplemented bool bytearray bytes complex dict float frozenset int list object range reversed set slice str tuple Exception ValueError TypeError KeyError ArithmeticError AssertionError AttributeError BaseException DeprecationWarning EOFError FloatingPointError FutureWarning IOError ImportError IndexError LookupError MemoryError NameError NotImplementedError OSError OverflowError PendingDeprecationWarning ReferenceError RuntimeError RuntimeWarning StopIteration SyntaxError SystemError UnicodeDecodeError UnicodeEncodeError UnicodeError UserWarning Warning ZeroDivisionError abs all any bin chr divmod enumerate hash hex isinstance issubclass iter len max min oct ord repr round sorted sum zip ConnectionError FileExistsError FileNotFoundError ModuleNotFoundError PermissionError RecursionError StopAsyncIteration TimeoutError
+__builtin__ Ellipsis NotImplemented basestring bool bytearray bytes complex dict float frozenset int list long object set slice str tuple unicode xrange abs all any bin chr divmod enumerate hash hex isinstance issubclass iter len max min oct ord repr reversed round sorted sum zip reversed
 _codecs encode
 copyreg _reconstructor __newobj__ __newobj_ex__
 copy_reg _reconstructor __newobj__ __newobj_ex__
@@ -13,7 +13,7 @@ _collections OrderedDict defaultdict deque
 array array _array_reconstructor
 datetime date datetime time timedelta timezone
 _pydatetime date datetime time timedelta timezone
-decimal Context Decimal
+decimal Context Decimal Clamped ConversionSyntax DecimalException DivisionByZero DivisionImpossible DivisionUndefined FloatOperation Inexact InvalidContext InvalidOperation Overflow Rounded Subnormal Underflow
 _pydecimal Decimal
 fractions Fraction
 uuid SafeUUID UUID
@@ -26,7 +26,7 @@ types SimpleNamespace GenericAlias
 time struct_time
 random Random
 re _compile
-math ceil exp floor log log10 log1p log2 sqrt
+math ceil exp floor log log10 log1p log2 sqrt cos erf fabs fsum gamma hypot lgamma sin tan tanh
 string Template
 http HTTPStatus HTTPMethod
 enum Enum Flag IntEnum IntFlag
@@ -36,4 +36,11 @@ pytz UTC _UTC _p
 pytz.tzinfo DstTzInfo StaticTzInfo
 dateutil.tz.tz tzlocal tzutc
 dateutil.relativedelta relativedelta
+exceptions ArithmeticError AssertionError AttributeError BaseException DeprecationWarning EOFError Exception FloatingPointError FutureWarning IOError ImportError IndexError KeyError LookupError MemoryError NameError NotImplementedError OSError OverflowError PendingDeprecationWarning ReferenceError RuntimeError RuntimeWarning StopIteration SyntaxError SystemError TypeError UnicodeDecodeError UnicodeEncodeError UnicodeError UserWarning ValueError Warning ZeroDivisionError StandardError EnvironmentError
+UserDict IterableUserDict UserDict
+UserList UserList
+UserString UserString
+operator abs add and_ concat contains eq floordiv ge gt index inv invert is_ is_not le lshift lt matmul mod mul ne neg not_ or_ pos rshift sub truediv truth xor
+_operator abs add and_ concat contains eq floordiv ge gt index inv invert is_ is_not le lshift lt matmul mod mul ne neg not_ or_ pos rshift sub truediv truth xor
+statistics NormalDist
 `;

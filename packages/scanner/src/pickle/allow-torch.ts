@@ -90,4 +90,6 @@ joblib.numpy_pickle NDArrayWrapper NumpyArrayWrapper ZNDArrayWrapper
 joblib.numpy_pickle_compat NDArrayWrapper ZNDArrayWrapper
 sklearn.externals.joblib.numpy_pickle NDArrayWrapper NumpyArrayWrapper ZNDArrayWrapper
 sklearn.externals.joblib.numpy_pickle_compat NDArrayWrapper ZNDArrayWrapper
+xgboost.compat XGBoostLabelEncoder
+lightgbm.compat _LGBMLabelEncoder LGBMLabelEncoder
 `;

@@ -41,6 +41,12 @@ function isOwn(value: Value): boolean {
   return BOUND.has(global.module.split('.', 1)[0] ?? '') && judge(global.module, global.name).kind === 'allowed';
 }
 
+/** `interp1d._call_linear`: since protocol 4 a method of such a class is imported by a dotted name, to be kept, not to be called while loading. */
+export function isOwnMethod({ module, name }: Global): boolean {
+  const [owner = '', method = '', ...more] = name.split('.');
+  return BOUND.has(module.split('.', 1)[0] ?? '') && more.length === 0 && METHOD.test(method) && judge(module, owner).kind === 'allowed';
+}
+
 /** Allowed functions that call, or keep in order to call, the first thing they are given. */
 const HIGHER_ORDER: ReadonlySet<string> = new Set([
   'functools partial',

@@ -1,3 +1,5 @@
+import { LIBRARIES } from './deny-libraries.ts';
+
 /** What a denied name lets an attacker do. It is part of the message, so that a reader knows why. */
 export type Capability =
   | 'runs code'
@@ -8,7 +10,7 @@ export type Capability =
   | 'loads a pickle'
   | 'disarms scanners';
 
-interface Denied {
+export interface Denied {
   readonly capability: Capability;
   /** Modules denied with everything in them and below them. */
   readonly modules: string;
@@ -24,13 +26,16 @@ export const DENIED: readonly Denied[] = [
   {
     capability: 'runs code',
     modules:
-      'os nt posix posixpath ntpath subprocess _posixsubprocess pty commands popen2 multiprocessing code codeop runpy doctest timeit trace profile cProfile pdb bdb pydoc idlelib lib2to3 unittest test asyncio concurrent threading _thread sched signal _signal atexit webbrowser antigravity venv ensurepip pip setuptools distutils easy_install compileall py_compile pexpect pipes _aix_support _osx_support _pyrepl platform numpy.f2py numpy.distutils numpy.testing torch._dynamo torch._inductor torch.hub torch.jit torch.utils.bottleneck torch.utils.collect_env torch.utils._config_module torch.utils.cpp_extension torch.utils.data.datapipes torch.utils.benchmark torch.utils.hipify torch.utils.model_dump torch.testing torch.distributed torch.multiprocessing torch.package torch.fx.experimental torch.onnx torch._export torch._lobpcg torch.export mlflow IPython jupyter fabric invoke paramiko sh plumbum gevent celery ray dask.distributed tensorflow.python.ops.script_ops sympy.core.sympify sympy.parsing numba jinja2 mako django flask _bootsubprocess cgi cgitb turtle turtledemo tkinter zipapp sysconfig gettext rexec ihooks new cmd rlcompleter pyclbr xmlrunner nose _winapi joblib.externals joblib.testing joblib.pool joblib.func_inspect sklearn.externals.joblib.pool sklearn.utils.discovery sklearn.utils._testing sklearn.utils.estimator_checks sklearn._build_utils skops.utils.importutils pandas.util._print_versions pandas.plotting pandas._config.localization scipy._lib._testutils scipy._lib._ccallback torch.utils.show_pickle torch.utils._cxx_pytree torch.fx.graph_module torch.library',
+      'os nt posix posixpath ntpath subprocess _posixsubprocess pty commands popen2 multiprocessing code codeop runpy doctest timeit trace profile cProfile pdb bdb pydoc idlelib lib2to3 unittest test asyncio concurrent threading _thread sched signal _signal atexit webbrowser antigravity venv ensurepip pip setuptools distutils easy_install compileall py_compile pexpect pipes _aix_support _osx_support _pyrepl platform numpy.f2py numpy.distutils numpy.testing torch._dynamo torch._inductor torch.hub torch.jit torch.utils.bottleneck torch.utils.collect_env torch.utils._config_module torch.utils.cpp_extension torch.utils.data.datapipes torch.utils.benchmark torch.utils.hipify torch.utils.model_dump torch.testing torch.distributed torch.multiprocessing torch.package torch.fx.experimental torch.onnx torch._export torch._lobpcg torch.export mlflow IPython jupyter fabric invoke paramiko sh plumbum gevent celery ray dask.distributed tensorflow.python.ops.script_ops sympy.core.sympify sympy.parsing numba jinja2 mako django flask _bootsubprocess cgi cgitb turtle turtledemo tkinter zipapp sysconfig gettext rexec ihooks new cmd rlcompleter pyclbr xmlrunner nose _winapi joblib.externals joblib.testing joblib.pool joblib.func_inspect sklearn.externals.joblib.pool sklearn.utils.discovery sklearn.utils._testing sklearn.utils.estimator_checks sklearn._build_utils skops.utils.importutils pandas.util._print_versions pandas.plotting pandas._config.localization scipy._lib._testutils scipy._lib._ccallback torch.utils.show_pickle torch.utils._cxx_pytree torch.fx.graph_module torch.library readline tty curses annotationlib interpreters dircache macpath',
     names: `builtins eval exec compile __import__ breakpoint input apply execfile reload map filter
 __builtin__ eval exec compile __import__ breakpoint apply execfile input reload map filter
 types CodeType FunctionType MethodType LambdaType
 operator call
 _operator call
 functools reduce singledispatch
+types new_class
+builtins help
+__builtin__ raw_input
 typing ForwardRef _eval_type get_type_hints
 dataclasses make_dataclass dataclass _create_fn _process_class _init_fn
 weakref finalize
@@ -70,13 +75,17 @@ functools cached_property partialmethod`,
   {
     capability: 'opens files',
     modules:
-      'shutil tempfile filecmp fileinput glob zipfile tarfile bz2 gzip lzma mmap dbm sqlite3 _sqlite3 shelve difflib logging.handlers logging.config nturl2path _pyio aifc imghdr sndhdr mailbox mailcap netrc quopri sunau wave uu tokenize xml xdrlib fcntl termios resource winreg _winreg msvcrt crypt spwd pwd grp nis pandas.io scipy.io scipy.datasets sklearn.datasets numpy.lib.format numpy.lib._format_impl numpy.ma.mrecords joblib.disk joblib._memmapping_reducer joblib.compressor skops.io skops.card skops.cli onnx.external_data_helper onnx.utils onnx.hub onnx.reference onnx.backend h5py._hl.files',
+      'shutil tempfile filecmp fileinput glob zipfile tarfile bz2 gzip lzma mmap dbm sqlite3 _sqlite3 shelve difflib logging.handlers logging.config nturl2path _pyio aifc imghdr sndhdr mailbox mailcap netrc quopri sunau wave uu tokenize xml xdrlib fcntl termios resource winreg _winreg msvcrt msilib ossaudiodev crypt spwd mimetypes tabnanny getpass genericpath compression pwd grp nis pandas.io scipy.io scipy.datasets sklearn.datasets numpy.lib.format numpy.lib._format_impl numpy.ma.mrecords joblib.disk joblib._memmapping_reducer joblib.compressor skops.io skops.card skops.cli onnx.external_data_helper onnx.utils onnx.hub onnx.reference onnx.backend h5py._hl.files',
     names: `builtins open
 _io FileIO open open_code BufferedReader BufferedWriter TextIOWrapper
 io FileIO open open_code BufferedReader BufferedWriter TextIOWrapper
 codecs open
 logging FileHandler basicConfig
-pathlib Path.read_text Path.write_text Path.unlink
+argparse FileType
+hashlib file_digest
+plistlib readPlist writePlist
+contextlib chdir redirect_stdout redirect_stderr
+codecs EncodedFile StreamReaderWriter
 numpy load fromfile memmap save savez savez_compressed savetxt genfromtxt loadtxt fromregex tofile DataSource open_memmap
 numpy.lib.npyio load save savez savetxt loadtxt genfromtxt fromregex NpzFile
 numpy.lib._npyio_impl load save savez savetxt loadtxt genfromtxt fromregex NpzFile
@@ -127,6 +136,7 @@ tensorflow.keras.models load_model
 tensorflow.saved_model load`,
   },
   { capability: 'disarms scanners', modules: 'picklescan modelscan fickling modelaudit skops.io._audit' },
+  ...LIBRARIES,
 ];
 
 /** Names inside a denied module that plain values import; nothing else of the module is excused. */

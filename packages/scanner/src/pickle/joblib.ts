@@ -6,6 +6,8 @@ import type { Call, Container, Value } from './value.ts';
 export type InlineArray = { readonly kind: 'raw'; readonly bytes: number; readonly aligned: boolean } | { readonly kind: 'pickle' };
 
 const WRAPPER = 'NumpyArrayWrapper';
+/** Makes the type of strings of any length (NumPy 2), whose arrays are pickled. */
+const STRING_DTYPE = '_convert_to_stringdtype_kwargs';
 /** Bytes of one element by the letter of NumPy's type code, where the code names no size of its own. */
 const LETTER: Readonly<Record<string, number>> = {
   '?': 1,
@@ -70,7 +72,8 @@ export function entry(source: ByteSource, dict: Container, key: string): Value |
 /** `numpy.dtype('f8', …)` with its state; structured types are (code, …, names, fields, itemsize, …). */
 function elementBytes(source: ByteSource, dtype: Value): number | 'object' | null {
   if (typeof dtype === 'number' || dtype.kind !== 'call') return null;
-  const { args, state } = dtype;
+  const { callee, args, state } = dtype;
+  if (typeof callee === 'object' && callee.kind === 'global' && callee.name === STRING_DTYPE) return 'object';
   const first = typeof args !== 'number' && args.kind === 'container' ? args.items?.[0] : undefined;
   const literal = typeof first === 'number' ? readLiteral(source, first) : null;
   if (literal?.type !== 'text') return null;

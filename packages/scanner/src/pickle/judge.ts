@@ -3,7 +3,7 @@ import { COST, LimitReached } from '../limits.ts';
 import type { Piece } from '../piece.ts';
 import type { RuleId } from '../rules.ts';
 import { type ByteSource, bufferSource } from '../source.ts';
-import { isBomb, isConditional, isHarmless, isUnpickler, judgesArguments, passedOn } from './conditional.ts';
+import { isBomb, isConditional, isHarmless, isOwnMethod, isUnpickler, judgesArguments, passedOn } from './conditional.ts';
 import { describe, list } from './describe.ts';
 import { entry, inlineArray, isArrayWrapper } from './joblib.ts';
 import type { Anomaly, Listener, StreamEnd } from './listener.ts';
@@ -111,7 +111,7 @@ class Judge implements Listener {
         this.#sink('pickle-dunder-attribute', `imports ${name}`, global.offset);
         break;
       case 'dotted':
-        this.#sink('pickle-dotted-name', `imports ${name}`, global.offset);
+        if (!isOwnMethod(global)) this.#sink('pickle-dotted-name', `imports ${name}`, global.offset);
         break;
       case 'unknown':
         this.#sink('pickle-unknown-import', `imports ${name}`, global.offset);

@@ -3,6 +3,7 @@ import { PYTHON } from './allow-python.ts';
 import { SKLEARN } from './allow-sklearn.ts';
 import { TORCH } from './allow-torch.ts';
 import { type Capability, DENIED, EXCEPT } from './deny.ts';
+import { METHODS, VENDORED } from './deny-libraries.ts';
 
 /** What an imported name is: on the deny list, exactly on the allow list, or neither. */
 export type Judgement =
@@ -56,7 +57,11 @@ export function judge(module: string, name: string): Judgement {
 function decide(module: string, name: string): Judgement {
   const denied = deniedModule(module) ?? DENIED_NAMES.get(`${module} ${name}`);
   if (denied !== undefined && EXCUSED.get(module)?.has(name) !== true) return { kind: 'denied', capability: denied };
+  const vendored = decideVendored(module, name);
+  if (vendored !== null) return vendored;
   const parts = name.split('.');
+  if (parts.length > 1 && METHODS.get(module.split('.', 1)[0] ?? '')?.has(parts[parts.length - 1] ?? '') === true)
+    return { kind: 'denied', capability: 'opens files' };
   for (let count = 0; parts.length > 1 && count < parts.length; count += 1) {
     const part = parts[count] ?? '';
     const through =
@@ -70,6 +75,17 @@ function decide(module: string, name: string): Judgement {
   // Cython's own unpickling functions create one class, named at their end, and fill in its fields.
   if (allowed.has(name) || (name.startsWith(CYTHON) && allowed.has(name.slice(CYTHON.length)))) return ALLOW;
   return UNKNOWN;
+}
+
+/** A denied name of a module that a library carries inside it. */
+function decideVendored(module: string, name: string): Judgement | null {
+  for (let dot = module.indexOf('.'); dot >= 0; dot = module.indexOf('.', dot + 1)) {
+    const inner = module.slice(dot + 1);
+    if (!VENDORED.has(inner)) continue;
+    const judgement = judge(inner, name);
+    if (judgement.kind === 'denied') return judgement;
+  }
+  return null;
 }
 
 /** Whether a dotted name passes through what is denied, whatever module it is taken from. */

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { bytes, EVIL, field, scanBytes, zip } from './writers.ts';
+
+const text = (value: string): Buffer => Buffer.from(value);
+
+describe('TensorFlow graphs beside SavedModel', () => {
+  it('operations in the text format, however their names are written', async () => {
+    for (const operation of [
+      'op: "PyFunc"',
+      "op:'WriteFile'",
+      'op : # comment\n "Py" \'Func\'',
+      'op: "Py\\x46unc"',
+      'op: "\\120yFunc"',
+      'op:\n"EagerPyFunc"',
+    ]) {
+      const report = await scanBytes(text(`# a graph\nnode {\n  name: "n"\n  ${operation}\n}\n`));
+      assert.deepEqual([report.format, report.verdict], ['tensorflow-text', 'malicious'], operation);
+    }
+    const saved = 'saved_model_schema_version: 1\nmeta_graphs { graph_def { node { name: "n" op: "ReadFile" } } }\n';
+    assert.equal((await scanBytes(text(saved))).verdict, 'malicious');
+  });
+  it('an operation at every place about the end of a window, and behind strings longer than one', async () => {
+    for (const before of [0, 1, 3, 5, 8, 11, 14].map((back) => 2 ** 20 - back))
+      assert.equal((await scanBytes(text(`${'node {'.padEnd(before)}op: "PyFunc" }${' '.repeat(200)}`))).verdict, 'malicious', `${before}`);
+    for (const long of ['x'.repeat(2 ** 21), '\\"'.repeat(2 ** 20), `${'x'.repeat(2 ** 20 - 30)}\\n`.repeat(3)])
+      assert.equal((await scanBytes(text(`node { s: "${long}" }\nnode { op: "PyFunc" }`))).verdict, 'malicious');
+  });
+  it('ordinary graphs and words in values are clean', async () => {
+    const graph = 'node {\n  name: "PyFunc"\n  op: "MatMul"\n  attr { key: "op" value { s: "WriteFile" } }\n}\nversions { producer: 27 }\n';
+    const report = await scanBytes(text(graph));
+    assert.deepEqual([report.format, report.verdict], ['tensorflow-text', 'clean']);
+  });
+  it('a meta graph beside a checkpoint', async () => {
+    const meta = (operation: string): Buffer =>
+      bytes(field(1, field(4, 'train')), field(2, field(1, bytes(field(1, 'n'), field(2, operation)))));
+    assert.equal((await scanBytes(meta('PyFunc'))).verdict, 'malicious');
+    const plain = await scanBytes(meta('MatMul'));
+    assert.deepEqual([plain.format, plain.verdict], ['tensorflow-meta', 'clean']);
+  });
+});
+
+describe('two readings of one content', () => {
+  it('a template that reads as Python is judged as a template', async () => {
+    const template =
+      "{% for message in messages %}{{ message['role'] }}{% endfor %}{{ cycler.__init__.__globals__.os.popen('id').read() }}";
+    assert.equal((await scanBytes(text(template))).verdict, 'malicious');
+  });
+  it('a member whose compression only one directory names is read both ways', async () => {
+    const archive = zip([{ name: 'archive/data.pkl', content: EVIL }]);
+    archive[archive.indexOf('PK\x01\x02') + 10] = 8;
+    assert.equal((await scanBytes(archive)).verdict, 'malicious');
+  });
+});
