@@ -98,6 +98,8 @@ describe('guard policies of the configuration', () => {
   test('a contract is checked, JSON is held, and links are those of the detector', () => {
     const { guards } = read('{ contract: { schema: { type: object } } }').config;
     assert.equal(guards.mode, 'hold');
+    const asked = read('{ contract: { requested: true } }').config.guards;
+    assert.deepEqual([asked.mode, asked.contract?.requested], ['transform', true], 'only a request that asks for JSON has its reply held');
     const over = read(
       '{ contract: { schema: {} }, overrides: [{ name: a, models: [x], mode: transform }, { name: b, models: [y], pack: balanced }] }',
     );
@@ -141,7 +143,7 @@ describe('guard policies of the configuration', () => {
   test('the printed policies mean the same', () => {
     const { config } = read(`
   shadow: { pack: strict, thresholds: { injection: { flag: 0.2 } } }
-  overrides: [{ name: a, models: [chat], actions: { injection: flag }, shadow: { input: [entities] } }, { name: b, tenants: [t], pack: observe, contract: { maxLength: 9, links: [docs.example.com] } }]
+  overrides: [{ name: a, models: [chat], actions: { injection: flag }, shadow: { input: [entities] } }, { name: b, tenants: [t], pack: observe, contract: { requested: true, maxLength: 9, links: [docs.example.com] } }]
   contract: { schema: { type: object, properties: { a: { type: string, pattern: "^[a-z]+$" } } }, onBreach: flag }
 `);
     assert.deepEqual(parseConfig(printConfig(config)).config.guards, config.guards);

@@ -36,6 +36,8 @@ export interface GuardOverride {
 export interface ReplyContract {
   /** JSON Schema (2020-12), or null where the reply need not be JSON. */
   readonly schema: Readonly<Record<string, unknown>> | null;
+  /** Whether a reply also has to be the JSON that its request asks for (`response_format` and the like); absent is no. */
+  readonly requested?: boolean;
   /** ISO 639-1; any where the list is empty. */
   readonly languages: readonly string[];
   readonly minLength: number;

@@ -98,6 +98,56 @@ describe('a reply under a contract', () => {
     });
   }
 
+  for (const dialect of GUARDED) {
+    it(`${dialect.name}: is the JSON its request asks for, where replies are held to that, in every mode`, async () => {
+      const wanted = (streaming: boolean, schema: object | null = SCHEMA): string =>
+        JSON.stringify(asking(JSON.parse(dialect.body(streaming)), dialect.path, schema));
+      const ask = async (
+        text: string,
+        streaming: boolean,
+        body = wanted(streaming),
+      ): Promise<{ status: number; body: string; text: string }> => {
+        engine.once(streaming ? stream(dialect.events([...text]), { contentType: dialect.streamType }) : answerJson(dialect.reply(text)));
+        const answer = await post(harness, dialect.path, body);
+        const got = await answer.text();
+        return {
+          status: answer.status,
+          body: got,
+          text: answer.status !== 200 ? '' : streaming ? dialect.textOf(got) : dialect.wholeText(got),
+        };
+      };
+      for (const mode of ['transform', 'hold', 'observe'] as const) {
+        use({ requested: true }, mode);
+        for (const streaming of [false, true]) {
+          const wrapped = `Sure: ${JSON_TEXT}`;
+          assert.equal((await ask(wrapped, streaming)).text, mode === 'observe' ? wrapped : JSON_TEXT, `${mode} ${streaming}`);
+          assert.equal((await ask(JSON_TEXT, streaming)).text, JSON_TEXT);
+          for (const bad of ['I cannot say.', '{"town":"Oslo"}']) {
+            const { status, body } = await ask(bad, streaming);
+            assert.equal(status, mode === 'observe' ? 200 : 400, body);
+            if (mode !== 'observe') assert.doesNotMatch(body, /cannot say|town/);
+            assert.deepEqual(
+              harness.entries.at(-1)?.verdicts.map(({ detector }) => detector),
+              ['contract'],
+            );
+          }
+          // Who asks for nothing gets what there is.
+          assert.equal((await ask('I cannot say.', streaming, dialect.body(streaming))).text, 'I cannot say.');
+        }
+      }
+      use({ requested: true, onBreach: 'flag' }, 'transform');
+      assert.equal((await ask('I cannot say.', true)).text, 'I cannot say.');
+      use({}, 'transform');
+      assert.equal((await ask('I cannot say.', true)).text, 'I cannot say.');
+      use({ requested: true }, 'transform');
+      const before = engine.requests.length;
+      const refused = await post(harness, dialect.path, wanted(false, { patternProperties: { a: {} } }));
+      assert.equal(refused.status, 400);
+      assert.match(await refused.text(), /cannot be checked. At schema.patternProperties/);
+      assert.equal(engine.requests.length, before);
+    });
+  }
+
   it('keeps an end marker back that has no line end', async () => {
     use({ minLength: 1 }, 'transform');
     const events = ollamaStream('chat', [], 'llama');
@@ -141,3 +191,11 @@ describe('a reply under a contract', () => {
     assert.equal((await post(harness, '/v1/embeddings', JSON.stringify({ model: 'chat', input: 'Hello' }))).status, 200);
   });
 });
+
+/** The request with what it asks of its reply, in the way of its dialect. */
+function asking(body: object, path: string, schema: object | null): object {
+  if (path === '/v1/responses') return { ...body, text: { format: { type: 'json_schema', name: 'city', schema } } };
+  if (path === '/v1/messages') return { ...body, output_config: { format: { type: 'json_schema', schema } } };
+  if (path === '/api/chat') return { ...body, format: schema };
+  return { ...body, response_format: { type: 'json_schema', json_schema: { name: 'city', schema } } };
+}

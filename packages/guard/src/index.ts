@@ -1,4 +1,5 @@
 export { compileGuard, compileSeamGuard, type GuardOptions } from './compile.ts';
+export { heldToRequest } from './contract/requested.ts';
 export { DEFAULT_INPUT, DEFAULT_OUTPUT, type DetectorInfo, GUARD_DETECTORS, type Side } from './detectors.ts';
 export { GuardConfigError, type GuardConfigIssue } from './error.ts';
 export type * from './exchange.ts';

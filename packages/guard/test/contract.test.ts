@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { GuardSettings, ReplyContract } from '@sallyport/core';
-import { compileGuard, GuardConfigError, type TextContext } from '../src/index.ts';
+import { compileGuard, GuardConfigError, heldToRequest, type TextContext } from '../src/index.ts';
 import { SETTINGS, seeded } from './streams.ts';
 
 const REPLY: TextContext = { stage: 'output', provenance: 'assistant', kind: 'text' };
@@ -149,6 +149,66 @@ describe('a reply that has to be JSON', () => {
   test('a pattern that backtracking takes for ever is matched at once', () => {
     const slow = guardOf({ schema: { type: 'string', pattern: '^(a+)+$' } });
     assert.deepEqual(outcome(slow, JSON.stringify(`${'a'.repeat(5_000)}!`)).findings, ['schema']);
+  });
+});
+
+describe('a reply that has to be what its request asks for', () => {
+  const base = compileGuard({ ...SETTINGS, input: [], output: ['pii'] });
+  const asked = (schema: Record<string, unknown>, onBreach: ReplyContract['onBreach'] = 'refuse'): ReturnType<typeof compileGuard> =>
+    heldToRequest(base, schema, { repair: true, onBreach }, 'hold');
+  const paths = (schema: Record<string, unknown>): string[] => {
+    try {
+      asked(schema);
+      return [];
+    } catch (error) {
+      assert.ok(error instanceof GuardConfigError);
+      return error.issues.map(({ path }) => path);
+    }
+  };
+
+  test('is shown as it is, taken out of what stands around it, or refused', () => {
+    const guard = asked({ ...SCHEMA, $schema: 'http://json-schema.org/draft-07/schema#', title: 'City' });
+    assert.equal(outcome(guard, '{"city":"Oslo"}').shown, '{"city":"Oslo"}');
+    assert.deepEqual(outcome(guard, 'Sure: {"city":"Oslo"}'), { shown: '{"city":"Oslo"}', effects: [], findings: ['not-json'] });
+    assert.deepEqual(outcome(guard, '{"town":"Oslo"}'), { shown: '', effects: ['block'], findings: ['schema'] });
+    assert.deepEqual(outcome(asked({}), 'I cannot say.'), { shown: '', effects: ['block'], findings: ['not-json'] });
+    assert.deepEqual(outcome(asked({}, 'flag'), 'I cannot say.'), { shown: 'I cannot say.', effects: [], findings: ['not-json'] });
+    assert.deepEqual(outcome(guard, '{"city":"oslo"}').effects, [], 'a pattern is an annotation');
+  });
+
+  test('and what the operator asks for, both', () => {
+    const both = heldToRequest(guardOf({ schema: SCHEMA }), { required: ['tags'] }, { repair: true, onBreach: 'refuse' }, 'hold');
+    assert.deepEqual(outcome(both, 'Yes: {"city":"Oslo","tags":[]}').shown, '{"city":"Oslo","tags":[]}');
+    for (const text of ['{"city":"Oslo"}', '{"tags":[]}']) assert.deepEqual(outcome(both, text).effects, ['block'], text);
+  });
+
+  test('a member has to be its own', () => {
+    assert.deepEqual(outcome(asked({ required: ['constructor'] }), '{}').effects, ['block']);
+    assert.deepEqual(outcome(asked({ required: ['toString'] }), '{"toString":1}').effects, []);
+  });
+
+  test('what would make judging dear, or is not judged as it reads, is refused; words of the validator’s own do nothing', () => {
+    assert.deepEqual(paths({ patternProperties: { '^a': {} } }), ['schema.patternProperties']);
+    assert.deepEqual(paths({ properties: { a: { $ref: '#' } } }), ['schema.properties.a.$ref']);
+    assert.deepEqual(paths({ $ref: 'https://example.com/s' }), ['schema.$ref']);
+    for (const $ref of ['#/const', '#/%24defs/a', '#/%zz', '#/enum/0'])
+      assert.deepEqual(paths({ $ref, const: { $async: true } }), ['schema.$ref']);
+    assert.deepEqual(paths({ type: 5 }), ['schema']);
+    assert.deepEqual(paths({ maxLength: '1' }), ['schema']);
+    assert.deepEqual(paths({ description: 'x'.repeat(40_000) }), ['schema']);
+    assert.deepEqual(paths({ allOf: Array.from({ length: 600 }, () => ({})) }), ['schema']);
+    assert.deepEqual(outcome(asked({ $async: true, nullable: true, type: 'object' }), '"x"').effects, ['block']);
+    const name = ['"', "'", '`', '$', '{process.exit(1)}'].join('');
+    assert.deepEqual(
+      outcome(asked({ properties: { [name]: { const: name } }, required: [name] }), JSON.stringify({ [name]: name })).effects,
+      [],
+    );
+  });
+
+  test('a reply that would take too long to hold to a large schema breaks it', () => {
+    const guard = asked({ type: 'array', items: { enum: Array.from({ length: 6_000 }, (_, index) => index) } });
+    assert.deepEqual(outcome(guard, '[5999]').effects, []);
+    assert.deepEqual(guard.inspect(JSON.stringify(Array<number>(10_000).fill(5_999)), REPLY).effect, 'block');
   });
 });
 

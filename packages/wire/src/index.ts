@@ -21,6 +21,7 @@ export {
 export type * from './reply/format.ts';
 export { REPLY_FORMATS } from './reply/formats.ts';
 export { instruct, takesInstructions } from './request/instruct.ts';
+export { type RequestedFormat, requestedFormat } from './request/requested-format.ts';
 export { FIELD_ROWS as RESTRICTED_FIELDS } from './request/restricted-fields.ts';
 export type { FieldRow } from './request/restricted-row.ts';
 export { readExact } from './translate/exact.ts';

@@ -216,6 +216,7 @@ export interface GuardPolicyDocument {
 
 export interface ContractDocument {
   schema?: Record<string, unknown>;
+  requested?: boolean;
   languages?: string[];
   minLength?: number;
   maxLength?: number;

@@ -53,9 +53,10 @@ function policyDocument(guards: GuardSettings): GuardPolicyDocument {
   };
 }
 
-function contractDocument({ schema, languages, minLength, maxLength, repair, onBreach }: ReplyContract): ContractDocument {
+function contractDocument({ schema, requested, languages, minLength, maxLength, repair, onBreach }: ReplyContract): ContractDocument {
   return {
     ...(schema === null ? {} : { schema: structuredClone(schema) }),
+    ...(requested === true ? { requested } : {}),
     ...(languages.length === 0 ? {} : { languages: [...languages] }),
     minLength,
     ...(maxLength === null ? {} : { maxLength }),

@@ -147,9 +147,10 @@ function inherited({ pii, content }: GuardSettings, lists: Lists): Partial<Guard
   };
 }
 
-function readContract({ schema, languages, minLength, maxLength, repair, onBreach }: ContractDocument): ReplyContract {
+function readContract({ schema, requested, languages, minLength, maxLength, repair, onBreach }: ContractDocument): ReplyContract {
   return {
     schema: schema ?? null,
+    ...(requested === true ? { requested } : {}),
     languages: languages ?? [],
     minLength: minLength ?? 0,
     maxLength: maxLength ?? null,

@@ -101,6 +101,13 @@ const ContractSection = Type.Object(
         description: 'The reply is JSON that fits it, and leaves when all of it was read.',
       }),
     ),
+    requested: Type.Optional(
+      Type.Boolean({
+        title: 'true or false',
+        default: false,
+        description: 'A reply whose request asks for JSON (response_format and the like) is JSON that fits what was asked for.',
+      }),
+    ),
     languages: Type.Optional(
       Type.Array(Type.String({ pattern: '^[a-z]{2}$', title: 'an ISO 639-1 code such as en' }), {
         minItems: 1,

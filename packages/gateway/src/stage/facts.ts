@@ -56,6 +56,8 @@ export interface Admitted extends Permitted {
 
 /** Every text of the request was inspected; `body` is what may be forwarded (without the model name of a destination). */
 export interface Cleared extends Admitted {
+  /** With what the request itself asks of its reply, where policy holds replies to that. */
+  readonly guarding: GuardPolicy;
   /** What stands in for the caller's personal values; gone with the exchange. */
   readonly placeholders: Placeholders;
   readonly edits: readonly { readonly path: readonly (string | number)[]; readonly value: string }[];

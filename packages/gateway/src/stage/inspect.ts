@@ -4,6 +4,7 @@ import type { AllowedSink } from '../allowances.ts';
 import { GreyBand } from '../classifier/grey-band.ts';
 import type { Shadow, ShadowSink } from '../shadow.ts';
 import type { Admitted, Cleared } from './facts.ts';
+import { withRequested } from './requested.ts';
 
 /** Told of what guards found, for the ledger and the counters. */
 export interface FindingSink extends ShadowSink, AllowedSink {
@@ -73,7 +74,7 @@ export async function inspect(admitted: Admitted, sink: FindingSink): Promise<Cl
     if (verdict.effect === 'redact') edits.push({ path: text.path, value: applyEdits(text.text, verdict.edits) });
   }
   await inspectSeams(admitted, strict, sink);
-  return { ...admitted, edits, placeholders };
+  return { ...admitted, guarding: withRequested(admitted), edits, placeholders };
 }
 
 /** Whose texts are read together where a model reads them one after the other. */

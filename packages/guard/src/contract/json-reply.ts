@@ -17,16 +17,19 @@ export interface JsonReading {
 /** A compiled JSON Schema (2020-12) that a reply has to fit. */
 export class JsonContract {
   readonly #validate: ValidateFunction;
+  readonly #longest: number;
 
-  constructor(validate: ValidateFunction) {
+  /** @param longest UTF-16 units of the longest reply that is judged */
+  constructor(validate: ValidateFunction, longest: number) {
     this.#validate = validate;
+    this.#longest = longest;
   }
 
   /** The model's words enter here: nothing of them is evaluated, and the text is read in linear time. */
   read(text: string, repair: boolean): JsonReading {
     const span = spanOf(text);
     const alone = span !== null && isBlank(text.slice(0, span.start)) && isBlank(text.slice(span.end));
-    if (span === null || text.length > LONGEST || (!alone && !repair)) return { breach: 'not-json', repaired: null };
+    if (span === null || text.length > this.#longest || (!alone && !repair)) return { breach: 'not-json', repaired: null };
     const json = text.slice(span.start, span.end);
     let value: unknown;
     try {
@@ -41,30 +44,53 @@ export class JsonContract {
   }
 }
 
+/** What a schema may cost, and what it is called where something is wrong with it. */
+export interface SchemaBounds {
+  readonly path: string;
+  /** Objects and lists of the schema, references followed. */
+  readonly mostNodes: number;
+  /** UTF-16 units of the longest reply; at most `LONGEST` whatever is said. */
+  readonly longest: number;
+}
+
+/** For schemas of the operator's. Validation costs at most so many nodes a value. */
+const OWN_SCHEMA: SchemaBounds = { path: 'guards.contract.schema', mostNodes: 10_000, longest: LONGEST };
+
 /** Compiles a schema, or adds what is wrong with it to `issues`. */
-export function compileJson(schema: Readonly<Record<string, unknown>>, issues: GuardConfigIssue[]): JsonContract | null {
-  const problems = schemaProblems(schema);
+export function compileJson(
+  schema: Readonly<Record<string, unknown>>,
+  issues: GuardConfigIssue[],
+  { path, mostNodes, longest }: SchemaBounds = OWN_SCHEMA,
+): JsonContract | null {
+  const problems = schemaProblems(schema, path, mostNodes);
   issues.push(...problems);
   if (problems.length > 0) return null;
-  const { Ajv2020 } = jsonLibrary();
-  const engine = Object.assign((pattern: string) => linearPattern(pattern), { code: 'linearPattern' });
-  // `format` is an annotation, as the specification has it.
-  const ajv = new Ajv2020({ strict: true, strictTypes: false, strictRequired: false, validateFormats: false, code: { regExp: engine } });
-  ajv.removeKeyword('uniqueItems');
-  ajv.addKeyword({
-    keyword: 'uniqueItems',
-    type: 'array',
-    schemaType: 'boolean',
-    validate: (wanted: boolean, items: readonly unknown[]) => !wanted || areUnique(items),
-  });
   try {
-    return new JsonContract(ajv.compile(schema));
+    const { Ajv2020 } = jsonLibrary();
+    metaschema ??= new Ajv2020({ strict: false, logger: false });
+    if (metaschema.validateSchema(schema) !== true) throw new Error(metaschema.errorsText());
+    const engine = Object.assign((pattern: string) => linearPattern(pattern), { code: 'linearPattern' });
+    // One for each schema: what it has compiled stays in it. `format` is an annotation, as the specification has it.
+    const ajv = new Ajv2020({ ...STRICTNESS, meta: false, validateSchema: false, logger: false, code: { regExp: engine } });
+    ajv.removeKeyword('uniqueItems');
+    ajv.addKeyword({
+      keyword: 'uniqueItems',
+      type: 'array',
+      schemaType: 'boolean',
+      validate: (wanted: boolean, items: readonly unknown[]) => !wanted || areUnique(items),
+    });
+    return new JsonContract(ajv.compile(schema), Math.min(longest, LONGEST));
   } catch (error) {
     const got = error instanceof Error ? error.message.slice(0, 200) : 'another';
-    issues.push({ path: 'guards.contract.schema', expected: 'a JSON Schema (2020-12)', got });
+    issues.push({ path, expected: 'a JSON Schema (2020-12)', got });
     return null;
   }
 }
+
+const STRICTNESS = { strict: true, strictTypes: false, strictRequired: false, validateFormats: false, ownProperties: true } as const;
+
+/** Knows the schema of schemas, which takes longer to compile than any of theirs. */
+let metaschema: InstanceType<ReturnType<typeof jsonLibrary>['Ajv2020']> | null = null;
 
 /** Ajv's own compares every item with every other. */
 function areUnique(items: readonly unknown[]): boolean {

@@ -1,8 +1,6 @@
 import type { GuardConfigIssue } from '../error.ts';
 import { linearPattern } from './linear-pattern.ts';
 
-/** Objects and lists of a schema, references followed: validation costs that much a value at most. */
-const MOST_NODES = 10_000;
 /** Keywords whose values are data, not schemas. */
 const DATA: ReadonlySet<string> = new Set(['const', 'enum', 'default', 'examples']);
 /** Keywords whose values have schemas under names of the author's, which may be those of keywords. */
@@ -10,18 +8,18 @@ const NAMED: ReadonlySet<string> = new Set(['properties', 'patternProperties', '
 const FORBIDDEN = ['$dynamicRef', '$recursiveRef', '$anchor', '$dynamicAnchor'] as const;
 
 /**
- * What in a JSON Schema could make validation dear or reach beyond it: patterns that need backtracking, references to elsewhere or to itself,
+ * What in a JSON Schema, called `root` where it is named, could make validation dear or reach beyond it: patterns that need backtracking, references to elsewhere or to itself,
  * a part that references are read from in place of the whole. What passes costs at most the size of the schema times that of the reply.
  */
-export function schemaProblems(schema: Readonly<Record<string, unknown>>): readonly GuardConfigIssue[] {
+export function schemaProblems(schema: Readonly<Record<string, unknown>>, root: string, mostNodes: number): readonly GuardConfigIssue[] {
   const issues: GuardConfigIssue[] = [];
   const report = (path: string, expected: string, got: string): void => void issues.push({ path, expected, got });
   let nodes = 0;
   const walk = (node: unknown, path: string, following: readonly string[], named = false): void => {
     if (typeof node !== 'object' || node === null || issues.length > 20) return;
     nodes += 1;
-    if (nodes > MOST_NODES) {
-      if (nodes === MOST_NODES + 1) report('guards.contract.schema', `at most ${MOST_NODES} schemas, references followed`, 'more');
+    if (nodes > mostNodes) {
+      if (nodes === mostNodes + 1) report(root, `at most ${mostNodes} schemas, references followed`, 'more');
       return;
     }
     for (const [key, value] of Object.entries(node)) {
@@ -48,7 +46,7 @@ export function schemaProblems(schema: Readonly<Record<string, unknown>>): reado
       report(at, 'a schema that does not refer to itself', JSON.stringify(reference.slice(0, 60)));
     else walk(resolve(schema, reference), at, [...following, reference]);
   };
-  walk(schema, 'guards.contract.schema', []);
+  walk(schema, root, []);
   return issues;
 }
 
@@ -60,10 +58,11 @@ function checkPattern(pattern: string, at: string, report: (path: string, expect
   }
 }
 
-/** RFC 6901. */
+/** RFC 6901; what cannot be read leads nowhere. */
 function resolve(root: unknown, reference: string): unknown {
   let node = root;
   for (const part of reference.split('/').slice(1)) {
+    if (/%(?![0-9A-Fa-f]{2})/.test(part)) return undefined;
     const key = decodeURIComponent(part).replaceAll('~1', '/').replaceAll('~0', '~');
     if (typeof node !== 'object' || node === null || !Object.hasOwn(node, key)) return undefined;
     node = Reflect.get(node, key);
