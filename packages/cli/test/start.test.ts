@@ -74,6 +74,30 @@ ${DEMO}`,
     await running.stop();
   });
 
+  it('names what of a certificate TLS cannot use, and says nothing of our insides', async () => {
+    await using home = await temporaryDirectory();
+    const sallyport = new Sallyport(home.path);
+    const authority = await Authority.create();
+    const [one, other] = [await authority.issueServer({ names: ['127.0.0.1'] }), await authority.issueServer({ names: ['127.0.0.1'] })];
+    writeFileSync(sallyport.path('key.pem'), other.key, { mode: 0o600 });
+    writeFileSync(
+      sallyport.path('sallyport.yaml'),
+      `listen: { gateway: "127.0.0.1:${await freePort()}", control: "127.0.0.1:${await freePort()}" }
+tls: { cert: "file:${sallyport.path('cert.pem')}", key: "file:${sallyport.path('key.pem')}" }
+${DEMO}`,
+    );
+    for (const [cert, message] of [
+      ['garbage', /tls\.cert: expected a PEM certificate/],
+      [one.cert, /tls\.key: expected the private key of the certificate/],
+    ] as const) {
+      writeFileSync(sallyport.path('cert.pem'), cert, { mode: 0o600 });
+      const failed = await sallyport.run(['serve']);
+      assert.equal(failed.code, 2);
+      assert.match(failed.stderr, message);
+      assert.doesNotMatch(failed.stderr, /\n {4}at /);
+    }
+  });
+
   it('says that none was found where it looked', () => {
     const config = defaultConfig([], { home: '.' });
     assert.match(summary(config, 'http://127.0.0.1:1', null, true), /No inference server was found/);

@@ -1,4 +1,3 @@
-import { createSecureContext } from 'node:tls';
 import {
   type AdminServer,
   type AdminServerOptions,
@@ -7,13 +6,13 @@ import {
   createAdminServer,
   keyAuthenticator,
   type RiskBoard,
-  resolveSecret,
 } from '@sallyport/control';
 import type { Store } from '@sallyport/store';
 import type { Installation } from '../installation.ts';
 import { VERSION } from '../version.ts';
 import type { DataPlane } from './data-plane.ts';
 import type { Telemetry } from './telemetry.ts';
+import { readTls } from './tls.ts';
 
 /** The control plane of a process, running. */
 export interface ControlPlane extends AsyncDisposable {
@@ -59,14 +58,15 @@ export async function startControlPlane(
     prepareReload: (next) => {
       const { tls } = adminTls(next);
       if (tls === undefined) return () => undefined;
-      createSecureContext(tls);
       return () => server.reloadTls(tls);
     },
     [Symbol.asyncDispose]: () => server.close(),
   };
 }
 
-function adminTls({ tls }: Config): Pick<AdminServerOptions, 'tls'> {
-  if (tls === null) return {};
-  return { tls: { cert: resolveSecret(tls.cert).value, key: resolveSecret(tls.key).value, minVersion: tls.minVersion } };
+function adminTls(config: Config): Pick<AdminServerOptions, 'tls'> {
+  const material = readTls(config);
+  if (material === null) return {};
+  const { cert, key, minVersion } = material;
+  return { tls: { cert, key, minVersion } };
 }

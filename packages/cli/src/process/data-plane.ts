@@ -4,13 +4,14 @@ import type { CounterStore, ReplicaRelay } from '@sallyport/access';
 import { type Config, resolveSecret, SNAPSHOT_FILE, SnapshotCache, SnapshotFeed, storeSource, WrongPepper } from '@sallyport/control';
 import type { Snapshot } from '@sallyport/core';
 import { Egress } from '@sallyport/egress';
-import { Gateway, HttpJwksSource, type TlsMaterial } from '@sallyport/gateway';
+import { Gateway, HttpJwksSource } from '@sallyport/gateway';
 import type { Store } from '@sallyport/store';
 import type { Installation } from '../installation.ts';
 import { openCounters } from './counters.ts';
 import { joinReplicas } from './replicas.ts';
 import { LateStoreSource } from './store-source.ts';
 import type { Telemetry } from './telemetry.ts';
+import { readTls } from './tls.ts';
 
 /** Milliseconds between two writes of when keys were last used. */
 const KEY_USE_INTERVAL = 60_000;
@@ -138,16 +139,4 @@ async function refuseWrongPepper(late: LateStoreSource): Promise<void> {
   );
   const wrong = await Promise.race([looked, sleep(PEPPER_PATIENCE, null, { ref: false })]);
   if (wrong !== null) throw wrong;
-}
-
-/** Throws `SecretError` where a certificate cannot be read. */
-function readTls({ tls }: Config): TlsMaterial | null {
-  if (tls === null) return null;
-  return {
-    cert: resolveSecret(tls.cert).value,
-    key: resolveSecret(tls.key).value,
-    clientCa: tls.clientCa === null ? null : resolveSecret(tls.clientCa).value,
-    clientAuth: tls.clientAuth,
-    minVersion: tls.minVersion,
-  };
 }
