@@ -194,7 +194,7 @@ describe('the kind of a text of a request', () => {
     await inspect(
       {
         request: { texts },
-        guarding: { guard, seams: guard, shadow: null },
+        guarding: { guard, seams: guard, shadow: null, settings: {} },
         principal: { tenant: 'acme' },
         compiled: { allowances: { of: () => null }, classifier: null },
       } as unknown as Admitted,
