@@ -108,6 +108,8 @@ describe('requests while the disk of the ledger is full', () => {
     await using serving = await startServing(`${YAML}audit: { directory: "${disk}/ledger", onUnavailable: unsafe-continue-unrecorded }\n`);
     const ballast = fill(disk);
     for (let i = 0; i < 12; i++) assert.equal(await ask(serving), 200);
+    const metrics = await (await fetch(`${serving.controlUrl}/metrics`)).text();
+    assert.match(metrics, /^sallyport_ledger_append_seconds_count\{outcome="unrecorded"\} [1-9]/m);
     await serving.process().stop('SIGKILL');
     const { stdout, code } = await serving.sallyport.run(['audit', 'verify']);
     assert.equal(code, 0);

@@ -28,7 +28,7 @@ export { hostFamilies } from './metrics/host.ts';
 export type { Family } from './metrics/instrument.ts';
 export { mergeFamilies } from './metrics/merge.ts';
 export { ProcessMetrics } from './metrics/process.ts';
-export { PrometheusMeter } from './metrics/prometheus.ts';
+export { type AppendOutcome, PrometheusMeter } from './metrics/prometheus.ts';
 export { type InstallationState, installationFamilies } from './metrics/sources.ts';
 export * from './service/index.ts';
 export { buildSnapshot, SnapshotError, type SnapshotInput } from './snapshot/build.ts';

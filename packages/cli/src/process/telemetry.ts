@@ -1,5 +1,6 @@
 import { dirname } from 'node:path';
 import {
+  type AppendOutcome,
   CONTENT_TYPES,
   type Config,
   exporterFamilies,
@@ -96,7 +97,7 @@ export function startTelemetry(
     ledger: {
       append: async (facts) => {
         const began = clock.monotonic();
-        let outcome: 'durable' | 'refused' | 'unrecorded' = 'refused';
+        let outcome: AppendOutcome = 'refused';
         try {
           const receipt = await ledger.append(facts);
           outcome = receipt === UNRECORDED ? 'unrecorded' : 'durable';

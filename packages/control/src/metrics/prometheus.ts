@@ -7,6 +7,10 @@ import { type Cell, Counter, type ExchangeRef, type Family, Histogram, type Hist
 const OVERHEAD_BOUNDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5];
 const APPEND_BOUNDS = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1];
 
+/** What becomes of an entry that the ledger is asked to record. */
+const APPEND_OUTCOMES = ['durable', 'refused', 'unrecorded'] as const;
+export type AppendOutcome = (typeof APPEND_OUTCOMES)[number];
+
 type BreakerState = Parameters<Meter['breaker']>[2];
 const STATES: Readonly<Record<BreakerState, number>> = { closed: 0, 'half-open': 1, open: 2 };
 /** Breakers told apart; models of one server that anybody may manage can be many. */
@@ -71,6 +75,8 @@ export class PrometheusMeter implements Meter {
   /** `sources` are read whenever somebody asks for numbers. */
   constructor(sources: readonly (() => readonly Family[] | Promise<readonly Family[]>)[] = []) {
     this.#sources = sources;
+    // From the start: the first that is lost counts as an increase.
+    for (const outcome of APPEND_OUTCOMES) this.#append.of(outcome);
   }
 
   exchange(sample: ExchangeSample): void {
@@ -125,7 +131,7 @@ export class PrometheusMeter implements Meter {
   }
 
   /** What became of an entry after so many seconds; `unrecorded` is lost, and policy let its request go on. */
-  appended(seconds: number, outcome: 'durable' | 'refused' | 'unrecorded'): void {
+  appended(seconds: number, outcome: AppendOutcome): void {
     this.#append.of(outcome).observe(seconds);
   }
 
