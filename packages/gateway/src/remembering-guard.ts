@@ -2,16 +2,15 @@ import { hash } from 'node:crypto';
 import { PASS, type Verdict } from '@sallyport/core';
 import type { Guard, TextContext, TextWindow } from '@sallyport/guard';
 
-/** Shorter texts are judged faster than they are looked up. UTF-16 units. */
-const WORTH_REMEMBERING = 256;
 /** Texts remembered in one generation; at most two are kept. */
-const GENERATION = 4_096;
+const GENERATION = 8_192;
 
 /**
- * A guard that remembers which whole texts passed. A conversation is sent again with every turn, and a system prompt with every request:
- * what was judged a moment ago by the same guard, in the same place, is judged the same. Only `pass` is remembered, under the SHA-256 of
- * the text and its context, so that no text stays in memory and nothing a text could contain confuses two contexts. It lives and dies
- * with its settings: others begin without memory.
+ * A guard that remembers which whole texts passed. A conversation is sent again with every turn, a system prompt and the descriptions of
+ * tools with every request: what was judged a moment ago by the same guard, in the same place, is judged the same; to look even a
+ * short one up takes less than to judge it. Only `pass` is remembered, under the SHA-256 of the text and its context, so that no text stays in
+ * memory and nothing a text could contain confuses two contexts; and for each tenant apart, as the time an answer takes would tell one what
+ * another has said. It lives and dies with its settings: others begin without memory.
  */
 export class RememberingGuard implements Guard {
   readonly #guard: Guard;
@@ -34,10 +33,10 @@ export class RememberingGuard implements Guard {
     }
     // A reply is judged beside what it answers, which the memory does not know, and may hold a placeholder of its exchange.
     const isAlone = context.exchange === undefined && (context.stage !== 'output' || context.placeholders?.restores !== true);
-    if (text.length < WORTH_REMEMBERING || !isAlone) return this.#guard.inspect(text, context);
+    if (!isAlone) return this.#guard.inspect(text, context);
     // A lone surrogate and U+FFFD encode alike; a text that holds one is judged each time.
     if (!text.isWellFormed()) return this.#guard.inspect(text, context);
-    const name = `${context.stage}/${context.provenance}/${context.kind ?? ''}/${hash('sha256', text, 'base64')}`;
+    const name = `${hash('sha256', text, 'base64')}/${context.stage}/${context.provenance}/${context.kind ?? ''}/${context.tenant ?? ''}`;
     if (this.#young.has(name)) return PASS;
     const passed = this.#old.has(name);
     const verdict = passed ? PASS : this.#guard.inspect(text, context);

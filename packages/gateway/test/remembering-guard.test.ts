@@ -34,10 +34,23 @@ describe('a guard that remembers', () => {
     assert.equal(calls(), 5);
   });
 
+  it('remembers the shortest text too, and each tenant its own', () => {
+    const { guard, calls } = counting(() => PASS);
+    const acme: TextContext = { ...user, tenant: 'acme' };
+    for (let i = 0; i < 3; i += 1) assert.equal(guard.inspect('yes', acme).effect, 'pass');
+    assert.equal(calls(), 1);
+    guard.inspect('yes', { ...acme, tenant: 'globex' });
+    guard.inspect('yes', user);
+    assert.equal(calls(), 3);
+  });
+
   it('never remembers anything but a pass', () => {
     const { guard, calls } = counting(() => ({ effect: 'flag', findings: [] }));
     for (let i = 0; i < 3; i += 1) assert.equal(guard.inspect(long, user).effect, 'flag');
     assert.equal(calls(), 3);
+    guard.inspect('no', user);
+    guard.inspect('no', user);
+    assert.equal(calls(), 5);
   });
 
   it('does not take one lone surrogate for another', () => {

@@ -11,6 +11,8 @@ export interface TextContext {
   readonly provenance: Provenance;
   /** Reply kind (`text`, `reasoning`, `tool-arguments`, ...) or the request address's last name, which a client may have chosen; null where unknown. */
   readonly kind: string | null;
+  /** Whose text it is, for a guard that remembers: no verdict depends on it. */
+  readonly tenant?: string;
   /** What a reply answers, where that is known: detectors of leaks and exfiltration compare the two. */
   readonly exchange?: Exchange;
   /** What stands in for the personal values of the exchange the text belongs to; absent where it stands alone. */

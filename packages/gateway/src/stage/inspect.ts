@@ -44,6 +44,7 @@ export async function inspect(admitted: Admitted, sink: FindingSink): Promise<Cl
       stage: 'input',
       provenance: text.provenance,
       kind: last === 'arguments' ? last : null,
+      tenant: admitted.principal.tenant,
       placeholders,
     };
     let isAllowed = false;
@@ -81,7 +82,11 @@ export async function inspect(admitted: Admitted, sink: FindingSink): Promise<Cl
 const SEWN: readonly Provenance[] = ['user', 'untrusted'];
 
 /** Shows what several texts say together to the guard: an instruction may be split over messages or documents. */
-async function inspectSeams({ guarding: { seams } }: Admitted, texts: readonly AddressedText[], sink: FindingSink): Promise<void> {
+async function inspectSeams(
+  { guarding: { seams }, principal: { tenant } }: Admitted,
+  texts: readonly AddressedText[],
+  sink: FindingSink,
+): Promise<void> {
   if (seams === null) return;
   for (const provenance of SEWN) {
     const own = texts.filter((text) => text.provenance === provenance && !isApart(text));
@@ -89,7 +94,7 @@ async function inspectSeams({ guarding: { seams } }: Admitted, texts: readonly A
     for (const verdict of seamVerdicts(
       seams,
       own.map(({ text }) => text),
-      { stage: 'input', provenance, kind: null },
+      { stage: 'input', provenance, kind: null, tenant },
     )) {
       if (verdict !== null) {
         sink.found(verdict.findings, verdict.effect, provenance);
