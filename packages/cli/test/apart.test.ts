@@ -103,7 +103,10 @@ models:
 
   it('goes on serving with the database gone, says so, and takes up what it missed when it is back', async () => {
     const { id, secret } = await newKey();
+    const isControlReady = async (): Promise<boolean> => (await fetch(`${controlUrl}/health/ready`)).status === 200;
+    assert.equal(await isControlReady(), true, 'it runs no gateway, and needs no snapshot');
     await database.stop();
+    assert.equal(await isControlReady(), false);
     assert.notEqual(await until(async () => (await ready()).snapshot.staleSeconds !== null, 5_000), null);
     assert.equal(await status(key), 200);
     assert.equal(await status(secret), 200);

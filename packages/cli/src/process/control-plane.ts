@@ -6,6 +6,7 @@ import {
   createAdminServer,
   keyAuthenticator,
   type RiskBoard,
+  type SnapshotStatus,
 } from '@sallyport/control';
 import type { Store } from '@sallyport/store';
 import type { Installation } from '../installation.ts';
@@ -34,12 +35,7 @@ export async function startControlPlane(
     service,
     store,
     authenticate: keyAuthenticator(store.keys, home.pepper, clock),
-    snapshotStatus: () => {
-      const snapshot = data?.feed.current ?? null;
-      if (data === null || snapshot === null) return null;
-      const { sourceVersion, staleSince } = data.feed.status;
-      return { version: snapshot.version, builtAt: snapshot.builtAt, sourceVersion, staleSince };
-    },
+    ...(data === null ? {} : { snapshotStatus: () => statusOf(data) }),
     ...(risk === null ? {} : { risk }),
     metrics: (accept) => telemetry.render(accept),
     metricsPublic: true,
@@ -62,6 +58,12 @@ export async function startControlPlane(
     },
     [Symbol.asyncDispose]: () => server.close(),
   };
+}
+
+function statusOf({ feed }: DataPlane): SnapshotStatus | null {
+  const { current, status } = feed;
+  if (current === null) return null;
+  return { version: current.version, builtAt: current.builtAt, sourceVersion: status.sourceVersion, staleSince: status.staleSince };
 }
 
 function adminTls(config: Config): Pick<AdminServerOptions, 'tls'> {

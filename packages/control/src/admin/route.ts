@@ -14,7 +14,8 @@ export interface Plane {
   readonly service: ControlService;
   readonly store: Store;
   readonly product: { readonly version: string; readonly startedAt: number };
-  readonly snapshotStatus: () => SnapshotStatus | null;
+  /** Null where this process runs no gateway. */
+  readonly snapshotStatus: (() => SnapshotStatus | null) | null;
   /** Metrics in the form an `accept` header asks for. */
   readonly metrics: RenderMetrics;
   /** Null where this process runs no gateway. */

@@ -64,7 +64,7 @@ export const INSTALLATION_ROUTES: readonly Route[] = [
   open({
     id: 'ready',
     path: '/health/ready',
-    summary: 'Whether the database can be reached and there is a snapshot; 503 where not.',
+    summary: 'Whether the database can be reached and the gateway of this process, if it runs one, has a snapshot; 503 where not.',
     statuses: [200, 503],
     reply: HealthSchema,
     handle: async (plane) => {
@@ -95,7 +95,7 @@ export const INSTALLATION_ROUTES: readonly Route[] = [
     reply: SnapshotSchema,
     handle: async ({ plane }) => {
       const snapshot = showSnapshot(plane);
-      if (snapshot === null) throw new Fault('not_ready', 'There is no snapshot yet.', { retryAfter: 1 });
+      if (snapshot === null) throw new Fault('not_ready', 'This process has no snapshot (yet).', { retryAfter: 1 });
       return snapshot;
     },
   }),
@@ -128,7 +128,7 @@ async function showStatus(plane: Plane): Promise<Static<typeof StatusSchema>> {
 }
 
 function showSnapshot(plane: Plane): Static<typeof SnapshotSchema> | null {
-  const status = plane.snapshotStatus();
+  const status = plane.snapshotStatus?.() ?? null;
   if (status === null) return null;
   const since = (time: number): number => Math.max(0, plane.now() - time) / 1000;
   return {
@@ -148,6 +148,6 @@ async function missing(plane: Plane): Promise<('database' | 'snapshot')[]> {
     if (!(error instanceof Fault)) throw error;
     problems.push('database');
   }
-  if (plane.snapshotStatus() === null) problems.push('snapshot');
+  if (plane.snapshotStatus !== null && plane.snapshotStatus() === null) problems.push('snapshot');
   return problems;
 }

@@ -22,7 +22,8 @@ export interface AdminServerOptions {
   readonly service: ControlService;
   readonly store: Store;
   readonly authenticate: Authenticate;
-  readonly snapshotStatus: () => SnapshotStatus | null;
+  /** Null as long as there is no snapshot. Default: this process runs no gateway, and is ready without. */
+  readonly snapshotStatus?: () => SnapshotStatus | null;
   /** Default: this process runs no gateway. */
   readonly risk?: RiskBoard;
   readonly metrics: RenderMetrics;
@@ -91,7 +92,7 @@ class NodeAdminServer implements AdminServer {
     this.#plane = {
       service,
       store,
-      snapshotStatus,
+      snapshotStatus: snapshotStatus ?? null,
       metrics,
       risk: () => risk,
       product: { version, startedAt: clock.now() },
