@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { type CounterAnswer, CounterDesk, type CounterQuestion, Limiter, MemoryStore, RelayStore, type Reservation } from '../src/index.ts';
+import { CounterDesk, type CounterQuestion, Limiter, MemoryStore, RelayStore, type Reservation } from '../src/index.ts';
 import { principal, request, rule, rules } from './limit-rules.ts';
 
 const REPLICAS = 1_000;
@@ -30,7 +30,6 @@ interface Taken {
 it('a thousand replicas that ask late, end in between and never meet hold every key to its limit in every window', async () => {
   const clock = { time: 1_000_000, now: () => clock.time, monotonic: () => clock.time };
   const random = numbers(20_261_127);
-  const desk = new CounterDesk(new MemoryStore(clock));
   const limits = rules(rule({ amount: AMOUNT, window: WINDOW }), rule({ name: 'running', quantity: 'concurrency', amount: 50, window: 0 }));
   const due = new Map<number, (() => void)[]>();
   const later = (act: () => void, wait: number): void => {
@@ -40,32 +39,34 @@ it('a thousand replicas that ask late, end in between and never meet hold every 
   // What was really taken, by the counts of this test.
   const taken = new Map<string, Taken>();
   const gone = new Set<number>();
-  const serve = (replica: number, questions: readonly CounterQuestion[]): readonly CounterAnswer[] => {
-    const answers = desk.serve(replica, questions);
+  const bucketOf = new Map<string, string>();
+  const desk = new CounterDesk(new MemoryStore(clock), (replica, answers) => {
+    for (const answer of answers) {
+      if (!('taken' in answer)) continue;
+      const name = `${replica}/${answer.id}`;
+      taken.set(name, { key: bucketOf.get(name) ?? '', at: clock.time, amount: answer.taken[0] ?? 0 });
+    }
+    later(() => gone.has(replica) || limiters[replica]?.relay.receive(answers), replica % FARTHEST);
+  });
+  const serve = (replica: number, questions: readonly CounterQuestion[]): void => {
     for (const question of questions) {
-      const name = `${replica}/${question.id}`;
-      if (question.ask === 'take') {
-        const answer = answers.find(({ id }) => id === question.id);
-        if (answer !== undefined && 'taken' in answer)
-          taken.set(name, { key: question.claims[0]?.bucket ?? '', at: clock.time, amount: answer.taken[0] ?? 0 });
-      } else if (question.ask === 'settle') {
+      const name = `${replica}/${'id' in question ? question.id : ''}`;
+      if (question.ask === 'take') bucketOf.set(name, question.claims[0]?.bucket ?? '');
+      else if (question.ask === 'settle') {
         const known = taken.get(name);
         const used = question.used[0] ?? null;
-        if (known !== undefined && used !== null && !gone.has(replica)) known.amount = used;
+        if (known !== undefined && used !== null) known.amount = used;
       }
     }
-    return answers;
+    desk.serve(replica, questions);
   };
   const limiters = Array.from({ length: REPLICAS }, (_, replica) => {
-    const relay: RelayStore = new RelayStore((questions) => {
+    const send = (questions: readonly CounterQuestion[]): void => {
       // A connection keeps its order, so all of one replica take the same time.
-      later(() => {
-        if (gone.has(replica)) return;
-        const answers = serve(replica, questions);
-        later(() => gone.has(replica) || relay.receive(answers), replica % FARTHEST);
-      }, replica % FARTHEST);
-    }, 3_000);
-    return new Limiter(relay, clock);
+      later(() => gone.has(replica) || serve(replica, questions), replica % FARTHEST);
+    };
+    const relay = new RelayStore(send, clock, 3_000);
+    return { relay, limiter: new Limiter(relay, clock) };
   });
   let admitted = 0;
   let refused = 0;
@@ -82,7 +83,7 @@ it('a thousand replicas that ask late, end in between and never meet hold every 
     if (gone.has(replica)) continue;
     const [input, output, used, time] = [random(20) + 1, random(80) + 1, random(81), random(120)];
     const asked = request({ principal: principal(`key-${random(KEYS)}`), estimate: { input, output, outputBounded: true } });
-    void Promise.resolve(limiters[replica]?.reserve(limits, asked) as Promise<Reservation>).then(
+    void Promise.resolve(limiters[replica]?.limiter.reserve(limits, asked) as Promise<Reservation>).then(
       (reservation) => {
         admitted += 1;
         later(() => {
@@ -129,7 +130,7 @@ it('a thousand replicas that ask late, end in between and never meet hold every 
   for (let key = 0; key < KEYS; key += 1) {
     const whole = request({ principal: principal(`key-${key}`), estimate: { input: AMOUNT, output: 0, outputBounded: true } });
     let held: Reservation | null = null;
-    void Promise.resolve(limiters[survivor]?.reserve(limits, whole) as Promise<Reservation>).then((reservation) => {
+    void Promise.resolve(limiters[survivor]?.limiter.reserve(limits, whole) as Promise<Reservation>).then((reservation) => {
       held = reservation;
     });
     await pass(2 * FARTHEST + 4);

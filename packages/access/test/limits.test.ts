@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import type { Fault, LimitRule } from '@sallyport/core';
 import fc from 'fast-check';
 import {
+  type CounterAnswer,
   CounterDesk,
   type CounterQuestion,
   Limiter,
@@ -267,31 +268,50 @@ describe('sessions and addresses that a caller makes up', () => {
 describe('the counters of a worker', () => {
   it('are waited for a second at most, and what a late answer took goes back', async () => {
     const clock = { now: () => 1_000, monotonic: () => 1_000 };
-    const desk = new CounterDesk(new MemoryStore(clock));
+    const answers: CounterAnswer[] = [];
+    const desk = new CounterDesk(new MemoryStore(clock), (worker, told) => (worker === 1 ? relay.receive(told) : answers.push(...told)));
     const asked: CounterQuestion[] = [];
-    const relay = new RelayStore((questions) => void asked.push(...questions), 10);
+    const relay = new RelayStore((questions) => void asked.push(...questions), clock, 10);
     const claims = [{ rule: rule({ quantity: 'concurrency', amount: 1, window: 0 }), bucket: 'b', least: 1, most: 1 }];
     await assert.rejects(Promise.resolve(relay.take(claims)), { code: 'not_ready', retryAfter: 1 });
     await assert.rejects(Promise.resolve(relay.peek(claims)), { code: 'not_ready' });
-    relay.receive(desk.serve(1, asked.splice(0)));
+    desk.serve(1, asked.splice(0));
     assert.equal(desk.open, 1);
-    await new Promise((resolve) => setImmediate(resolve));
-    relay.receive(desk.serve(1, asked.splice(0)));
+    await turn();
+    await turn();
+    desk.serve(1, asked.splice(0));
     assert.equal(desk.open, 0);
-    assert.deepEqual(desk.serve(2, [{ ask: 'take', id: 1, claims }])[0], { id: 1, taken: [1], standings: [{ used: 1, reset: 1_000 }] });
+    desk.serve(2, [{ ask: 'take', id: 1, claims, often: false }]);
+    await turn();
+    assert.deepEqual(answers, [{ id: 1, taken: [1], standings: [{ used: 1, reset: 1_000 }] }]);
   });
 });
 
 describe('the process that counts for workers', () => {
-  it('takes nothing for a worker that has ended, however late its question comes', () => {
+  it('takes nothing for a worker that has ended, however late its question comes', async () => {
     const clock = { now: () => 1_000, monotonic: () => 1_000 };
-    const desk = new CounterDesk(new MemoryStore(clock));
+    const told: [worker: number, answer: CounterAnswer][] = [];
+    const desk = new CounterDesk(new MemoryStore(clock), (worker, answers) => {
+      for (const answer of answers) told.push([worker, answer]);
+    });
     const one = rule({ quantity: 'concurrency', amount: 1 });
     const claims = [{ rule: one, bucket: 'b', least: 1, most: 1 }];
-    assert.deepEqual(desk.serve(1, [{ ask: 'take', id: 1, claims }])[0], { id: 1, taken: [1], standings: [{ used: 1, reset: 1_000 }] });
+    const taken = { id: 1, taken: [1], standings: [{ used: 1, reset: 1_000 }] };
+    desk.serve(1, [{ ask: 'take', id: 1, claims, often: false }]);
     desk.gone(1);
-    assert.deepEqual(desk.serve(1, [{ ask: 'take', id: 2, claims }]), []);
+    desk.serve(1, [{ ask: 'take', id: 2, claims, often: false }]);
     assert.equal(desk.open, 0);
-    assert.ok('taken' in (desk.serve(2, [{ ask: 'take', id: 1, claims }])[0] ?? {}));
+    desk.serve(2, [{ ask: 'take', id: 1, claims, often: false }]);
+    await turn();
+    assert.deepEqual(told, [
+      [1, taken],
+      [2, taken],
+    ]);
   });
 });
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}

@@ -1,10 +1,15 @@
-/** Time. `now` is wall-clock epoch milliseconds, `monotonic` milliseconds from an arbitrary origin that never go back. */
+/**
+ * Time. `now` is wall-clock epoch milliseconds, `monotonic` milliseconds from an arbitrary origin that never go back. The system's is the
+ * same for all processes of a machine.
+ */
 export interface Clock {
   now(): number;
   monotonic(): number;
 }
 
-export const systemClock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
+const PROCESS_START = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+
+export const systemClock: Clock = { now: () => Date.now(), monotonic: () => PROCESS_START + performance.now() };
 
 /** Cryptographically strong random bytes. */
 export interface Random {

@@ -165,11 +165,11 @@ describe('what an exchange is charged', () => {
 /** As `serve --workers` counts: what is told after a reservation was let go changes nothing any more. */
 describe('what an exchange is charged by the process that counts for it', () => {
   it('is settled where the exchange is refused, and nothing stays open', async () => {
-    const desk = new CounterDesk(new MemoryStore(systemClock));
-    const relay: RelayStore = new RelayStore((questions) => {
+    const desk = new CounterDesk(new MemoryStore(systemClock), (_worker, answers) => relay.receive(structuredClone(answers)));
+    const relay = new RelayStore((questions) => {
       const asked = structuredClone(questions);
-      setImmediate(() => relay.receive(desk.serve(1, asked)));
-    });
+      setImmediate(() => desk.serve(1, asked));
+    }, systemClock);
     await using harness = await startHarness({
       upstreams: [upstream('http://127.0.0.1:1')],
       snapshot: { limits: [limit('tokens'), { ...limit('concurrency'), amount: 1 }] },

@@ -9,13 +9,17 @@ const CHAT = '/v1/chat/completions';
 
 describe('counters that answer late', () => {
   it('are not waited for by a client that has left, who keeps nothing of what they gave', async () => {
-    const desk = new CounterDesk(new MemoryStore(systemClock));
+    const desk = new CounterDesk(new MemoryStore(systemClock), (_worker, answers) => relay.receive(answers));
     const held: CounterQuestion[] = [];
     let holds = true;
-    const relay: RelayStore = new RelayStore((questions) => {
-      if (holds) held.push(...questions);
-      else relay.receive(desk.serve(1, questions));
-    }, 60_000);
+    const relay = new RelayStore(
+      (questions) => {
+        if (holds) held.push(...questions);
+        else desk.serve(1, questions);
+      },
+      systemClock,
+      60_000,
+    );
     await using engine = await ScriptedUpstream.start({ behaviour: answerJson(chatReply('Hi', 'chat')) });
     const limits = [
       { name: 'one', per: 'key' as const, quantity: 'concurrency' as const, amount: 1, window: 0, models: null },
@@ -39,7 +43,7 @@ describe('counters that answer late', () => {
     await eventually('the ledger has its end', () => harness.entries.length > 0);
     assert.deepEqual([harness.entries[0]?.outcome, harness.entries[0]?.fault], ['abandoned', 'client_closed_request']);
     holds = false;
-    relay.receive(desk.serve(1, held.splice(0)));
+    desk.serve(1, held.splice(0));
     await eventually('what they gave is given back', () => desk.open === 0);
     assert.equal(engine.requests.length, 0);
     const next = await post(harness, CHAT, chatBody());

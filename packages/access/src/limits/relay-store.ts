@@ -1,18 +1,8 @@
+import type { Clock } from '@sallyport/core';
 import type { Claim } from './claim.ts';
-import type { MemoryStore } from './memory-store.ts';
+import type { CounterAnswer, CounterQuestion, Grant, Spending } from './counter-message.ts';
+import { Lease } from './lease.ts';
 import { type CounterStore, countersAway, type Hold, type Shortage, type Standing, StoredHold } from './store.ts';
-
-/** What a worker and the process that counts for it tell each other; several in one message. Plain data: it crosses a process boundary. */
-export type CounterQuestion =
-  | { readonly ask: 'take'; readonly id: number; readonly claims: readonly Claim[] }
-  | { readonly ask: 'settle'; readonly id: number; readonly used: readonly (number | null)[] }
-  | { readonly ask: 'close'; readonly id: number }
-  | { readonly ask: 'peek' | 'clear'; readonly id: number; readonly claims: readonly Claim[] };
-
-export type CounterAnswer =
-  | { readonly id: number; readonly taken: readonly number[]; readonly standings: readonly Standing[] }
-  | { readonly id: number; readonly at: number; readonly wait: number; readonly standings: readonly Standing[] }
-  | { readonly id: number; readonly peeked: readonly Standing[] };
 
 /** How long an answer is waited for, milliseconds: as long as a server that counts is. */
 const PATIENCE = 1_000;
@@ -26,48 +16,144 @@ class RelayedHold extends StoredHold {
   }
 }
 
+/** What was taken of leases. */
+class LeasedHold extends StoredHold {
+  /** Null once settled. */
+  readonly leases: (Lease | null)[];
+  readonly places: readonly number[];
+
+  constructor(
+    claims: readonly Claim[],
+    taken: readonly number[],
+    standings: readonly Standing[],
+    leases: Lease[],
+    places: readonly number[],
+  ) {
+    super(claims, taken, standings);
+    this.leases = leases;
+    this.places = places;
+  }
+}
+
+type Told = Extract<CounterAnswer, { id: number }>;
+
+/** A question whose answer is waited for. */
+interface Asked {
+  readonly claims: readonly Claim[];
+  readonly resolve: (answer: Told) => void;
+}
+
 /** How long what was used may wait for other words to go with, milliseconds: less than the ledger takes, before which no answer is whole. */
 const GATHER = 1;
+/** Milliseconds a lease lasts at most. A bucket asked for twice in that time is asked for often. */
+const LEASE_TIME = 250;
 
 /**
  * The counters of a worker: questions to the process that counts for all of them. A message between processes costs as much as a tenth of
- * a request, so those of one turn of the event loop are one, and what nobody waits for goes with the next.
+ * a request, so those of one turn of the event loop are one, and what nobody waits for goes with the next. Of buckets that are asked for
+ * often and far from full it has leases, which it takes from without a question; they go back as soon as another worker runs short, and
+ * every `LEASE_TIME` in any case.
  */
 export class RelayStore implements CounterStore, Disposable {
   readonly #send: (questions: readonly CounterQuestion[]) => void;
-  readonly #waiting = new Map<number, (answer: CounterAnswer) => void>();
+  readonly #clock: Clock;
+  readonly #waiting = new Map<number, Asked>();
   readonly #patience: number;
+  readonly #leases = new Map<string, Lease>();
+  /** Buckets asked for in this time of leases, and those that had a lease that was used in the one before. */
+  #asked = new Set<string>();
   #outbox: CounterQuestion[] = [];
   #leaving: NodeJS.Immediate | null = null;
   #gathering: NodeJS.Timeout | null = null;
+  #ending: NodeJS.Timeout | null = null;
   #last = 0;
 
-  /** `send` delivers to the process that counts; what it answers comes to `receive`. */
-  constructor(send: (questions: readonly CounterQuestion[]) => void, patience: number = PATIENCE) {
+  /**
+   * `send` delivers to the process that counts; what it answers comes to `receive`. `clock` is the one that process goes by. `patience`:
+   * how long an answer is waited for, milliseconds.
+   */
+  constructor(send: (questions: readonly CounterQuestion[]) => void, clock: Clock, patience: number = PATIENCE) {
     this.#send = send;
+    this.#clock = clock;
     this.#patience = patience;
   }
 
   receive(answers: readonly CounterAnswer[]): void {
     for (const answer of answers) {
-      const resolve = this.#waiting.get(answer.id);
-      if (resolve !== undefined) resolve(answer);
+      if ('recall' in answer) {
+        this.#end(answer.recall);
+        continue;
+      }
+      const asked = this.#waiting.get(answer.id);
+      if (asked !== undefined) {
+        const shown = 'standings' in answer ? { ...answer, standings: this.#shown(asked.claims, answer.standings) } : answer;
+        if ('taken' in answer && answer.grants !== undefined) this.#granted(asked.claims, answer.standings, answer.grants);
+        asked.resolve(shown);
+      }
       // Nobody waits for it any more, so what was taken goes back.
       else if ('taken' in answer) {
         this.#post({ ask: 'settle', id: answer.id, used: answer.taken.map(() => 0) }, 'now');
         this.#post({ ask: 'close', id: answer.id }, 'now');
+        for (const { bucket, grant, amount } of answer.grants ?? []) {
+          this.#end(bucket);
+          this.#spend({ bucket, grant, counts: [], less: amount, ends: true }, 'now');
+        }
       }
     }
   }
 
-  async take(claims: readonly Claim[]): Promise<Hold | Shortage> {
-    const answer = await this.#ask('take', claims);
+  take(claims: readonly Claim[]): Hold | Shortage | Promise<Hold | Shortage> {
+    return this.#takeLeased(claims) ?? this.#takeAsked(claims);
+  }
+
+  /** Null where a claim is not covered by a lease. */
+  #takeLeased(claims: readonly Claim[]): Hold | null {
+    if (this.#leases.size === 0) return null;
+    const leases: Lease[] = [];
+    for (const claim of claims) {
+      const lease = this.#leases.get(claim.bucket);
+      if (lease === undefined || !lease.covers(claim)) return null;
+      leases.push(lease);
+    }
+    const places = leases.map((lease, at) => lease.take((claims[at] as Claim).most));
+    const taken = claims.map(({ most }) => most);
+    return new LeasedHold(
+      claims,
+      taken,
+      leases.map((lease) => lease.standing()),
+      leases,
+      places,
+    );
+  }
+
+  async #takeAsked(claims: readonly Claim[]): Promise<Hold | Shortage> {
+    let often = true;
+    for (const { bucket } of claims) {
+      if (this.#asked.has(bucket)) continue;
+      this.#asked.add(bucket);
+      often = false;
+    }
+    this.#ending ??= setTimeout(() => this.#turn(), LEASE_TIME).unref();
+    const answer = await this.#ask({ ask: 'take', id: this.#number(), claims, often });
     if ('taken' in answer) return new RelayedHold(answer.id, claims, answer.taken, answer.standings);
     if ('wait' in answer) return { granted: false, claims, at: answer.at, wait: answer.wait, standings: answer.standings };
     throw countersAway();
   }
 
   settle(hold: Hold, used: readonly (number | null)[]): void {
+    if (hold instanceof LeasedHold) {
+      for (let at = 0; at < hold.leases.length; at += 1) {
+        const lease = hold.leases[at];
+        const amount = used[at] ?? null;
+        if (amount === null || lease === undefined || lease === null) continue;
+        hold.leases[at] = null;
+        const [place, delta] = [hold.places[at] as number, amount - (hold.taken[at] as number)];
+        if (lease.isOpen) lease.settle(place, delta);
+        else if (delta !== 0)
+          this.#spend(lease.afterwards(place, delta), hold.claims[at]?.rule.quantity === 'concurrency' ? 'now' : 'soon');
+      }
+      return;
+    }
     if (!(hold instanceof RelayedHold)) return;
     // Whoever asks one thing after another is to find its place free.
     const frees = hold.claims.some(({ rule }, at) => rule.quantity === 'concurrency' && used[at] !== null);
@@ -79,25 +165,77 @@ export class RelayStore implements CounterStore, Disposable {
   }
 
   async peek(claims: readonly Claim[]): Promise<readonly Standing[]> {
-    const answer = await this.#ask('peek', claims);
+    const answer = await this.#ask({ ask: 'peek', id: this.#number(), claims });
     return 'peeked' in answer ? answer.peeked : [];
   }
 
   async clear(claims: readonly Claim[]): Promise<void> {
-    await this.#ask('clear', claims);
+    await this.#ask({ ask: 'clear', id: this.#number(), claims });
   }
 
-  /** Tells what was still gathered. */
+  /** Gives back what it has leases of, and tells what was still gathered. */
   [Symbol.dispose](): void {
+    if (this.#ending !== null) clearTimeout(this.#ending);
+    this.#endAll();
     this.#flush();
   }
 
-  async #ask(ask: 'take' | 'peek' | 'clear', claims: readonly Claim[]): Promise<CounterAnswer> {
+  /** Takes note of what was granted, as soon as it is told: it may be recalled with the next word. */
+  #granted(claims: readonly Claim[], standings: readonly Standing[], grants: readonly Grant[]): void {
+    for (const [at, grant] of grants.entries()) {
+      const claim = claims[at] as Claim;
+      let lease = this.#leases.get(grant.bucket);
+      if (lease === undefined || !lease.isOf(claim.rule)) {
+        this.#end(grant.bucket);
+        lease = new Lease(claim, this.#clock);
+        this.#leases.set(grant.bucket, lease);
+      }
+      lease.add(grant, standings[at]?.used ?? 0);
+    }
+  }
+
+  /** What lies here counts for nothing, whatever the process that counts has to say. */
+  #shown(claims: readonly Claim[], standings: readonly Standing[]): readonly Standing[] {
+    if (this.#leases.size === 0) return standings;
+    return standings.map(({ used, reset }, at) => {
+      const free = this.#leases.get((claims[at] as Claim).bucket)?.free ?? 0;
+      return { used: Math.max(0, used - free), reset };
+    });
+  }
+
+  #end(bucket: string): void {
+    const lease = this.#leases.get(bucket);
+    if (lease === undefined) return;
+    this.#leases.delete(bucket);
+    this.#spend(lease.end(), 'now');
+  }
+
+  #spend(spending: Spending, when: 'now' | 'soon'): void {
+    this.#post({ ask: 'spend', ...spending }, when);
+  }
+
+  /** All leases end. Only what was taken of them is remembered as asked for often. */
+  #turn(): void {
+    this.#asked = new Set();
+    for (const [bucket, { isUsed }] of this.#leases) if (isUsed) this.#asked.add(bucket);
+    this.#endAll();
+    this.#ending = this.#asked.size === 0 ? null : setTimeout(() => this.#turn(), LEASE_TIME).unref();
+  }
+
+  #endAll(): void {
+    for (const bucket of [...this.#leases.keys()]) this.#end(bucket);
+  }
+
+  #number(): number {
     this.#last += 1;
-    const id = this.#last;
-    const { promise, resolve, reject } = Promise.withResolvers<CounterAnswer>();
-    this.#waiting.set(id, resolve);
-    this.#post({ ask, id, claims }, 'now');
+    return this.#last;
+  }
+
+  async #ask(question: Extract<CounterQuestion, { claims: unknown }>): Promise<Told> {
+    const { id, claims } = question;
+    const { promise, resolve, reject } = Promise.withResolvers<Told>();
+    this.#waiting.set(id, { claims, resolve });
+    this.#post(question, 'now');
     const timer = setTimeout(() => reject(countersAway()), this.#patience);
     try {
       return await promise;
@@ -119,65 +257,5 @@ export class RelayStore implements CounterStore, Disposable {
     this.#leaving = null;
     this.#gathering = null;
     if (this.#outbox.length > 0) this.#send(this.#outbox.splice(0));
-  }
-}
-
-/** Counts for workers, each of whose reservations it keeps until they are closed or the worker is gone. */
-export class CounterDesk {
-  readonly #store: MemoryStore;
-  readonly #holds = new Map<number, Map<number, Hold>>();
-  /** Workers that ended; none has the number of another. What one asked last may come after its end. */
-  readonly #gone = new Set<number>();
-
-  constructor(store: MemoryStore) {
-    this.#store = store;
-  }
-
-  /** Reservations that are open. */
-  get open(): number {
-    let sum = 0;
-    for (const holds of this.#holds.values()) sum += holds.size;
-    return sum;
-  }
-
-  /** Answers what `worker` asks, in its order. */
-  serve(worker: number, questions: readonly CounterQuestion[]): CounterAnswer[] {
-    const answers: CounterAnswer[] = [];
-    if (this.#gone.has(worker)) return answers;
-    let holds = this.#holds.get(worker);
-    if (holds === undefined) {
-      holds = new Map();
-      this.#holds.set(worker, holds);
-    }
-    for (const question of questions) {
-      const { id } = question;
-      if (question.ask === 'settle') {
-        const hold = holds.get(id);
-        if (hold !== undefined) this.#store.settle(hold, question.used);
-      } else if (question.ask === 'close') holds.delete(id);
-      else if (question.ask === 'take') {
-        const taking = this.#store.take(question.claims);
-        if (taking.granted) {
-          holds.set(id, taking);
-          answers.push({ id, taken: taking.taken, standings: taking.standings });
-        } else answers.push({ id, at: taking.at, wait: taking.wait, standings: taking.standings });
-      } else {
-        if (question.ask === 'clear') this.#store.clear(question.claims);
-        answers.push({ id, peeked: this.#store.peek(question.claims) });
-      }
-    }
-    return answers;
-  }
-
-  /** The worker is gone: what it ran runs no longer. What it had reserved of windows stays counted, since nobody knows what was used. */
-  gone(worker: number): void {
-    this.#gone.add(worker);
-    for (const hold of this.#holds.get(worker)?.values() ?? []) {
-      this.#store.settle(
-        hold,
-        hold.claims.map(({ rule }) => (rule.quantity === 'concurrency' ? 0 : null)),
-      );
-    }
-    this.#holds.delete(worker);
   }
 }

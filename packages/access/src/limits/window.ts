@@ -33,7 +33,7 @@ export class SlidingWindow implements Bucket {
 
   adjust(now: number, slice: number, delta: number): void {
     this.#advance(now);
-    if (slice > this.#newest - this.#counts.length) this.#change(slice, delta);
+    if (slice > this.#newest - this.#counts.length) this.#change(Math.min(slice, this.#newest), delta);
     else if (delta > 0) this.#change(this.#newest, delta);
   }
 

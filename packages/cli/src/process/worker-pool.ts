@@ -1,5 +1,5 @@
 import cluster, { type Worker } from 'node:cluster';
-import { CounterDesk, type CounterStore, MemoryStore, ReplicaHistory, type ReplicaMessage, type ReplicaRelay } from '@sallyport/access';
+import { CounterDesk, MemoryStore, ReplicaHistory, type ReplicaMessage, type ReplicaRelay } from '@sallyport/access';
 import { type Config, type Family, mergeFamilies } from '@sallyport/control';
 import type { Clock, Logger } from '@sallyport/core';
 import { closeWithWorker } from './handed-connections.ts';
@@ -45,10 +45,9 @@ export interface WorkerPoolOptions {
 export class WorkerPool implements AsyncDisposable {
   readonly #options: WorkerPoolOptions;
   /** What all workers have used, where no server counts it. */
-  readonly counters: CounterStore;
+  readonly counters: CounterDesk;
   /** Tells all workers. */
   readonly relay: ReplicaRelay;
-  readonly #desk: CounterDesk;
   readonly #history = new ReplicaHistory();
   readonly #members = new Set<Member>();
   readonly #asked = new Map<number, (families: readonly Family[]) => void>();
@@ -61,9 +60,10 @@ export class WorkerPool implements AsyncDisposable {
 
   private constructor(options: WorkerPoolOptions) {
     this.#options = options;
-    const counters = new MemoryStore(options.clock);
-    this.counters = counters;
-    this.#desk = new CounterDesk(counters);
+    this.counters = new CounterDesk(new MemoryStore(options.clock), (id, answers) => {
+      const worker = cluster.workers?.[id];
+      if (worker !== undefined) this.#tell(worker, { kind: 'counters', answers });
+    });
     this.relay = { send: (message) => this.#spread([message], null) };
   }
 
@@ -155,10 +155,8 @@ export class WorkerPool implements AsyncDisposable {
     this.#members.add(member);
     const timer = setTimeout(() => worker.process.kill('SIGKILL'), START_PATIENCE);
     worker.on('message', (message: FromWorker) => {
-      if (message.kind === 'counters') {
-        const answers = this.#desk.serve(worker.id, message.questions);
-        if (answers.length > 0) this.#tell(worker, { kind: 'counters', answers });
-      } else if (message.kind === 'replicas') {
+      if (message.kind === 'counters') this.counters.serve(worker.id, message.questions);
+      else if (message.kind === 'replicas') {
         for (const one of message.messages) this.#options.onNews(one);
         this.#spread(message.messages, member);
       } else if (message.kind === 'done') this.#asked.get(message.id)?.(message.families);
@@ -176,7 +174,7 @@ export class WorkerPool implements AsyncDisposable {
     worker.on('error', () => undefined); // its end says what there is to say
     worker.on('exit', (code, signal) => {
       clearTimeout(timer);
-      this.#desk.gone(worker.id);
+      this.counters.gone(worker.id);
       this.#members.delete(member);
       this.#past = mergeFamilies([this.#past, member.told.filter(({ type }) => type !== 'gauge')]);
       ready.reject(new Error(`a worker ended before it was ready (${signal ?? code})`));

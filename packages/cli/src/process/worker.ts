@@ -37,7 +37,7 @@ async function run(options: ServeOptions): Promise<void> {
   const tell = (message: FromWorker): void => {
     if (process.connected) process.send?.(message);
   };
-  using counters = new RelayStore((questions) => tell({ kind: 'counters', questions }));
+  using counters = new RelayStore((questions) => tell({ kind: 'counters', questions }), installation.clock);
   using relay = new ReplicaOutbox((messages) => tell({ kind: 'replicas', messages }));
   await using telemetry = startTelemetry(installation, null, 'worker');
   const ended = Promise.withResolvers<number>();
