@@ -21,6 +21,7 @@ export { type ConfigReference, checkReferences, references, resolveStorage } fro
 export { CONFIG_JSON_SCHEMA } from './config/schema.ts';
 export { type ResolvedSecret, resolveSecret, SecretError, type SecretSource } from './config/secret.ts';
 export type { JsonSchema } from './config/shape.ts';
+export { parseListen } from './config/units.ts';
 export { type ScrapeTarget, scrapeEngines } from './metrics/engines.ts';
 export { type ExporterFigures, exporterFamilies } from './metrics/exporters.ts';
 export { CONTENT_TYPES, type Exposition, negotiate, render } from './metrics/exposition.ts';

@@ -13,7 +13,7 @@ export { ENTRY_LIMITS, type Entry, InvalidEntry, printable, type Receipt } from 
 export { type FailureReason, LedgerUnavailable } from './failure.ts';
 export { isCode, logDirectory, replaceFile } from './files.ts';
 export type { Gap } from './gap.ts';
-export { createSigner, KeyFileError, type LedgerKeys, type LedgerSigner, loadLedgerKeys } from './keys.ts';
+export { createSigner, KeyFileError, type LedgerKeys, type LedgerSigner, loadLedgerKeys, loadWitnessKeys } from './keys.ts';
 export { type Digester, type Ledger, type LedgerHealth, type LedgerOptions, type OpenExchange, UNRECORDED } from './ledger.ts';
 export { LogLock, LogLocked } from './lock.ts';
 export { type RememberedLog, type Remembering, readMemory, rememberLog } from './memory.ts';

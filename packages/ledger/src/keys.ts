@@ -58,9 +58,20 @@ export async function loadLedgerKeys(directory: string, random: Random): Promise
   return { signer: createSigner([signingKey(1, ed25519), signingKey(6, mlDsa44)]), digestKey: createSecretKey(secret) };
 }
 
-function signingKey(type: 1 | 6, text: string): SigningKey {
+/**
+ * The cosigning keys of a witness, created where they are missing: `witness-ed25519.pem` and `witness-ml-dsa-44.pem`, mode 0600.
+ * @throws {KeyFileError} as `loadLedgerKeys`
+ */
+export async function loadWitnessKeys(directory: string, random: Random): Promise<SigningKey[]> {
+  await makeDirectory(directory);
+  const ed25519 = await keyFile(join(directory, 'witness-ed25519.pem'), random, () => pem(generateKeyPairSync('ed25519').privateKey));
+  const mlDsa44 = await keyFile(join(directory, 'witness-ml-dsa-44.pem'), random, () => pem(generateKeyPairSync('ml-dsa-44').privateKey));
+  return [signingKey(4, ed25519), signingKey(6, mlDsa44)];
+}
+
+function signingKey(type: 1 | 4 | 6, text: string): SigningKey {
   const privateKey = createPrivateKey(text);
-  const expected = type === 1 ? 'ed25519' : 'ml-dsa-44';
+  const expected = type === 6 ? 'ml-dsa-44' : 'ed25519';
   if (privateKey.asymmetricKeyType !== expected) throw new KeyFileError(`a ledger signing key is not ${expected}`);
   return { type, privateKey, publicKey: createPublicKey(privateKey) };
 }

@@ -5,39 +5,55 @@ import { gapsOf, memoryOf, readConfig } from '../installation.ts';
 import { EXIT, plain, result, table, tell, UsageError } from '../terminal.ts';
 import { addExporters } from './audit-exporters.ts';
 import { addReading } from './audit-read.ts';
+import { addWitness } from './audit-witness.ts';
 import { collect, globalOptions } from './options.ts';
 
 export function auditCommand(): Command {
-  const audit = new Command('audit').description('the ledger: tail, query, export, verify, prove, exporters');
+  const audit = new Command('audit').description('the ledger: tail, query, export, verify, prove, witness, exporters');
   audit
     .command('verify')
     .description('check every entry, chain, tree and checkpoint on the files alone. Exits with 1 where anything is wrong')
     .argument('[directory]', "the ledger's directory; default: the configured one")
     .option('--public-key <key>', 'verifier key from elsewhere, so that a replaced directory is found too (again for more)', collect)
     .option('--known <checkpoint>', 'signed checkpoint seen earlier, to find a rollback (again for more)', collect)
+    .option('--witness-key <key>', 'verifier key of a witness (again for more)', collect)
+    .option('--quorum <count>', 'witnesses that have to have cosigned each log; default: one, where a key is given')
     .option('--json', 'print one JSON object')
     .addHelpText('after', '\nExample:\n  $ sallyport audit verify')
-    .action(
-      async (directory: string | undefined, options: { publicKey?: string[]; known?: string[]; json?: boolean }, command: Command) => {
-        const { place } = globalOptions(command);
-        // Another directory is a copy, an older one perhaps: what this installation remembers says nothing of it.
-        const remembered = directory === undefined ? await readMemory(memoryOf(place)) : [];
-        const where = directory ?? (await readConfig(place, false)).config.audit.directory;
-        if (!existsSync(where)) throw new UsageError(missing(where, remembered));
-        const report = await verifyLedger(where, {
-          remembered,
-          ...(directory === undefined ? { gapDirectory: gapsOf(place) } : {}),
-          ...(options.publicKey === undefined ? {} : { publicKeys: options.publicKey }),
-          ...(options.known === undefined ? {} : { known: options.known }),
-          ...(process.stderr.isTTY ? { onProgress: showProgress() } : {}),
-        });
-        process.exitCode = report.ok ? EXIT.done : EXIT.refused;
-        result(options.json === true, report, () => describe(report));
-      },
-    );
+    .action(async (directory: string | undefined, options: VerifyFlags, command: Command) => {
+      const { place } = globalOptions(command);
+      // Another directory is a copy, an older one perhaps: what this installation remembers says nothing of it.
+      const remembered = directory === undefined ? await readMemory(memoryOf(place)) : [];
+      const where = directory ?? (await readConfig(place, false)).config.audit.directory;
+      if (!existsSync(where)) throw new UsageError(missing(where, remembered));
+      const report = await verifyLedger(where, {
+        remembered,
+        ...(directory === undefined ? { gapDirectory: gapsOf(place) } : {}),
+        ...(options.publicKey === undefined ? {} : { publicKeys: options.publicKey }),
+        ...(options.witnessKey === undefined ? {} : { witnesses: options.witnessKey, quorum: quorumOf(options) }),
+        ...(options.known === undefined ? {} : { known: options.known }),
+        ...(process.stderr.isTTY ? { onProgress: showProgress() } : {}),
+      });
+      process.exitCode = report.ok ? EXIT.done : EXIT.refused;
+      result(options.json === true, report, () => describe(report));
+    });
   addReading(audit);
+  addWitness(audit);
   addExporters(audit);
   return audit;
+}
+
+interface VerifyFlags {
+  readonly publicKey?: string[];
+  readonly known?: string[];
+  readonly witnessKey?: string[];
+  readonly quorum?: string;
+  readonly json?: boolean;
+}
+
+function quorumOf({ quorum = '1' }: VerifyFlags): number {
+  if (!/^\d{1,3}$/.test(quorum)) throw new UsageError(`--quorum: expected a whole number, got ${quorum}`);
+  return Number(quorum);
 }
 
 function missing(where: string, remembered: readonly RememberedLog[]): string {
