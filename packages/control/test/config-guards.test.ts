@@ -93,6 +93,12 @@ describe('guard policies of the configuration', () => {
     assert.deepEqual(warned('{ overrides: [{ name: a, models: [x], pack: observe }] }'), ['guards.overrides[0].mode']);
     assert.deepEqual(warned('{ thresholds: { injection: { block: 0.9999 } } }'), ['guards.thresholds.injection.block']);
     assert.deepEqual(warned('{ thresholds: { injection: { block: 0.6 } } }'), []);
+    const balanced = 'input: [normalise, characters, length, injection, secrets, pii:mask, content]';
+    const output = 'output: [normalise, characters, length, system-prompt, exfiltration, secrets, pii:mask, ';
+    assert.deepEqual(warned(`{ ${balanced}, ${output} content:block] }`), ['guards.content'], 'three classes are not looked for there');
+    assert.deepEqual(warned(`{ ${balanced}, ${output} content], content: { actions: { hate: block } } }`), ['guards.content']);
+    assert.deepEqual(warned(`{ ${balanced}, ${output} content], content: { actions: { violence: block } } }`), []);
+    assert.deepEqual(warned(`{ ${balanced}, content: { actions: { hate: block } } }`), [], 'no reply is searched at all');
   });
 
   test('a contract is checked, JSON is held, and links are those of the detector', () => {

@@ -1,16 +1,17 @@
 import type { GuardSettings } from '@sallyport/core';
+import { blindInReplies } from './content/content.ts';
 import type { Side } from './detectors.ts';
 import { HEADS } from './injection/weights.ts';
 import { PACKS } from './packs.ts';
 
-/** Where settings are weaker than the pack `balanced`. `path` is within the settings. */
+/** Where settings are weaker than the pack `balanced`, or than they look. `path` is within the settings. */
 export interface GuardWeakness {
   readonly path: readonly string[];
   readonly message: string;
   readonly fix: string;
 }
 
-/** Everything in which `settings` fall short of `balanced`: an operator may choose it, but is told. */
+/** Everything in which `settings` fall short of `balanced`, or of what they say: an operator may choose it, but is told. */
 export function weaknesses(settings: GuardSettings): readonly GuardWeakness[] {
   const found: GuardWeakness[] = [];
   if (settings.mode === 'observe') {
@@ -20,6 +21,14 @@ export function weaknesses(settings: GuardSettings): readonly GuardWeakness[] {
     found.push({ path: ['onUnavailable'], message: 'text that could not be inspected passes', fix: 'use block' });
   }
   for (const side of ['input', 'output'] as const) found.push(...ofList(settings, side));
+  const blind = blindInReplies(settings);
+  if (blind.length > 0) {
+    found.push({
+      path: ['content'],
+      message: `${blind.join(', ')} of content to be blocked, but not looked for in replies, only in what users say`,
+      fix: 'rely on it for requests only, or remove content from guards.output',
+    });
+  }
   const { injection } = settings.thresholds ?? {};
   for (const degree of ['flag', 'block'] as const) {
     const given = injection?.[degree];

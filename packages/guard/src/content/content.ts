@@ -133,6 +133,15 @@ function probability(score: number): number {
   return Math.round(1000 / (1 + Math.exp(-score))) / 1000;
 }
 
+/** Classes that are to be blocked and that no reply is searched for. */
+export function blindInReplies(settings: Pick<GuardSettings, 'content' | 'mode' | 'output'>): readonly ContentClass[] {
+  const listed = settings.output.find((item) => /^content(?::|$)/.test(item));
+  if (listed === undefined) return [];
+  const { thresholds } = contentModel('statement');
+  const action = listed === 'content:block' ? 'block' : null;
+  return CONTENT_CLASSES.filter((name, index) => !Number.isFinite(thresholds[index]) && actionOf(name, action, settings) === 'block');
+}
+
 /** What is wrong with `guards.content`. */
 export function contentProblems({ content, input, output }: Pick<GuardSettings, 'content' | 'input' | 'output'>): GuardConfigIssue[] {
   if (content === undefined) return [];
