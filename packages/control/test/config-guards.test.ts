@@ -101,6 +101,22 @@ describe('guard policies of the configuration', () => {
     assert.deepEqual(warned(`{ ${balanced}, content: { actions: { hate: block } } }`), [], 'no reply is searched at all');
   });
 
+  test('a fallback under another policy is warned of, since it is inspected by that of the model asked for', () => {
+    const models = `upstreams: [{ name: u, kind: demo }]
+models: [{ name: plain, upstream: u }, { name: chat, upstream: u, fallback: [plain, chat-small] }, { name: chat-small, upstream: u }]
+guards: { overrides: [{ name: strict, `;
+    const told = (override: string): readonly string[] =>
+      parseConfig(`${models}${override} }] }`)
+        .warnings.filter(({ path }) => path.startsWith('models'))
+        .map(({ path, message }) => `${path}: ${message}`);
+    assert.deepEqual(told("models: ['chat*'], pack: strict"), [
+      'models[1].fallback: chat and plain are not under the same guard policies (strict), and what falls back to plain stays under those of chat',
+    ]);
+    assert.equal(told('models: [chat-small], pack: strict').length, 1);
+    assert.deepEqual(told("models: ['chat*', plain], pack: strict"), []);
+    assert.deepEqual(told('roles: [user], pack: strict'), []);
+  });
+
   test('a contract is checked, JSON is held, and links are those of the detector', () => {
     const { guards } = read('{ contract: { schema: { type: object } } }').config;
     assert.equal(guards.mode, 'hold');

@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { builtInRoles } from '@sallyport/access';
+import { builtInRoles, matchGlob } from '@sallyport/access';
 import type { Config } from './config.ts';
 import { DEFAULT_HOME } from './defaults.ts';
 import type { DiscoveredUpstream } from './discovery.ts';
@@ -129,10 +129,27 @@ function readConfig(value: unknown, findings: Findings, options: ParseOptions): 
       );
     }
   }
+  warnOfFallbacks(config, findings);
   if (config.models.length === 0) {
     findings.warn(['models'], 'no model is served', 'list at least one: { name: chat, upstream: NAME, target: MODEL }');
   }
   return config;
+}
+
+/** A fallback does not change the guard policy, which matters where it has another of its own. */
+function warnOfFallbacks({ models, guards: { overrides = [] } }: Config, findings: Findings): void {
+  for (const [index, { name, fallback }] of models.entries()) {
+    for (const other of fallback) {
+      const applies = (globs: readonly string[], model: string): boolean => globs.some((glob) => matchGlob(glob, model));
+      const apart = overrides.find(({ models: globs }) => globs !== null && applies(globs, name) !== applies(globs, other));
+      if (apart === undefined) continue;
+      findings.warn(
+        ['models', index, 'fallback'],
+        `${name} and ${other} are not under the same guard policies (${apart.name}), and what falls back to ${other} stays under those of ${name}`,
+        'name both under models of the override, or use another fallback',
+      );
+    }
+  }
 }
 
 type SectionReader = (name: keyof ConfigDocument) => unknown;
