@@ -102,7 +102,7 @@ async function* merge(logs: readonly AsyncGenerator<ReadEntry>[]): AsyncGenerato
 
 /** From the newest segments backwards, so that a `tail` of a large ledger reads little of it. */
 async function* lastOf(logs: readonly string[], filter: EntryFilter, count: number, index: boolean): AsyncGenerator<ReadEntry> {
-  const found: ReadEntry[] = [];
+  const found: AsyncGenerator<ReadEntry>[] = [];
   for (const log of logs) {
     let tail: ReadEntry[] = [];
     const segments = await listSegments(log);
@@ -112,11 +112,13 @@ async function* lastOf(logs: readonly string[], filter: EntryFilter, count: numb
       for await (const entry of readIndexed(log, segment, filter, index && segment.compressed)) part.push(entry);
       tail = [...part.slice(-count), ...tail].slice(-count);
     }
-    found.push(...tail);
+    found.push(each(tail));
   }
-  // A stable sort keeps the order of each log where times are equal.
-  found.sort((a, b) => (a.entry.time < b.entry.time ? -1 : a.entry.time > b.entry.time ? 1 : 0));
-  yield* found.slice(-count);
+  yield* (await Array.fromAsync(merge(found))).slice(-count);
+}
+
+async function* each(entries: readonly ReadEntry[]): AsyncGenerator<ReadEntry> {
+  yield* entries;
 }
 
 async function* readLog(log: string, filter: EntryFilter, index: boolean): AsyncGenerator<ReadEntry> {

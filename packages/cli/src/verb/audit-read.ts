@@ -25,7 +25,7 @@ interface FilterOptions {
 }
 
 const KINDS: readonly EntryKind[] = ['request', 'auth', 'decision', 'change', 'tool', 'finding', 'system'];
-const OUTCOMES: readonly Outcome[] = ['answered', 'refused', 'blocked', 'failed', 'cut', 'abandoned', 'done'];
+const OUTCOMES: readonly Outcome[] = ['open', 'answered', 'refused', 'blocked', 'failed', 'cut', 'abandoned', 'done'];
 const FORMATS = ['json', 'csv', 'ocsf', 'ecs', 'cef'] as const;
 
 /** `tail`, `query`, `export` and `prove`: reading, which does not verify. */
