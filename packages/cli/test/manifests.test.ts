@@ -60,6 +60,16 @@ function* mappings(value: Json, path: readonly (string | number)[] = []): Genera
 const OPEN = new Set(['labels', 'matchLabels', 'selector', 'requests', 'limits', 'annotations']);
 
 /** YAML 1.1, as Kubernetes reads it: a mode of 0440 is octal. */
+/** What is looked at of the one the manifests have. */
+type PodSpec = {
+  securityContext: Json;
+  volumes: { name: string }[];
+  containers: { securityContext: Json }[];
+  initContainers: { securityContext: Json }[];
+  terminationGracePeriodSeconds: number;
+  automountServiceAccountToken: boolean;
+};
+
 function read(file: string): Json[] {
   return parseAllDocuments(readFileSync(MANIFESTS + file, 'utf8'), { version: '1.1', strict: true, uniqueKeys: true }).map((document) => {
     assert.deepEqual(document.errors, []);
@@ -95,15 +105,9 @@ describe('the Kubernetes manifests', () => {
   }
 
   it('runs without privileges, keeps its evidence, and gives streams the time to end', () => {
-    const [deployed] = read('gateway.yaml') as { spec: { template: { spec: Record<string, Json> } } }[];
-    const spec = deployed?.spec.template.spec as unknown as {
-      securityContext: Json;
-      volumes: { name: string }[];
-      containers: { securityContext: Json }[];
-      initContainers: { securityContext: Json }[];
-      terminationGracePeriodSeconds: number;
-      automountServiceAccountToken: boolean;
-    };
+    const [deployed] = read('gateway.yaml') as { spec: { template: { spec: PodSpec } } }[];
+    assert.ok(deployed !== undefined);
+    const { spec } = deployed.spec.template;
     for (const { securityContext } of [...spec.containers, ...spec.initContainers]) {
       assert.deepEqual(securityContext, { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } });
     }

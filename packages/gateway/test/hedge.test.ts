@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { effectiveRoles, Limiter, MemoryStore } from '@sallyport/access';
 import {
   type Action,
+  type Credential,
   type LimitRule,
   type Meter,
   type Principal,
@@ -44,6 +45,8 @@ interface Setup extends AsyncDisposable {
 }
 
 interface Change {
+  /** Default: true. */
+  readonly isHedged?: boolean;
   readonly route?: Partial<Route>;
   readonly upstream?: Partial<Upstream>;
   readonly limits?: readonly LimitRule[];
@@ -66,12 +69,13 @@ async function start(change: Change = {}): Promise<Setup> {
   const limits = change.limits ?? [];
   const harness = await startHarness({
     upstreams: servers.map(({ url }, at) => upstream(url, { name: at === 0 ? 'engine' : 'spare', timeouts, ...change.upstream })),
-    routes: [route('chat', { replicas: ['spare'], hedgeAfter: 60, ...change.route })],
+    routes: [route('chat', { replicas: ['spare'], ...(change.isHedged === false ? {} : { hedgeAfter: 60 }), ...change.route })],
     snapshot: { limits },
     options: { meter, counters },
   });
   const limiter = new Limiter(counters);
-  const principal = { credential: { kind: 'none' }, tenant: 'acme', id: 'app', roles: [] } as unknown as Principal;
+  const credential: Credential = { kind: 'local', id: 'app', expiresAt: null };
+  const principal: Principal = { id: 'app', kind: 'application', tenant: 'acme', user: null, team: null, roles: [], credential };
   return {
     harness,
     hedges,
@@ -141,7 +145,7 @@ describe('hedging', () => {
   it('is never done where it is not asked for, where all are in time, or where it is not safe', async () => {
     {
       await using off = await start({
-        route: { hedgeAfter: undefined } as unknown as Partial<Route>,
+        isHedged: false,
         upstream: { timeouts: { ...timeouts, firstByte: 200 } },
       });
       off.meets(hangBeforeHeaders(), hangBeforeHeaders());
