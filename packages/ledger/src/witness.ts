@@ -98,8 +98,10 @@ export class Witness implements AsyncDisposable {
     if (signed === null || signed.signatures.length === 0) return text(403, 'the checkpoint is not signed by a trusted key of the log');
     if (request.old > checkpoint.size) return text(400, 'the old size is larger than the checkpoint');
     const latest = await this.#latest(checkpoint.origin);
-    if (request.old !== latest.size) return { status: 409, contentType: 'text/x.tlog.size', body: `${latest.size}\n` };
-    if (!continues(latest, checkpoint, request.proof))
+    // Of one size there is one tree.
+    const isFork = checkpoint.size === latest.size && !checkpoint.root.equals(latest.root);
+    if (request.old !== latest.size || isFork) return { status: 409, contentType: 'text/x.tlog.size', body: `${latest.size}\n` };
+    if (!verifyConsistency(latest, checkpoint, request.proof))
       return text(422, 'the checkpoint does not continue the one that was cosigned before');
     return this.#cosign(signed);
   }
@@ -125,11 +127,6 @@ export class Witness implements AsyncDisposable {
 
 function text(status: WitnessAnswer['status'], body: string): WitnessAnswer {
   return { status, contentType: 'text/plain; charset=utf-8', body: body.endsWith('\n') ? body : `${body}\n` };
-}
-
-function continues(old: Checkpoint, now: Checkpoint, proof: readonly Buffer[]): boolean {
-  if (now.size === 0 && !now.root.equals(emptyRoot())) return false;
-  return verifyConsistency(old, now, proof);
 }
 
 function verify(note: string, keys: readonly VerifierKey[]): SignedCheckpoint | null {
