@@ -81,7 +81,8 @@ const FORMATS: readonly Format[] = [
   {
     name: 'ggml',
     matches: lettered('lftaJ', (_, head) => /^(lmgg|fmgg|tjgg|algg|JGGU)/.test(head.toString('latin1', 0, 4))),
-    scan: (piece) => unsupported(piece, 'a GGML file of before GGUF'),
+    // Numbers and names of tensors, laid out as each model wants it: nothing in it is run.
+    scan: scanOpaque,
   },
   { name: 'rds', matches: lettered('RXB', (_, head) => isRds(head)), scan: scanRds },
   {

@@ -14,6 +14,8 @@ const SIGNATURES: readonly (readonly [string, Buffer])[] = [
   ['elf', Buffer.from('\x7fELF\x02\x01\x01', 'latin1')],
 ];
 const BZIP2_HEADER = 4;
+/** Bytes from a signature on that tell whether it is one. */
+const HEADER = 31;
 /** The newest version an archive may need, 6.3. */
 const ZIP_VERSION = 63;
 /** No loader looks for these in the middle of a file; what ends in a zip directory is a zip archive whatever it starts with. */
@@ -43,10 +45,10 @@ function findSignature(piece: Piece): { readonly name: string; readonly offset: 
   const { source } = piece;
   for (let base = 0; base < Math.min(source.size, SEARCHED); base += WINDOW) {
     piece.run.checkTime();
-    const window = source.read(base, WINDOW + 16);
+    const window = source.read(base, WINDOW + HEADER);
     let first: { name: string; offset: number } | null = null;
     for (const [name, signature] of SIGNATURES) {
-      const at = name === 'zip' ? localHeader(window, signature) : window.indexOf(signature) - (name === 'bzip2' ? BZIP2_HEADER : 0);
+      const at = find(window, name, signature);
       if (at >= 0 && base + at > 0 && (first === null || base + at < first.offset)) first = { name, offset: base + at };
     }
     if (first !== null) return first;
@@ -54,12 +56,26 @@ function findSignature(piece: Piece): { readonly name: string; readonly offset: 
   return null;
 }
 
-/** Four bytes come up by chance in gigabytes of weights: what follows must read as a local header too (APPNOTE 4.3.7). */
-function localHeader(window: Buffer, signature: Buffer): number {
-  for (let at = window.indexOf(signature); at >= 0; at = window.indexOf(signature, at + 1)) {
-    if (at + 31 > window.length) return at;
+/** Programs that read a format name its signature as well, and a few bytes come up by chance: what stands about it must read as its header too. */
+const PLAUSIBLE: Readonly<Record<string, (window: Buffer, at: number) => boolean>> = {
+  // A local header (APPNOTE 4.3.7).
+  zip: (window, at) => {
     const nameLength = window.readUInt16LE(at + 26);
-    if ((window[at + 4] ?? 255) <= ZIP_VERSION && window.readUInt16LE(at + 8) < 100 && nameLength > 0 && nameLength < 4096) return at;
-  }
+    return (window[at + 4] ?? 255) <= ZIP_VERSION && window.readUInt16LE(at + 8) < 100 && nameLength > 0 && nameLength < 4096;
+  },
+  // Versions 1.0 to 3.0 (numpy.lib.format).
+  numpy: (window, at) => (window[at + 6] ?? 0) >= 1 && (window[at + 6] ?? 4) <= 3 && window[at + 7] === 0,
+  // Versions of the superblock (HDF5 File Format 3.0, II.A).
+  hdf5: (window, at) => (window[at + 8] ?? 4) <= 3,
+  // The first block stands behind a header of four bytes.
+  bzip2: (window, at) => /^BZh[1-9]$/.test(window.toString('latin1', at - BZIP2_HEADER, at)),
+};
+
+/** Where the first one begins, or -1. One at the end of the window, of which too little is there, is one. */
+function find(window: Buffer, name: string, signature: Buffer): number {
+  const plausible = PLAUSIBLE[name];
+  const before = name === 'bzip2' ? BZIP2_HEADER : 0;
+  for (let at = window.indexOf(signature); at >= 0; at = window.indexOf(signature, at + 1))
+    if (at >= before && (plausible === undefined || at + HEADER > window.length || plausible(window, at))) return at - before;
   return -1;
 }

@@ -41,7 +41,11 @@ const INDIRECT: readonly (readonly [effect: string, pattern: RegExp])[] = [
     new RegExp(`\\b(?:__import__|import_module)\\s*\\(\\s*['"](?:${WATCHED})['"]\\s*[,)]`, 'g'),
   ],
   ['imports a computed name', /\b__import__\s*\(\s*(?!['"]\w[\w.]*['"]|\w+\s*[,)])/g],
-  [LOOKUP, /\b(?:getattr|vars)\s*\(\s*(?:os|posix|nt|subprocess|builtins|__builtins__|pty|__import__)\b/g],
+  // Constants that not every system has are asked for by name.
+  [
+    LOOKUP,
+    /\b(?:getattr|vars)\s*\(\s*(?:os|posix|nt|subprocess|builtins|__builtins__|pty|__import__)\b(?!\s*,\s*(?:"[A-Z][A-Z_]*"|'[A-Z][A-Z_]*')\s*[,)])/g,
+  ],
   [LOOKUP, /\b__builtins__\s*(?:\[|\.\s*(?:__dict__|__getattribute__|get|pop)\b)/g],
   [LOOKUP, /(?<![\w.])\w+[ \t]*:?=[ \t]*\(?__builtins__\b/g],
   [LOOKUP, /\b(?:os|subprocess|builtins)\s*\.\s*__dict__\s*(?:\[|\.\s*(?:get|pop|values|items)\b)/g],
