@@ -98,6 +98,10 @@ const FILTERED: readonly (readonly [filter: string, xz: string])[] = [
     '/Td6WFoAAAD/EtlBAwIDAQIEACEBHAAAtRogTwEBKzedymBJm7qqg8eIA0XK/Y7BGCtI381xtfrFew5GB0MpCJhqckTsBeHxVyAU6LGyvIt4T0mTDkBD0hOpLIKLnCuXuVja6u41ZgYci7u9fxr57Qy1ZI+lx5+QwkgUo4XKfpHHROAin731yC+n/moZUzmCUv8EXYGElEfPldNqvMvAGxjCyBQjcsBbtMIQUTQ+Y4BEVFFuAvUECHfvVgT0gw4Z9KndMzgkGBH5Vd0GXYh+QI3iF01X6gZJ4rBaHYaBd3rW6MN3SD2R6rxLIuytGxvw264dw053QyZ9SOAWrzDxaslNogGs5AiVFJBzq2sHWvGmBxhZ6WsAF5XpZwAXmejBABg/6RP/FuzpGQAX5+mYARhp6ET/F7vqCgAW9unV/xcr6voBGAfoSAAYuAAAAcACrAIAANrrRKyoAAr8AgAAAAAAWVo=',
   ],
 ];
+/** The same pickle with a dictionary of 4 KiB, and a stream of one byte with one of 8 MiB. */
+const TURNING =
+  '/Td6WFoAAAD/EtlBAgAhAQAAAAA3J5fW4BJYAhpdAEABB0v3XKpJ0gzq6GiKVSNLkABy2RpiKqBKEcHzH3TeIc6PcqjA0Vd4620DvKVWIPg4L5v5nipCyTnn5KLlrHp+n73q8AKmGPoRhqKDh/O/5jLD6BsttK7aVYqSeqhgt7SGJz9pBwc+vGWBzdkSjKEDf4QRP0Y5HSZ5mC5bvo/I1mEChSOgm9/rkT2ou3zrTd3S9OtsueCyKV0PJee0ctcGyVZommqDWxoPoxwFtXXj6plyfc2CmlyWPdsUqrfMRd4bL9hhjmku6Iy/pJ6nmcD0CT+uX1tcxsXVSZ7M/Kj1opC7crpjw3peGUG6wIkVg8+5VTgZO2OpHjLiZoU/ShUn55RAaNsbbfYLREF3FsCZacgFWMrfOLpQWC+cjbpbJ78eFqaMFqxjWtY4ikn0XT4Dx/m9hYtRFD031HaYl398Oo3YlHBAbuJGhuAZYZqH54PzIo2Y9Th66XtOX2f+FCDo/0BX0IbzNWVSmLmlwbIGJnlrBfupJs13qZjb2UaCju3HvwP1przYFdw0Z4eF9hbKK8G+hydoK0ke2lBgknR5DYvz16A3kR1VRA1Td5mWwB8Ienc/PXRzOmw4CZlxeJqr17MY7Yma2VkMjzRwNzy/Fc/qNwROw7BNZkFATK0+0fF4rPTN20t4fNn09TLW3kTwdXOcmAU39t1RQQkIcywrTzznpwxqYFPE6ClPrCO5Wb8vR4LX2iZr8gAAAAAAAa4E2SQAAKwa23GoAAr8AgAAAAAAWVo=';
+const TINY = '/Td6WFoAAAD/EtlBAgAhARYAAAB0L+WjAQAAYQAAAAAAAREBraZYBAZynnoBAAAAAABZWg==';
 const DECODERS: ReadonlyMap<string, (input: Input, output: Output) => void> = new Map([
   ['bzip2', decodeBzip2],
   ['xz', decodeXz],
@@ -157,6 +161,17 @@ describe('decoders', () => {
       assert.ok(BRANCHES.equals(out.source().read(0, 1000)));
     });
   }
+  it('a dictionary that is shorter than the content turns', () => {
+    using out = output();
+    decodeXz(new Input(bufferSource(Buffer.from(TURNING, 'base64'))), out);
+    assert.equal(digest(out), SHA256);
+  });
+  it('streams of a few bytes, each with a dictionary of mebibytes, end at the limit on steps', async () => {
+    const xz = Buffer.from(TINY, 'base64');
+    const report = await scanBytes(Buffer.concat(Array.from({ length: 120_000 }, () => xz)));
+    assert.equal(report.verdict, 'inconclusive');
+    assert.ok(rulesOf(report).includes('limit-work'));
+  });
   it('frames to be skipped stand before zstd and lz4, of any length', async () => {
     const skipped = Buffer.from('512a4d1807000000010203040506075f2a4d1800000000', 'hex');
     for (const packed of [vector('lz4'), zstdCompressSync(EVIL)])

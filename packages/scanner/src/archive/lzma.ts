@@ -9,6 +9,7 @@ const TOP = 2 ** 24;
 /** A larger dictionary is refused: real files use 64 MiB at most (xz -9). */
 export const MAX_DICTIONARY: number = 128 * 2 ** 20;
 const FLUSH = 2 ** 18;
+const FIRST_CAPACITY = 2 ** 12;
 
 function probabilities(count: number): Uint16Array {
   return new Uint16Array(count).fill(PROBABILITY_INIT);
@@ -19,12 +20,18 @@ class LengthDecoder {
   readonly low: Uint16Array = probabilities(16 * 8);
   readonly middle: Uint16Array = probabilities(16 * 8);
   readonly high: Uint16Array = probabilities(256);
+
+  reset(): void {
+    for (const table of [this.choice, this.low, this.middle, this.high]) table.fill(PROBABILITY_INIT);
+  }
 }
 
 /** One LZMA state: dictionary, repeated distances, probabilities. LZMA2 resets parts of it between chunks. */
 export class LzmaDecoder {
-  readonly #output: Output;
-  readonly #dictionary: Buffer;
+  #output: Output;
+  /** Grows up to its size with what comes out: a stream of a few bytes may announce a dictionary of mebibytes. */
+  #dictionary: Buffer;
+  #capacity: number;
   readonly #size: number;
   #position: number = 0;
   #flushed: number = 0;
@@ -36,17 +43,28 @@ export class LzmaDecoder {
   #literalMask: number = 0;
   #positionMask: number = 0;
   #literals: Uint16Array = probabilities(0);
-  #isMatch: Uint16Array = probabilities(0);
-  #isRep: Uint16Array = probabilities(0);
-  #isRepG0: Uint16Array = probabilities(0);
-  #isRepG1: Uint16Array = probabilities(0);
-  #isRepG2: Uint16Array = probabilities(0);
-  #isRep0Long: Uint16Array = probabilities(0);
-  #slots: Uint16Array = probabilities(0);
-  #special: Uint16Array = probabilities(0);
-  #align: Uint16Array = probabilities(0);
-  #matchLength: LengthDecoder = new LengthDecoder();
-  #repLength: LengthDecoder = new LengthDecoder();
+  readonly #isMatch: Uint16Array = probabilities(12 << 4);
+  readonly #isRep: Uint16Array = probabilities(12);
+  readonly #isRepG0: Uint16Array = probabilities(12);
+  readonly #isRepG1: Uint16Array = probabilities(12);
+  readonly #isRepG2: Uint16Array = probabilities(12);
+  readonly #isRep0Long: Uint16Array = probabilities(12 << 4);
+  readonly #slots: Uint16Array = probabilities(4 * 64);
+  readonly #special: Uint16Array = probabilities(128);
+  readonly #align: Uint16Array = probabilities(16);
+  readonly #matchLength: LengthDecoder = new LengthDecoder();
+  readonly #repLength: LengthDecoder = new LengthDecoder();
+  readonly #tables: readonly Uint16Array[] = [
+    this.#isMatch,
+    this.#isRep,
+    this.#isRepG0,
+    this.#isRepG1,
+    this.#isRepG2,
+    this.#isRep0Long,
+    this.#slots,
+    this.#special,
+    this.#align,
+  ];
   #state: number = 0;
   #rep0: number = 0;
   #rep1: number = 0;
@@ -61,7 +79,18 @@ export class LzmaDecoder {
     this.#input = input;
     this.#output = output;
     this.#size = Math.max(4096, dictionary);
-    this.#dictionary = Buffer.allocUnsafe(this.#size);
+    this.#capacity = Math.min(this.#size, FIRST_CAPACITY);
+    this.#dictionary = Buffer.allocUnsafe(this.#capacity);
+  }
+
+  /** Begins anew, with the memory of the stream before. */
+  restart(output: Output): void {
+    this.#output = output;
+    this.#position = 0;
+    this.#flushed = 0;
+    this.#filled = false;
+    this.produced = 0;
+    this.#since = 0;
   }
 
   /** Sets literal and position bits from the properties byte, and forgets what was learnt. */
@@ -72,23 +101,16 @@ export class LzmaDecoder {
     const lp = rest % 5;
     this.#literalMask = (1 << lp) - 1;
     this.#positionMask = (1 << Math.floor(rest / 5)) - 1;
-    this.#literals = probabilities(0x300 << (this.#lc + lp));
+    const literals = 0x300 << (this.#lc + lp);
+    if (this.#literals.length !== literals) this.#literals = probabilities(literals);
     this.resetState();
   }
 
   resetState(): void {
     this.#literals.fill(PROBABILITY_INIT);
-    this.#isMatch = probabilities(12 << 4);
-    this.#isRep = probabilities(12);
-    this.#isRepG0 = probabilities(12);
-    this.#isRepG1 = probabilities(12);
-    this.#isRepG2 = probabilities(12);
-    this.#isRep0Long = probabilities(12 << 4);
-    this.#slots = probabilities(4 * 64);
-    this.#special = probabilities(128);
-    this.#align = probabilities(16);
-    this.#matchLength = new LengthDecoder();
-    this.#repLength = new LengthDecoder();
+    for (const table of this.#tables) table.fill(PROBABILITY_INIT);
+    this.#matchLength.reset();
+    this.#repLength.reset();
     this.#state = 0;
     this.#rep0 = 0;
     this.#rep1 = 0;
@@ -115,12 +137,23 @@ export class LzmaDecoder {
     this.#position += 1;
     this.produced += 1;
     this.#since += 1;
-    if (this.#position === this.#size) {
-      this.flush();
-      this.#position = 0;
-      this.#flushed = 0;
-      this.#filled = true;
-    } else if (this.#position - this.#flushed >= FLUSH) this.flush();
+    if (this.#position === this.#capacity) this.#turn();
+    else if (this.#position - this.#flushed >= FLUSH) this.flush();
+  }
+
+  /** At the end of the dictionary: makes it longer, or goes on at its front. */
+  #turn(): void {
+    this.flush();
+    if (this.#capacity < this.#size) {
+      const shorter = this.#dictionary;
+      this.#capacity = Math.min(this.#size, 4 * this.#capacity);
+      this.#dictionary = Buffer.allocUnsafe(this.#capacity);
+      shorter.copy(this.#dictionary);
+      return;
+    }
+    this.#position = 0;
+    this.#flushed = 0;
+    this.#filled = true;
   }
 
   /** A stored byte of LZMA2. */
@@ -283,9 +316,31 @@ export class LzmaDecoder {
   }
 }
 
-/** LZMA2 chunks (xz, 7z): up to the end chunk. */
+/** Streams of LZMA2 out of one input, of which a file may have many of a few bytes: they share their memory. */
+export class Lzma2 {
+  readonly #input: Input;
+  #decoder: LzmaDecoder | null = null;
+  #dictionary: number = 0;
+
+  constructor(input: Input) {
+    this.#input = input;
+  }
+
+  /** Chunks up to the end chunk. */
+  decode(output: Output, dictionary: number): void {
+    if (this.#decoder === null || this.#dictionary !== dictionary) this.#decoder = new LzmaDecoder(this.#input, output, dictionary);
+    else this.#decoder.restart(output);
+    this.#dictionary = dictionary;
+    decodeChunks(this.#input, this.#decoder);
+  }
+}
+
+/** LZMA2 as 7z has it: one stream. */
 export function decodeLzma2(input: Input, output: Output, dictionary: number): void {
-  const decoder = new LzmaDecoder(input, output, dictionary);
+  new Lzma2(input).decode(output, dictionary);
+}
+
+function decodeChunks(input: Input, decoder: LzmaDecoder): void {
   let ready = false;
   for (;;) {
     const control = input.byte();

@@ -1,4 +1,4 @@
-import { LimitReached } from '../limits.ts';
+import { COST, LimitReached } from '../limits.ts';
 import type { Piece } from '../piece.ts';
 import { quote } from '../report.ts';
 import { type ByteSource, isZero } from '../source.ts';
@@ -100,7 +100,7 @@ async function scanHeader(piece: Piece, header: Buffer, depth: number): Promise<
     const streams = readStreams(reader);
     const [folder] = streams.folders;
     if (folder === undefined) throw new Damaged('the header has no folder');
-    using output = await unpack(piece, streams, 0, folder);
+    using output = await unpack(piece, 32 + streams.packPosition, streams.packSizes[0] ?? 0, folder);
     if (output === null) return;
     await scanHeader(piece, output.source().read(0, HEADER_LIMIT), depth + 1);
     return;
@@ -121,9 +121,13 @@ async function scanHeader(piece: Piece, header: Buffer, depth: number): Promise<
 
 async function scanFolders(piece: Piece, streams: Streams, names: readonly string[]): Promise<void> {
   let file = 0;
+  let position = 32 + streams.packPosition;
   for (const [index, folder] of streams.folders.entries()) {
+    piece.run.spend(COST.member);
     piece.run.checkTime();
-    using output = await unpack(piece, streams, index, folder);
+    const packed = streams.packSizes[index] ?? 0;
+    using output = await unpack(piece, position, packed, folder);
+    position += packed;
     if (output === null) {
       file += folder.streams;
       continue;
@@ -149,9 +153,7 @@ function slice(source: ByteSource, start: number, length: number): ByteSource {
 }
 
 /** Unpacks one folder; null, with a finding, where its method is not supported or it is encrypted. */
-async function unpack(piece: Piece, streams: Streams, index: number, folder: Folder): Promise<Output | null> {
-  const position = 32 + streams.packPosition + streams.packSizes.slice(0, index).reduce((sum, size) => sum + size, 0);
-  const packed = streams.packSizes[index] ?? 0;
+async function unpack(piece: Piece, position: number, packed: number, folder: Folder): Promise<Output | null> {
   const ids = folder.methods.map(({ id }) => id);
   if (ids.includes(METHOD.aes)) {
     piece.report('archive-encrypted', 'the archive is encrypted', position);

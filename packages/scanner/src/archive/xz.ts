@@ -1,5 +1,5 @@
 import { type Filter, undoFilter } from './branch.ts';
-import { decodeLzma2 } from './lzma.ts';
+import { Lzma2 } from './lzma.ts';
 import { Damaged, type Input, type Output } from './output.ts';
 
 const HEADER: Buffer = Buffer.from('fd377a585a00', 'hex');
@@ -10,13 +10,14 @@ const FILTERS: Readonly<Record<string, Filter>> = { 3: 'delta', 4: 'x86', 5: 'po
 
 /** The .xz container (xz-file-format 1.2): streams of blocks. Checksums are not verified, so that a wrong one cannot hide a content. */
 export function decodeXz(input: Input, output: Output): void {
+  const lzma = new Lzma2(input);
   do {
     output.startStream();
     if (!input.bytes(6).equals(HEADER)) throw new Damaged('no xz stream');
     const flags = input.bytes(2);
     input.position += 4;
     const check = CHECK_BYTES[(flags[1] ?? 0) & 15] ?? 0;
-    while (block(input, output, check));
+    while (block(input, lzma, output, check));
     index(input);
     const footer = input.bytes(12);
     if (footer.toString('latin1', 10) !== 'YZ') throw new Damaged('no xz footer');
@@ -24,10 +25,11 @@ export function decodeXz(input: Input, output: Output): void {
   } while (input.source.read(input.position, 6).equals(HEADER));
 }
 
-function block(input: Input, output: Output, check: number): boolean {
+function block(input: Input, lzma: Lzma2, output: Output, check: number): boolean {
   const start = input.position;
   const size = input.byte();
   if (size === 0) return false;
+  output.startStream();
   const headerEnd = start + (size + 1) * 4;
   const flags = input.byte();
   if ((flags & 0x40) !== 0) integer(input);
@@ -39,10 +41,10 @@ function block(input: Input, output: Output, check: number): boolean {
   if (bits > 40) throw new Damaged('an xz dictionary too large');
   input.position = headerEnd;
   const dictionary = bits === 40 ? 2 ** 32 - 1 : (2 | (bits & 1)) * 2 ** ((bits >> 1) + 11);
-  if (filters.length === 0) decodeLzma2(input, output, dictionary);
+  if (filters.length === 0) lzma.decode(output, dictionary);
   else {
     using filtered = output.beside();
-    decodeLzma2(input, filtered, dictionary);
+    lzma.decode(filtered, dictionary);
     const bytes = filtered.whole();
     for (const { filter, property } of filters) undoFilter(filter, bytes, property);
     output.write(bytes);

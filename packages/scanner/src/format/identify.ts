@@ -4,6 +4,7 @@ import { scanSevenZip } from '../archive/sevenzip.ts';
 import { isTarHeader, scanTar } from '../archive/tar.ts';
 import { scanZip } from '../archive/zip.ts';
 import { findDirectories } from '../archive/zip-directory.ts';
+import { COST } from '../limits.ts';
 import { isPickle, scanPickle } from '../pickle/streams.ts';
 import type { Piece } from '../piece.ts';
 import { scanCatBoost } from './catboost.ts';
@@ -155,10 +156,11 @@ function isSafetensors(piece: Piece, head: Buffer): boolean {
 }
 
 /** The four bytes that a decoder of frames begins with. */
-function behindSkipped({ source }: Piece, head: Buffer): Buffer {
+function behindSkipped({ source, run }: Piece, head: Buffer): Buffer {
   if (head.length < 4) return NOTHING;
   let magic = head;
   for (let at = 0; (magic.readUInt32LE(0) & 0xfffffff0) === SKIPPED; ) {
+    run.spend(COST.stream);
     const frame = source.read(at, 8);
     if (frame.length < 8) return NOTHING;
     at += 8 + frame.readUInt32LE(4);

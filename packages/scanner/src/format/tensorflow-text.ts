@@ -13,6 +13,8 @@ const HEAD = 65_536;
 const WINDOW = 2 ** 20;
 /** Of a token that a window cuts, no name of an operation is longer. */
 const KEPT = 4096;
+/** No operation has a longer name, however many literals it is written as. */
+const NAME = 256;
 
 /** `saved_model.pbtxt`, `graph.pbtxt`: loaders read them like the binary form. */
 export function isTextGraph(piece: Piece): boolean {
@@ -32,13 +34,14 @@ export function scanTextGraph(piece: Piece): void {
     const from = base - rest.length;
     rest = '';
     for (const { 0: token, index } of text.matchAll(TOKEN)) {
+      piece.run.spend(COST.scalar);
       if (index + token.length === text.length && base + WINDOW < source.size) {
         rest = token.length > KEPT ? shortened(token) : token;
         break;
       }
       if (token.startsWith('#') || (value === '' && token === ':')) continue;
       if (value !== null && /^["']/.test(token)) {
-        value += unescaped(token.slice(1, -1));
+        if (value.length <= NAME) value += unescaped(token.slice(1, -1));
         continue;
       }
       if (value !== null && value !== '') reportOperation(piece, value, start);

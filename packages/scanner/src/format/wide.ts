@@ -56,11 +56,19 @@ function decode(bytes: Buffer, encoding: Wide): string {
   return text.replace(/^\ufeff/, '');
 }
 
+/** Little end first. What is no character becomes one that no text holds. */
 function fromUnits(bytes: Buffer): string {
-  const parts: string[] = [];
+  const units = Buffer.allocUnsafe(bytes.length);
+  let length = 0;
   for (let at = 0; at < bytes.length; at += 4) {
-    const code = bytes.readUInt32LE(at);
-    parts.push(code <= 0x10ffff ? String.fromCodePoint(code) : '\ufffd');
+    const read = bytes.readUInt32LE(at);
+    const code = read <= 0x10ffff ? read : 0xfffd;
+    if (code > 0xffff) {
+      units.writeUInt16LE(0xd800 + ((code - 0x10000) >> 10), length);
+      length += 2;
+    }
+    units.writeUInt16LE(code > 0xffff ? 0xdc00 + (code & 0x3ff) : code, length);
+    length += 2;
   }
-  return parts.join('');
+  return units.toString('utf16le', 0, length);
 }
