@@ -16,7 +16,18 @@ import {
   resolveStorage,
 } from '@sallyport/control';
 import { type Clock, type EntryFacts, type Logger, type Random, systemClock } from '@sallyport/core';
-import { type Ledger, LedgerUnavailable, LogLocked, loadLedgerKeys, openLedger, rememberLog, UNRECORDED } from '@sallyport/ledger';
+import {
+  type Ledger,
+  type LedgerOptions,
+  LedgerUnavailable,
+  LogLocked,
+  loadLedgerKeys,
+  openLedger,
+  rememberLog,
+  retainIdle,
+  sealedSizes,
+  UNRECORDED,
+} from '@sallyport/ledger';
 import { openStore, type Store } from '@sallyport/store';
 
 export const systemRandom: Random = { bytes: (length) => randomBytes(length) };
@@ -80,21 +91,22 @@ export async function openInstallation(options: {
   readonly writer: string;
   readonly logger: Logger;
   readonly patience: number;
+  /** Whether it keeps retention for logs that no process writes any more, too. */
+  readonly keepsIdle?: boolean;
 }): Promise<Installation> {
   const home = openHome(options.place.home);
   const keys = await loadLedgerKeys(join(home.directory, 'keys'), systemRandom);
-  const open = (): Promise<Ledger> =>
-    openLedger({
-      directory: options.config.audit.directory,
-      writer: options.writer,
-      clock: systemClock,
-      random: systemRandom,
-      signer: keys.signer,
-      digestKey: keys.digestKey,
-      onFailure: options.config.audit.onUnavailable,
-      gapDirectory: gapsOf(options.place),
-    });
-  const ledger = await patiently(open, options.patience);
+  const ledgerOptions: LedgerOptions = {
+    directory: options.config.audit.directory,
+    writer: options.writer,
+    clock: systemClock,
+    random: systemRandom,
+    signer: keys.signer,
+    digestKey: keys.digestKey,
+    onFailure: options.config.audit.onUnavailable,
+    gapDirectory: gapsOf(options.place),
+  };
+  const ledger = await patiently(() => openLedger(ledgerOptions), options.patience);
   const memory = memoryOf(options.place);
   const remember = async (): Promise<void> => {
     try {
@@ -112,7 +124,12 @@ export async function openInstallation(options: {
     remembering = remembering.then(remember);
   }, REMEMBER_INTERVAL);
   timer.unref();
-  const retention = keepRetention(ledger, options.config.audit.retention, options.logger);
+  const retention = keepRetention(
+    ledger,
+    options.config.audit.retention,
+    options.logger,
+    options.keepsIdle === true ? ledgerOptions : null,
+  );
   return {
     config: options.config,
     home,
@@ -133,8 +150,11 @@ export async function openInstallation(options: {
   };
 }
 
-/** Removes what is older than `age` (ms) from this process's log, now and again while it runs; null removes nothing. */
-function keepRetention(ledger: Ledger, age: number | null, logger: Logger): AsyncDisposable {
+/**
+ * Removes what is older than `age` (ms) from this process's log, now and again while it runs, and where `idle` is given from those that no
+ * process writes; null removes nothing.
+ */
+function keepRetention(ledger: Ledger, age: number | null, logger: Logger, idle: LedgerOptions | null): AsyncDisposable {
   let removing = Promise.resolve();
   const remove = async (before: number): Promise<void> => {
     try {
@@ -145,6 +165,7 @@ function keepRetention(ledger: Ledger, age: number | null, logger: Logger): Asyn
           fix: 'check the clock; until the next start retention counts from the entry that was the newest',
         });
       if (segments > 0) logger.info('ledger.retained', { from, until });
+      if (idle !== null && clockAhead === 0) await removeIdle(idle, before, logger);
     } catch (error) {
       // Evidence that is not as its tiles say is kept, and so is everything while the disk refuses.
       logger.error('ledger.not-retained', { reason: error instanceof Error ? error.name : 'unknown', fix: 'run sallyport audit verify' });
@@ -161,6 +182,20 @@ function keepRetention(ledger: Ledger, age: number | null, logger: Logger): Asyn
       await removing;
     },
   };
+}
+
+/** The logs of workers and replicas that are not started any more. */
+async function removeIdle(own: LedgerOptions, before: number, logger: Logger): Promise<void> {
+  for (const writer of (await sealedSizes(own.directory)).keys()) {
+    if (writer === own.writer) continue;
+    try {
+      const removed = await retainIdle({ ...own, writer, knownTime: own.clock.now() }, before);
+      if (removed !== null) logger.info('ledger.retained', { log: writer, from: removed.from, until: removed.until });
+    } catch (error) {
+      const reason = error instanceof Error ? error.name : 'unknown';
+      logger.error('ledger.not-retained', { log: writer, reason, fix: 'run sallyport audit verify' });
+    }
+  }
 }
 
 async function patiently<T>(open: () => Promise<T>, patience: number): Promise<T> {

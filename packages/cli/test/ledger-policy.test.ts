@@ -129,24 +129,29 @@ it('audit.retention: what is older goes when the server starts, and the rest sti
   const directory = join(home, 'ledger');
   const keys = await loadLedgerKeys(join(home, 'keys'), systemRandom);
   const day = 86_400_000;
-  let time = Date.now() - 40 * day;
-  const clock = { now: () => time, monotonic: () => performance.now() };
-  const old = await openLedger({ ...keys, directory, writer: 'aged', clock, random: systemRandom, segmentBytes: 100_000 });
-  for (let i = 0; i < 30; i++, time += day)
-    await Promise.all(Array.from({ length: 50 }, (_, n) => old.append(exchangeFacts({ id: `d${i}-${n}` }))));
-  await old.close();
+  // One that is written, and one whose writer is not started any more.
+  for (const writer of ['aged', 'gone']) {
+    let time = Date.now() - 40 * day;
+    const clock = { now: () => time, monotonic: () => performance.now() };
+    const old = await openLedger({ ...keys, directory, writer, clock, random: systemRandom, segmentBytes: 100_000 });
+    for (let i = 0; i < 30; i++, time += day)
+      await Promise.all(Array.from({ length: 50 }, (_, n) => old.append(exchangeFacts({ id: `d${i}-${n}` }))));
+    await old.close();
+  }
   serving.configure(`${YAML}audit: { retention: 20d }\n`);
   const running = await serving.sallyport.start(['serve', '--writer', 'aged']);
-  const entries = async (): Promise<Entry[]> => Array.fromAsync(readEntries(directory, { logs: ['aged'] }), ({ entry }) => entry);
+  const entries = async (log: string): Promise<Entry[]> => Array.fromAsync(readEntries(directory, { logs: [log] }), ({ entry }) => entry);
   try {
     await running.waitFor(/Gateway {3}http/, 60_000);
-    const removed = async (): Promise<Entry | undefined> => (await entries()).find(({ action }) => action === 'ledger.retention');
-    assert.notEqual(await until(async () => (await removed()) !== undefined, 10_000), null);
-    const bound = (await removed())?.detail['until'];
-    const [first] = await entries();
-    assert.equal(first?.seq, bound);
-    // Whole segments alone: the oldest that is left may hold a day or two more.
-    assert.ok(Date.parse(first?.time ?? '') > Date.now() - 31 * day);
+    for (const log of ['aged', 'gone']) {
+      const removed = async (): Promise<Entry | undefined> => (await entries(log)).find(({ action }) => action === 'ledger.retention');
+      assert.notEqual(await until(async () => (await removed()) !== undefined, 10_000), null, log);
+      const bound = (await removed())?.detail['until'];
+      assert.notEqual(await until(async () => (await entries(log))[0]?.seq === bound, 10_000), null);
+      // Whole segments alone: the oldest that is left may hold a day or two more.
+      const [first] = await entries(log);
+      assert.ok(Date.parse(first?.time ?? '') > Date.now() - 31 * day);
+    }
   } finally {
     await running.stop();
   }

@@ -40,6 +40,7 @@ export {
   UnreadableEntry,
 } from './read.ts';
 export { LogDamaged } from './recovery.ts';
+export { retainIdle } from './retain-idle.ts';
 export type { Retention } from './retention.ts';
 export { SealBroken, SealedBodies, type SealedBodiesOptions } from './sealed.ts';
 export type { SegmentFile, SegmentStore, SyncMode } from './segment-store.ts';

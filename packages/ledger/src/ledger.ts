@@ -30,6 +30,8 @@ export interface LedgerOptions {
    * the log's own directory. The next opening makes an entry of what is found there.
    */
   readonly gapDirectory?: string;
+  /** A time that the clock is known to have been right at (epoch milliseconds), by another log: retention trusts it where it is newer than this log's entries. */
+  readonly knownTime?: number;
   readonly syncMode?: SyncMode;
   /** Bytes after which a segment is closed and compressed: 16 MiB where not given, 32 MiB at most. */
   readonly segmentBytes?: number;

@@ -86,7 +86,8 @@ export class LogWriter implements Ledger {
     this.#segment = segment;
     this.#tip = recovered.tip;
     this.#durable = recovered.tip;
-    this.#openedAt = { time: recovered.tip.time === 0 ? options.clock.now() : recovered.tip.time, monotonic: options.clock.monotonic() };
+    const known = Math.max(recovered.tip.time, options.knownTime ?? 0);
+    this.#openedAt = { time: known === 0 ? options.clock.now() : known, monotonic: options.clock.monotonic() };
     this.#segmentBytes = segmentBytesOf(options);
     this.#maxPending = options.maxPending ?? 100_000;
     this.#publisher = new Publisher(log, this.origin, options.signer, options.clock, recovered.edge, recovered.published);

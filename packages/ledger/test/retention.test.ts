@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { appendFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'node:test';
 import {
+  createSigner,
   LedgerUnavailable,
   LogDamaged,
   proveConsistency,
   proveInclusion,
   readEntries,
+  retainIdle,
   verifyEntryProof,
   verifyLedger,
 } from '../src/index.ts';
@@ -172,6 +175,31 @@ test('a clock that is far ahead when the log is opened ages nothing', async () =
   clock.time += 15 * DAY;
   assert.equal((await ledger.retain(clock.time - 20 * DAY)).segments, 1);
   await ledger.close();
+});
+
+test('a log that nobody writes any more is kept no longer than others; one that is written, or is of others, is left alone', async () => {
+  await using directory = await TemporaryDirectory.create();
+  const clock = new ManualClock();
+  const start = clock.time;
+  await tenDays(directory.path, clock);
+  clock.time += 400 * DAY;
+  const { digestKey, signer } = await testKeys();
+  const common = { directory: directory.path, writer: 'w1', clock, random, digestKey, segmentBytes: 100_000 };
+  const idle = { ...common, signer, knownTime: clock.time };
+  const description = join(directory.path, 'logs/w1/log.json');
+  const before = await readFile(description, 'utf8');
+  const stranger = createSigner([{ type: 1, ...generateKeyPairSync('ed25519') }]);
+  assert.equal(await retainIdle({ ...idle, signer: stranger }, start + 6 * DAY), null);
+  assert.equal(await readFile(description, 'utf8'), before, 'not a byte of it was written');
+  assert.equal(await retainIdle(idle, start), null, 'nothing is that old');
+  assert.equal((await retainIdle({ ...idle, knownTime: 0 }, start + 6 * DAY))?.segments, 0, 'a clock that nothing speaks for');
+  const writing = await openTestLedger(directory.path, { clock });
+  assert.equal(await retainIdle(idle, start + 6 * DAY), null);
+  await writing.close();
+  assert.ok(((await retainIdle(idle, start + 6 * DAY))?.segments ?? 0) > 0);
+  const { ok, logs } = await verifyLedger(directory.path, { now: clock.time });
+  assert.ok(ok);
+  assert.ok((logs[0]?.first ?? 0) > 0);
 });
 
 test('what retention removes after the last block was read is not missed', async () => {

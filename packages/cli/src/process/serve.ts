@@ -47,7 +47,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   const { place, half, logger } = options;
   const discover = place.configFile === null;
   const { config, warnings } = await readConfig(place, discover);
-  await using installation = await openInstallation({ place, config, writer: options.writer, logger, patience: 10_000 });
+  await using installation = await openInstallation({ place, config, writer: options.writer, logger, patience: 10_000, keepsIdle: true });
   // A gateway on its own must start while the database is away; a control plane cannot do anything without it.
   await using store = half === 'gateway' ? null : new OpenStore(await openConfiguredStore(config, logger));
   let current: Config = config;
