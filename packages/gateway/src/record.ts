@@ -19,7 +19,7 @@ import { printable } from '@sallyport/ledger';
 import { ExchangeTime, type Spent } from './exchange-time.ts';
 import type { Incoming } from './http/incoming.ts';
 import type { OutputLengths } from './output-length.ts';
-import type { LedgerPort } from './ports.ts';
+import type { DigestedTexts, LedgerPort } from './ports.ts';
 import { principalSubject, type RiskWatch } from './risk-watch.ts';
 import type { Running, Runs } from './running.ts';
 import type { Asked, Destination, Identified, Instruction } from './stage/facts.ts';
@@ -30,6 +30,8 @@ import { VerdictTally } from './verdict-tally.ts';
 
 /** UTF-16 units of a model name in the ledger; names in bodies are no longer. */
 const MODEL_NAME = 256;
+/** Longest text of which the ledger takes the digest later, beside those of other exchanges: some microseconds of work. Bytes. */
+const SHORT_TEXT = 16 * 1024;
 
 export interface RecorderPorts {
   readonly ledger: LedgerPort;
@@ -83,8 +85,9 @@ export class ExchangeRecord implements Runs, AsyncDisposable {
   #opened: number | null = null;
   /** Why the route's own text was answered, or null. */
   #fallback: string | null = null;
-  #promptDigest: string | null = null;
-  #replyDigest: string | null = null;
+  /** What was asked and answered: its digest, or the text itself where the ledger is still to take it. */
+  #asked: string | Uint8Array | null = null;
+  #replied: string | Uint8Array | null = null;
   #reply: ReplyFacts | null = null;
   #isUnusual = false;
   #texts: readonly AddressedText[] = [];
@@ -145,7 +148,9 @@ export class ExchangeRecord implements Runs, AsyncDisposable {
     this.#model = model !== null && model.length > MODEL_NAME ? printable(model, MODEL_NAME) : model;
     this.#streamed = request?.stream ?? false;
     this.#texts = request?.texts ?? [];
-    this.#promptDigest = request === null ? null : this.#ports.ledger.digest(request.json.bytes);
+    // A stream may take minutes, for which nothing is kept that is not needed.
+    if (request !== null)
+      this.#asked = request.stream ? this.#ports.ledger.digest(request.json.bytes) : this.#digestable(request.json.bytes);
   }
 
   /** @throws Fault where a policy newer than `policy`, which came while the body was read or an issuer asked, no longer permits it */
@@ -184,7 +189,8 @@ export class ExchangeRecord implements Runs, AsyncDisposable {
   }
 
   async #begin(): Promise<void> {
-    const { seq } = await this.#append(this.#facts('open', null, null, this.time.spent()));
+    if (typeof this.#asked === 'object' && this.#asked !== null) this.#asked = this.#ports.ledger.digest(this.#asked);
+    const { seq } = await this.#append(this.#facts('open', null, null, this.time.spent()), null);
     // Nothing was written where the ledger is away and policy goes on without.
     this.#opened = seq < 0 ? null : seq;
   }
@@ -244,9 +250,14 @@ export class ExchangeRecord implements Runs, AsyncDisposable {
     this.#upstream = null;
   }
 
-  replied(digest: string, facts: ReplyFacts): void {
-    this.#replyDigest = digest;
+  /** `reply`: the text, which nobody changes from now on, or its digest. */
+  replied(reply: string | Uint8Array, facts: ReplyFacts): void {
+    this.#replied = typeof reply === 'string' ? reply : this.#digestable(reply);
     this.#reply = facts;
+  }
+
+  #digestable(text: Uint8Array): string | Uint8Array {
+    return text.length <= SHORT_TEXT ? text : this.#ports.ledger.digest(text);
   }
 
   /** Writes the entry. Resolves when it is durable; rejects with `Fault('not_ready')` where the ledger cannot promise that. */
@@ -293,7 +304,7 @@ export class ExchangeRecord implements Runs, AsyncDisposable {
     // A stranger's requests are counted, not written one by one: who has no credential must not be able to fill the disk.
     if (facts === null || this.#principal === null)
       this.#ports.strangers.count(fault?.detail ?? fault?.code ?? outcome, this.#incoming.source.ip);
-    else await Promise.all([facts, ...this.#toolFacts(facts)].map((entry) => this.#append(entry)));
+    else await Promise.all([this.#append(facts, this.#toDigest()), ...this.#toolFacts(facts).map((call) => this.#append(call, null))]);
   }
 
   /** Only for an exchange that ended in a way nobody foresaw: every known path has concluded. */
@@ -304,12 +315,17 @@ export class ExchangeRecord implements Runs, AsyncDisposable {
   }
 
   /** What cannot be recorded is not answered: the ledger fails closed. */
-  async #append(facts: EntryFacts): Promise<{ readonly seq: number }> {
+  async #append(facts: EntryFacts, texts: DigestedTexts | null): Promise<{ readonly seq: number }> {
     try {
-      return await this.#ports.ledger.append(facts);
+      return await this.#ports.ledger.append(facts, texts);
     } catch (cause) {
       throw new Fault('not_ready', 'The gateway cannot record requests at the moment.', { detail: 'ledger', cause });
     }
+  }
+
+  /** What the ledger has to take the digests of. */
+  #toDigest(): DigestedTexts {
+    return { prompt: textOf(this.#asked), reply: textOf(this.#replied) };
   }
 
   /** An entry for each tool the model asks for: its name, the shape of the parameters, and a keyed digest of them. */
@@ -353,7 +369,7 @@ export class ExchangeRecord implements Runs, AsyncDisposable {
       verdicts: this.verdicts.verdicts(),
       outcome,
       fault: fault?.code ?? null,
-      digest: { prompt: this.#promptDigest, reply: this.#replyDigest },
+      digest: { prompt: digestOf(this.#asked), reply: digestOf(this.#replied) },
       detail: {
         ...(this.#prompt === null ? {} : { prompt: this.#prompt }),
         ...(this.#guard === 'default' ? {} : { guard: this.#guard }),
@@ -379,6 +395,14 @@ function decisionOf(permitted: Decision | null, fault: Fault | null): EntryFacts
 /** One message whatever was withdrawn; the rule that says so is for the operator. */
 function withdrawn({ rule }: Extract<Decision, { effect: 'deny' }>): Fault {
   return new Fault('invalid_api_key', 'The permission for this request was withdrawn while it ran.', { detail: `withdrawn: ${rule}` });
+}
+
+function digestOf(text: string | Uint8Array | null): string | null {
+  return typeof text === 'string' ? text : null;
+}
+
+function textOf(text: string | Uint8Array | null): Uint8Array | null {
+  return typeof text === 'string' ? null : text;
 }
 
 const NO_HEADERS: readonly string[] = Object.freeze([]);

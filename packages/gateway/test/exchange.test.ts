@@ -90,6 +90,23 @@ describe('an exchange', () => {
     assert.ok(!JSON.stringify(entry).includes('Hello'));
   });
 
+  it('records the digests of what was asked and of what the client got, of long texts and streams too', async () => {
+    const long = 'word '.repeat(5000);
+    for (const [body, answered] of [
+      [chatBody(), answerJson(chatReply('Hi', 'chat'))],
+      [chatBody({ messages: [{ role: 'user', content: long }] }), answerJson(chatReply(long, 'chat'))],
+      [chatBody({ stream: true }), stream(chatStream(['Hello', ' there'], 'chat'))],
+    ] as const) {
+      engine.once(answered);
+      const answer = await post(harness, '/v1/chat/completions', body);
+      const shown = Buffer.from(await answer.arrayBuffer());
+      assert.deepEqual(harness.entries.at(-1)?.digest, {
+        prompt: harness.ledger.digest(Buffer.from(body)),
+        reply: harness.ledger.digest(shown),
+      });
+    }
+  });
+
   it('answers every refusal in the dialect of its route, with a stable code and no more', async () => {
     const wrongKey = await post(harness, '/v1/chat/completions', chatBody(), { authorization: 'Bearer sp_live_nonsense' });
     assert.deepEqual([wrongKey.status, (await errorOf(wrongKey)).code], [401, 'invalid_api_key']);

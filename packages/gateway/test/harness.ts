@@ -18,6 +18,7 @@ import {
 import { Egress, NO_EGRESS_SETTINGS } from '@sallyport/egress';
 import { expectEntry } from '@sallyport/testkit/entry';
 import { Gateway, type GatewayOptions, type LedgerPort, type TlsMaterial } from '../src/index.ts';
+import type { DigestedTexts } from '../src/ports.ts';
 
 /** A gateway on a free port of loopback with everything in memory, and what it wrote. */
 export interface Harness extends AsyncDisposable {
@@ -44,9 +45,13 @@ export class MemoryLedger implements LedgerPort {
   /** While set, nothing is, and policy lets requests go on. */
   unrecorded = false;
 
-  async append(facts: EntryFacts): Promise<{ readonly seq: number }> {
+  async append(given: EntryFacts, texts: DigestedTexts | null = null): Promise<{ readonly seq: number }> {
     if (this.broken) throw new Error('the disk is full');
     if (this.unrecorded) return { seq: -1 };
+    const digestOf = (text: Uint8Array | null | undefined, known: string | null): string | null =>
+      text == null ? known : this.digest(text);
+    const { prompt, reply } = given.digest;
+    const facts = { ...given, digest: { prompt: digestOf(texts?.prompt, prompt), reply: digestOf(texts?.reply, reply) } };
     expectEntry(facts);
     return { seq: this.entries.push(facts) - 1 };
   }

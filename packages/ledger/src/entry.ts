@@ -12,6 +12,12 @@ export interface Entry extends EntryFacts {
   readonly hash: string;
 }
 
+/** Texts of which an entry has the keyed digests; null where the facts have the digest, or where there is no text. */
+export interface EntryTexts {
+  readonly prompt: Uint8Array | null;
+  readonly reply: Uint8Array | null;
+}
+
 /** What `append` answers once the entry is durable. */
 export interface Receipt {
   readonly seq: number;

@@ -9,7 +9,7 @@ export {
   type SigningKey,
   type VerifierKey,
 } from './checkpoint.ts';
-export { ENTRY_LIMITS, type Entry, InvalidEntry, printable, type Receipt } from './entry.ts';
+export { ENTRY_LIMITS, type Entry, type EntryTexts, InvalidEntry, printable, type Receipt } from './entry.ts';
 export { type FailureReason, LedgerUnavailable } from './failure.ts';
 export { isCode, logDirectory, replaceFile } from './files.ts';
 export type { Gap } from './gap.ts';

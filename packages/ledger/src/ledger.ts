@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { Clock, EntryFacts, Random } from '@sallyport/core';
 import type { Checkpoint } from './checkpoint.ts';
-import type { Receipt } from './entry.ts';
+import type { EntryTexts, Receipt } from './entry.ts';
 import type { FailureReason } from './failure.ts';
 import type { LedgerSigner } from './keys.ts';
 import type { Retention } from './retention.ts';
@@ -83,10 +83,11 @@ export interface OpenExchange extends AsyncDisposable {
 export interface Ledger extends AsyncDisposable {
   readonly origin: string;
   /**
-   * Records an entry; resolves when it is durable. Entries have the order of the calls.
+   * Records an entry; resolves when it is durable. Entries have the order of the calls. Where `texts` are given, their digests stand in
+   * place of those in the facts. Neither may change before it is settled.
    * @throws {InvalidEntry} the facts are not `EntryFacts` · {LedgerUnavailable} the entry is not recorded
    */
-  append(facts: EntryFacts): Promise<Receipt>;
+  append(facts: EntryFacts, texts?: EntryTexts | null): Promise<Receipt>;
   /**
    * Records, as outcome `open`, that an exchange begins whose end will be another entry: for acts that policy wants on the disk before
    * they are done. Dispose what it answers, or conclude it.

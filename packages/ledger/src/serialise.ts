@@ -10,13 +10,20 @@ export interface SerialisedEntry {
 /**
  * Canonical JSON (RFC 8785) of an entry: members sorted, no white space. Hand-written for the fixed shape because every request
  * pays for it; `test/serialise.test.ts` holds it against a general canonicaliser and against the published schema.
+ * `digests` stand in place of those in the facts.
  * @throws {InvalidEntry} for anything outside `EntryFacts` and `ENTRY_LIMITS`
  */
-export function serialiseEntry(facts: EntryFacts, seq: number, time: string, prev: string): SerialisedEntry {
+export function serialiseEntry(
+  facts: EntryFacts,
+  seq: number,
+  time: string,
+  prev: string,
+  digests: EntryFacts['digest'] = facts.digest,
+): SerialisedEntry {
   members(facts, 'entry', 15);
   const head =
     `{"action":${text(facts.action, 'action', ENTRY_LIMITS.name)},"decision":${decision(facts.decision)}` +
-    `,"detail":${detail(facts.detail)},"digest":${digest(facts.digest)}` +
+    `,"detail":${detail(facts.detail)},"digest":${digest(digests)}` +
     `,"fault":${textOrNull(facts.fault, 'fault', ENTRY_LIMITS.name)}`;
   const tail =
     `,"id":${text(facts.id, 'id', ENTRY_LIMITS.id)},"kind":${word(facts.kind, 'kind', ENTRY_KINDS)}` +

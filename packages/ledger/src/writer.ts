@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import type { Clock, EntryFacts } from '@sallyport/core';
 import type { Checkpoint } from './checkpoint.ts';
 import { ClosedSegments } from './closed-segments.ts';
-import type { Receipt } from './entry.ts';
-import { type Caller, EntryQueue, type Group, type Pending } from './entry-queue.ts';
+import type { EntryTexts, Receipt } from './entry.ts';
+import { type Accepted, type Caller, EntryQueue, type Group, type Pending } from './entry-queue.ts';
 import { type FailureReason, isSystemError, LedgerUnavailable, reasonOf } from './failure.ts';
 import { type Gap, gapPath } from './gap.ts';
 import { GapMark } from './gap-mark.ts';
@@ -33,7 +33,7 @@ const LARGE_GROUP = 8;
 /** Milliseconds between two entries that retention takes for the time it says it is, at least and at most; between them the age it keeps. */
 const LEAST_TRUSTED_PAUSE = 86_400_000;
 const MOST_TRUSTED_PAUSE = 31 * 86_400_000;
-/** Entries that make a group worth writing at once. */
+/** Entries that make a group worth writing at once, and those that are spelled without others getting a turn. */
 const GROUP_ENOUGH = 64;
 
 /** A `Ledger` over the files of one log, which it alone writes. */
@@ -51,7 +51,7 @@ export class LogWriter implements Ledger {
   readonly #mark: GapMark;
   readonly #queue: EntryQueue = new EntryQueue();
   #segment: OpenSegment;
-  /** The last entry accepted; what the next one follows. */
+  /** The last entry spelled; what the next one follows. */
   #tip: Tip;
   /** The last entry that is durable. */
   #durable: Tip;
@@ -125,13 +125,13 @@ export class LogWriter implements Ledger {
     this.#closedSegments.compress(this.#segment.first);
   }
 
-  append(facts: EntryFacts): Promise<Receipt> {
+  append(facts: EntryFacts, texts: EntryTexts | null = null): Promise<Receipt> {
     if (!this.#accepting) return this.#refuse(this.#closed ? 'closed' : (this.#trouble?.reason ?? 'io'));
     if (this.#queue.length >= this.#maxPending) {
       this.#overloads++;
       return this.#refuse('overloaded');
     }
-    return this.#record(facts);
+    return this.#record(facts, false, texts);
   }
 
   async open(facts: EntryFacts): Promise<OpenExchange> {
@@ -265,23 +265,42 @@ export class LogWriter implements Ledger {
     return this.#options.onFailure === 'unsafe-continue-unrecorded' && reason !== 'closed' && reason !== 'lock-lost';
   }
 
-  /** Gives the entry its place and time and queues it. */
-  #record(facts: EntryFacts, own = false): Promise<Receipt> {
+  #record(facts: EntryFacts, own = false, texts: EntryTexts | null = null): Promise<Receipt> {
     return new Promise((resolve, reject) => {
-      let now = Math.floor(this.#clock.now());
-      if (now < this.#tip.time) {
-        const back = this.#tip.time - now;
-        if (back <= CLOCK_TOLERANCE_MS) now = this.#tip.time;
-        else this.#enqueue(systemFacts(this.#options, 'ledger.clock', { back }), now, NOBODY);
-      }
-      this.#enqueue(facts, now, { own, resolve, reject });
+      const time = Math.floor(this.#clock.now());
+      if (this.#queue.accept({ facts, texts, time, caller: { own, resolve, reject } }) >= GROUP_ENOUGH) this.#spell();
+      this.#writing ??= this.#write();
     });
   }
 
-  #enqueue(facts: EntryFacts, now: number, caller: Caller): void {
+  /** Gives the accepted entries their places. */
+  #spell(): void {
+    for (const entry of this.#queue.takeAccepted()) {
+      try {
+        const back = this.#tip.time - entry.time;
+        if (back > CLOCK_TOLERANCE_MS) {
+          const facts = systemFacts(this.#options, 'ledger.clock', { back });
+          this.#add({ facts, texts: null, time: entry.time, caller: NOBODY }, entry.time);
+        }
+        this.#add(entry, back > 0 && back <= CLOCK_TOLERANCE_MS ? this.#tip.time : entry.time);
+      } catch (error) {
+        // What cannot be spelled is its caller's fault alone.
+        entry.caller.reject(error);
+      }
+    }
+  }
+
+  #add({ facts, texts, caller }: Accepted, time: number): void {
     const seq = this.#tip.seq + 1;
-    this.#tip = this.#queue.add(serialiseEntry(facts, seq, this.#time(now), this.#tip.hash), seq, now, caller);
-    this.#writing ??= this.#write();
+    const line = serialiseEntry(facts, seq, this.#time(time), this.#tip.hash, texts === null ? facts.digest : this.#digests(facts, texts));
+    this.#tip = this.#queue.add(line, seq, time, caller);
+  }
+
+  #digests({ digest: { prompt, reply } }: EntryFacts, texts: EntryTexts): EntryFacts['digest'] {
+    return {
+      prompt: texts.prompt === null ? prompt : this.digest(texts.prompt),
+      reply: texts.reply === null ? reply : this.digest(texts.reply),
+    };
   }
 
   #time(now: number): string {
@@ -299,6 +318,7 @@ export class LogWriter implements Ledger {
         if (this.#segment.length >= this.#segmentBytes && (this.#durable.seq + 1) % SEGMENT_UNIT === 0) await this.#rotate();
         await this.#gather();
         await this.#lock.expectOurs();
+        this.#spell();
         group = this.#queue.take(
           this.#segment.length >= this.#segmentBytes ? SEGMENT_UNIT - ((this.#durable.seq + 1) % SEGMENT_UNIT) : Infinity,
         );
@@ -378,17 +398,17 @@ export class LogWriter implements Ledger {
 
   /** Takes back what was accepted and is not durable. */
   #fail(reason: FailureReason, group: readonly Pending[] = []): void {
-    const lost = [...group, ...this.#queue.clear()];
+    const lost = [...group.map(({ caller }) => caller), ...this.#queue.clear()];
     this.#tip = this.#durable;
     this.#accepting = false;
     this.#trouble ??= { reason, since: this.#clock.now(), refused: 0 };
     // Of a disk that refuses the log recovers, of this never.
     if (reason === 'lock-lost' && this.#trouble.reason !== reason) this.#trouble = { ...this.#trouble, reason };
     const resolves = this.#goesOn(this.#trouble.reason);
-    this.#trouble.refused += lost.filter(({ caller }) => !caller.own).length;
+    this.#trouble.refused += lost.filter(({ own }) => !own).length;
     // Another process's log is no longer ours to mark.
     const marked = this.#trouble.reason === 'lock-lost' ? Promise.resolve() : this.#mark.set(this.#trouble);
-    for (const { caller } of lost) {
+    for (const caller of lost) {
       if (resolves) void marked.then(() => caller.resolve(UNRECORDED));
       else caller.reject(new LedgerUnavailable(reason));
     }

@@ -131,6 +131,47 @@ test('the digest is HMAC-SHA-256 under the digest key, whole or in pieces', asyn
   assert.equal(digest.hex(), expected);
 });
 
+test('texts given with an entry are recorded as their digests, in the place of those in the facts', async () => {
+  await using directory = await TemporaryDirectory.create();
+  const ledger = await openTestLedger(directory.path);
+  const [prompt, reply] = [Buffer.from('what was asked'), Buffer.from('what was answered')];
+  const known = { prompt: 'a'.repeat(64), reply: 'b'.repeat(64) };
+  await Promise.all([
+    ledger.append(facts({ digest: { prompt: null, reply: null } }), { prompt, reply }),
+    ledger.append(facts({ digest: known }), { prompt, reply: null }),
+    ledger.append(facts({ digest: known }), { prompt: null, reply }),
+    ledger.append(facts({ digest: known })),
+  ]);
+  await ledger.close();
+  const expected = { prompt: ledger.digest(prompt), reply: ledger.digest(reply) };
+  assert.deepEqual(
+    (await readLines(directory.path)).slice(1, -1).map((line) => JSON.parse(line).digest),
+    [expected, { ...known, prompt: expected.prompt }, { ...known, reply: expected.reply }, known],
+  );
+});
+
+test('of entries accepted together, one outside its shape is refused alone, and a clock that goes back between them is recorded', async () => {
+  await using directory = await TemporaryDirectory.create();
+  const clock = new ManualClock();
+  const start = clock.time;
+  const ledger = await openTestLedger(directory.path, { clock });
+  const appended: Promise<unknown>[] = [];
+  for (const [n, time] of [start + 5000, start + 4500, start - 60_000, start].entries()) {
+    clock.time = time;
+    appended.push(ledger.append(facts({ id: `r${n}`, ...(n === 1 ? { action: 'x'.repeat(1000) } : {}) })));
+  }
+  const outcomes = await Promise.allSettled(appended);
+  assert.deepEqual(
+    outcomes.map((outcome) => (outcome.status === 'fulfilled' ? Reflect.get(Object(outcome.value), 'seq') : outcome.reason?.name)),
+    [1, 'InvalidEntry', 3, 4],
+  );
+  await ledger.close();
+  assert.deepEqual(
+    (await readChain(directory.path)).map(({ action, id }) => (action.startsWith('ledger.') ? action : id)),
+    ['ledger.open', 'r0', 'ledger.clock', 'r2', 'r3', 'ledger.close'],
+  );
+});
+
 test('two writers of one log: the second is refused, until the first has closed it', async () => {
   await using directory = await TemporaryDirectory.create();
   const first = await openTestLedger(directory.path);

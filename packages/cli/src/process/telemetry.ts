@@ -95,11 +95,11 @@ export function startTelemetry(
     meter,
     tracer,
     ledger: {
-      append: async (facts) => {
+      append: async (facts, texts) => {
         const began = clock.monotonic();
         let outcome: AppendOutcome = 'refused';
         try {
-          const receipt = await ledger.append(facts);
+          const receipt = await ledger.append(facts, texts);
           outcome = receipt === UNRECORDED ? 'unrecorded' : 'durable';
           return receipt;
         } finally {

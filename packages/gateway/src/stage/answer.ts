@@ -33,7 +33,7 @@ function read(forwarded: Forwarded, door: Door, record: ExchangeRecord): Promise
   if (format === null) return answerOwn(forwarded, record);
   return forwarded.request?.stream === true && format.streamType !== null
     ? answerStream(forwarded, format, format.streamType, door, record)
-    : answerWhole(forwarded, format, door, record);
+    : answerWhole(forwarded, format, record);
 }
 
 /** Sallyport's own answers hold nothing to inspect. */
@@ -42,7 +42,7 @@ async function answerOwn(forwarded: Forwarded, record: ExchangeRecord): Promise<
   return { ...forwarded, fault: null, finish: () => sendWhole(forwarded, body, record) };
 }
 
-async function answerWhole(forwarded: Forwarded, format: ReplyFormat, door: Door, record: ExchangeRecord): Promise<Answered> {
+async function answerWhole(forwarded: Forwarded, format: ReplyFormat, record: ExchangeRecord): Promise<Answered> {
   record.time.pause();
   const body = await readAll(forwarded.call, MAX_REPLY_BYTES);
   record.time.resume();
@@ -62,7 +62,7 @@ async function answerWhole(forwarded: Forwarded, format: ReplyFormat, door: Door
   const fault = relay.blocked ?? relay.broken;
   if (fault !== null) throw fault;
   const shown = out.length === 1 && out[0] !== undefined ? out[0] : Buffer.concat(out);
-  record.replied(door.ledger.digest(shown), relay.facts);
+  record.replied(shown, relay.facts);
   return { ...forwarded, fault: null, finish: () => sendWhole(forwarded, shown, record) };
 }
 
