@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, it } from 'node:test';
+import { type Meter, silentMeter } from '@sallyport/core';
 import { answerJson, chatReply, eventually, RawConnection, requestBytes, ScriptedUpstream } from '@sallyport/testkit';
 import { chatBody, post, startHarness, upstream } from './harness.ts';
 
@@ -41,6 +42,59 @@ describe('a server that many wait for', () => {
     const waited = all.filter(({ headers }) => headers.has('x-sallyport-queue-wait-ms'));
     assert.ok(waited.length >= 100, String(waited.length));
     assert.ok(waited.every(({ headers }) => Number(headers.get('x-sallyport-queue-position')) >= 1));
+  });
+
+  it('serves by the weights and priorities of the configuration, which no header of a client changes', async () => {
+    const order: string[] = [];
+    const gate = Promise.withResolvers<void>();
+    let inFlight = 0;
+    const meter: Meter = {
+      ...silentMeter,
+      inFlight: (change) => {
+        inFlight += change;
+      },
+    };
+    await using engine = await ScriptedUpstream.start({
+      behaviour: async (exchange) => {
+        order.push(JSON.parse((await exchange.request.body).toString()).user);
+        await gate.promise;
+        await answerJson(chatReply('Hi', 'chat'))(exchange);
+      },
+    });
+    await using harness = await startHarness({
+      upstreams: [upstream(engine.url, { timeouts, maxConcurrency: 1, queue: { perSlot: 200, wait: 20_000, slowClient: 10_000 } })],
+      options: { meter },
+      snapshot: {
+        fairness: {
+          tenants: [{ name: 'large', weight: 3 }],
+          priorities: [{ name: 'urgent', weight: 100, roles: ['owner'] }],
+        },
+      },
+    });
+    const bearer = (tenant: string, roles: readonly string[] = ['inference-only']): Record<string, string> => ({
+      authorization: `Bearer ${harness.addKey({ tenant, roles })}`,
+    });
+    const callers = {
+      small: { ...bearer('small'), priority: 'u=0', 'x-priority': 'urgent' },
+      large: bearer('large'),
+      urgent: bearer('small', ['owner']),
+    };
+    harness.publish({});
+    const first = post(harness, CHAT, chatBody({ user: 'first' }));
+    await eventually('the slot is taken', () => order.length === 1);
+    const ask = (caller: keyof typeof callers): Promise<Response> => post(harness, CHAT, chatBody({ user: caller }), callers[caller]);
+    const waiting = Array.from({ length: 8 }, () => [ask('small'), ask('large')]).flat();
+    waiting.push(ask('urgent'));
+    await eventually('all have come', () => inFlight === 18);
+    // What comes after them is answered, so they are in line.
+    for (let i = 0; i < 3; i += 1) assert.equal((await post(harness, CHAT, chatBody({ model: 'none' }))).status, 404);
+    gate.resolve();
+    for (const { status } of await Promise.all([first, ...waiting])) assert.equal(status, 200);
+    // The class that came first has one call before it: none had used anything yet.
+    assert.ok(order.indexOf('urgent') <= 2, order.join(' '));
+    const others = order.slice(1).filter((caller) => caller !== 'urgent');
+    const share = others.slice(0, 8).filter((caller) => caller === 'large').length;
+    assert.equal(share, 6, order.join(' '));
   });
 
   it('keeps the last free slot for a tenant that has asked of late, and no longer', async () => {

@@ -114,6 +114,32 @@ describe('HTTP/2', () => {
     assert.equal((await connection.request(headers(), chatBody())).status, 200);
   });
 
+  it('refuses who is over a limit on requests by the head alone, and goes on with the other streams', async () => {
+    const key = harness.addKey({});
+    const limit = { name: 'h2', per: 'key' as const, quantity: 'requests' as const, amount: 1, window: 60_000, models: null };
+    harness.publish({ limits: [limit] });
+    await using connection = await open();
+    const authorization = `Bearer ${key}`;
+    for (const status of [200, 429]) assert.equal((await connection.request(headers({ authorization }), chatBody())).status, status);
+    const count = engine.requests.length;
+    // Its body never comes, or comes without an end.
+    for (const begun of [null, 'x'.repeat(30_000)]) {
+      const sending = connection.session.request(headers({ authorization, 'content-length': '90000' }));
+      if (begun !== null) sending.write(begun);
+      const { status, body } = await answerTo(sending);
+      assert.deepEqual([status, codeOf(body)], [429, 'rate_limit_exceeded']);
+    }
+    const refused = await connection.request(headers({ authorization }), chatBody());
+    assert.deepEqual([refused.status, refused.headers['x-ratelimit-remaining-requests']], [429, '0']);
+    assert.ok(Number(refused.headers['retry-after']) >= 1);
+    assert.equal(engine.requests.length, count);
+    // Of the same connection, another key's.
+    const other = { authorization: `Bearer ${harness.addKey({})}` };
+    harness.publish({});
+    assert.equal((await connection.request(headers(other), chatBody())).status, 200);
+    harness.publish({ limits: [] });
+  });
+
   it('asks for the body only once the caller is known', async () => {
     await using connection = await open();
     const send = async (change: OutgoingHttpHeaders): Promise<[number, boolean]> => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import type { LimitRule, Meter } from '@sallyport/core';
-import { silentMeter } from '@sallyport/core';
+import { Limiter, MemoryStore } from '@sallyport/access';
+import { type LimitRule, type Meter, silentMeter, systemClock } from '@sallyport/core';
 import { answerJson, chatReply, eventually, RawConnection, requestBytes, ScriptedUpstream } from '@sallyport/testkit';
 import { DIALECTS } from './dialects.ts';
 import { chatBody, type Harness, HTTP, post, RISK, startHarness, upstream } from './harness.ts';
@@ -149,6 +149,26 @@ describe('who is over a limit on requests', () => {
     assert.equal((await connection.next()).header('connection'), 'keep-alive');
     await draining.gateway.drain(60_000);
     await connection.waitForClose();
+  });
+
+  it('is let in a second at most after an operator has emptied the bucket elsewhere', { timeout: 20_000 }, async () => {
+    const counters = new MemoryStore(systemClock);
+    await using serving = await startHarness({ upstreams: [upstream(engine.url)], options: { counters } });
+    const key = serving.addKey({});
+    const limit = rule({ window: 3_600_000 });
+    serving.publish({ limits: [limit] });
+    const ask = async (): Promise<number> => (await post(serving, CHAT, chatBody(), { authorization: `Bearer ${key}` })).status;
+    assert.deepEqual([await ask(), await ask()], [200, 429]);
+    const operator = new Limiter(counters);
+    const credential = { kind: 'api-key' as const, id: idOf(key), expiresAt: null };
+    const principal = { id: 'app', kind: 'application' as const, tenant: 'acme', user: null, team: null, roles: [], credential };
+    const subject = { principal, model: null, upstream: null, session: null, price: null, address: '127.0.0.1' };
+    const rules = { rules: [limit], keyRules: () => [] };
+    const [standing] = await operator.standings(rules, subject);
+    assert.equal(standing?.used, 1);
+    await operator.clear([standing.claim]);
+    await eventually('it is let in', async () => (await ask()) === 200, 5_000);
+    assert.equal(await ask(), 429, 'one was what there was');
   });
 
   it('is not judged by the head alone where the limit is by model', async () => {
