@@ -109,6 +109,18 @@ describe('serve --workers 2', () => {
     for (let i = 0; i < 8; i += 1) assert.equal(await status(secret), 401);
   });
 
+  it('tells what they serve from: of the one farthest behind', async () => {
+    const told = async (path: string): Promise<Record<string, unknown>> =>
+      (await (
+        await fetch(`${serving.controlUrl}/admin/v1/${path}`, { headers: { authorization: `Bearer ${serving.ownerKey}` } })
+      ).json()) as Record<string, unknown>;
+    await newKey();
+    const { database, snapshot } = (await told('status')) as { database: { version: number }; snapshot: { storeVersion: number } };
+    assert.equal(snapshot.storeVersion, database.version);
+    const { storeVersion, staleSeconds } = await told('snapshot');
+    assert.deepEqual([storeVersion, staleSeconds], [database.version, 0]);
+  });
+
   it('replaces each of them without cutting a stream or refusing a request', async () => {
     const before = workers();
     assert.equal(before.length, 2);

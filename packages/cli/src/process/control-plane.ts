@@ -11,7 +11,6 @@ import {
 import type { Store } from '@sallyport/store';
 import type { Installation } from '../installation.ts';
 import { VERSION } from '../version.ts';
-import type { DataPlane } from './data-plane.ts';
 import type { Telemetry } from './telemetry.ts';
 import { readTls } from './tls.ts';
 
@@ -23,19 +22,23 @@ export interface ControlPlane extends AsyncDisposable {
   prepareReload(config: Config): () => void;
 }
 
-/** Starts the admin API. `data` is the data plane of the same process, whose snapshot it shows, or null; `risk` what gateways hold against callers. */
+/** Starts the admin API. `snapshot` tells what the gateways of this process and its workers serve from, null where they are none; `risk` what gateways hold against callers. */
 export async function startControlPlane(
   installation: Installation,
   service: ControlService,
   store: Store,
-  { data, risk, telemetry }: { readonly data: DataPlane | null; readonly risk: RiskBoard | null; readonly telemetry: Telemetry },
+  {
+    snapshot,
+    risk,
+    telemetry,
+  }: { readonly snapshot: (() => SnapshotStatus | null) | null; readonly risk: RiskBoard | null; readonly telemetry: Telemetry },
 ): Promise<ControlPlane> {
   const { config, home, clock, random, logger } = installation;
   const server = createAdminServer({
     service,
     store,
     authenticate: keyAuthenticator(store.keys, home.pepper, clock),
-    ...(data === null ? {} : { snapshotStatus: () => statusOf(data) }),
+    ...(snapshot === null ? {} : { snapshotStatus: snapshot }),
     ...(risk === null ? {} : { risk }),
     metrics: (accept) => telemetry.render(accept),
     metricsPublic: true,
@@ -58,12 +61,6 @@ export async function startControlPlane(
     },
     [Symbol.asyncDispose]: () => server.close(),
   };
-}
-
-function statusOf({ feed }: DataPlane): SnapshotStatus | null {
-  const { current, status } = feed;
-  if (current === null) return null;
-  return { version: current.version, builtAt: current.builtAt, sourceVersion: status.sourceVersion, staleSince: status.staleSince };
 }
 
 function adminTls(config: Config): Pick<AdminServerOptions, 'tls'> {

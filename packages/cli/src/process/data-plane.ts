@@ -1,7 +1,16 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CounterStore, ReplicaRelay } from '@sallyport/access';
-import { type Config, resolveSecret, SNAPSHOT_FILE, SnapshotCache, SnapshotFeed, storeSource, WrongPepper } from '@sallyport/control';
+import {
+  type Config,
+  resolveSecret,
+  SNAPSHOT_FILE,
+  SnapshotCache,
+  SnapshotFeed,
+  type SnapshotStatus,
+  storeSource,
+  WrongPepper,
+} from '@sallyport/control';
 import type { Snapshot } from '@sallyport/core';
 import { Egress } from '@sallyport/egress';
 import { Gateway, HttpJwksSource } from '@sallyport/gateway';
@@ -27,6 +36,13 @@ export interface DataPlane extends AsyncDisposable {
    * read or used; nothing has changed then.
    */
   prepareReload(config: Config): () => Promise<void>;
+}
+
+/** What a data plane serves from, or null as long as there is no snapshot. */
+export function snapshotStatus({ feed }: DataPlane): SnapshotStatus | null {
+  const { current, status } = feed;
+  if (current === null) return null;
+  return { version: current.version, builtAt: current.builtAt, sourceVersion: status.sourceVersion, staleSince: status.staleSince };
 }
 
 /** What a worker has in common with the others where the configuration names no server for it. */

@@ -17,7 +17,7 @@ import { tell } from '../terminal.ts';
 import { VERSION } from '../version.ts';
 import { startControlPlane } from './control-plane.ts';
 import { openCounters } from './counters.ts';
-import { startDataPlane } from './data-plane.ts';
+import { snapshotStatus, startDataPlane } from './data-plane.ts';
 import { ExporterThread } from './exporters.ts';
 import { reloadable } from './reload.ts';
 import { RiskElsewhere } from './replicas.ts';
@@ -89,10 +89,15 @@ export async function serve(options: ServeOptions): Promise<void> {
   counters = data?.counters ?? reading?.store ?? pool?.counters ?? null;
   if (pool !== null) refresh = () => pool.refresh();
   else if (data !== null) refresh = async () => void (await data.feed.refresh());
+  const snapshot = pool !== null ? () => pool.snapshot : data !== null ? () => snapshotStatus(data) : null;
   await using admin =
     service === null || store === null
       ? null
-      : await startControlPlane(installation, service, store.store, { data, risk: data?.gateway.risk ?? joined?.board ?? null, telemetry });
+      : await startControlPlane(installation, service, store.store, {
+          snapshot,
+          risk: data?.gateway.risk ?? joined?.board ?? null,
+          telemetry,
+        });
   const begun = { version: VERSION, half, workers: options.workers, configuration: configurationDigest(installation, current) };
   await installation.ledger.append(systemEntry(installation, 'process.start', begun));
   await recordWarnings(installation, warnings);

@@ -1,5 +1,5 @@
 import type { CounterAnswer, CounterQuestion, ReplicaMessage } from '@sallyport/access';
-import type { Family } from '@sallyport/control';
+import type { Family, SnapshotStatus } from '@sallyport/control';
 
 /** What a worker tells the process that started it. */
 export type FromWorker =
@@ -7,6 +7,8 @@ export type FromWorker =
   | { readonly kind: 'counters'; readonly questions: readonly CounterQuestion[] }
   /** For all other workers. */
   | { readonly kind: 'replicas'; readonly messages: readonly ReplicaMessage[] }
+  /** What it serves from, where that is another than it told. */
+  | { readonly kind: 'snapshot'; readonly status: SnapshotStatus | null }
   /** What was asked for is done; `families` where metrics were. */
   | { readonly kind: 'done'; readonly id: number; readonly families: readonly Family[] };
 

@@ -1,6 +1,6 @@
 import cluster, { type Worker } from 'node:cluster';
 import { CounterDesk, MemoryStore, ReplicaHistory, type ReplicaMessage, type ReplicaRelay } from '@sallyport/access';
-import { type Config, type Family, mergeFamilies } from '@sallyport/control';
+import { type Config, type Family, mergeFamilies, type SnapshotStatus } from '@sallyport/control';
 import type { Clock, Logger } from '@sallyport/core';
 import { closeWithWorker } from './handed-connections.ts';
 import { type FromWorker, type ToWorker, WORKER_VARIABLE } from './worker-messages.ts';
@@ -26,6 +26,8 @@ interface Member {
   isReady: boolean;
   /** The metrics it last told. */
   told: readonly Family[];
+  /** What it serves from, as it last told. */
+  snapshot: SnapshotStatus | null;
 }
 
 export interface WorkerPoolOptions {
@@ -84,6 +86,12 @@ export class WorkerPool implements AsyncDisposable {
 
   get address(): { readonly host: string; readonly port: number } {
     return this.#address;
+  }
+
+  /** What the worker serves from that is farthest behind; null where none that takes new requests has anything. */
+  get snapshot(): SnapshotStatus | null {
+    const told = [...this.#members].filter(({ isReady, leaving }) => isReady && !leaving).flatMap(({ snapshot }) => snapshot ?? []);
+    return told.reduce<SnapshotStatus | null>((last, one) => (last === null || isBehind(one, last) ? one : last), null);
   }
 
   /** Every worker goes by the newest state of the store when this resolves. Never rejects: one that does not answer looks for itself. */
@@ -149,7 +157,17 @@ export class WorkerPool implements AsyncDisposable {
     closeWithWorker(worker);
     const ready = Promise.withResolvers<{ host: string; port: number }>();
     const ended = Promise.withResolvers<void>();
-    const member: Member = { worker, index, ready: ready.promise, ended: ended.promise, leaving: false, spare, isReady: false, told: [] };
+    const member: Member = {
+      worker,
+      index,
+      ready: ready.promise,
+      ended: ended.promise,
+      leaving: false,
+      spare,
+      isReady: false,
+      told: [],
+      snapshot: null,
+    };
     // Who waits for it hears; a replacement nobody waits for is logged by its end.
     ready.promise.catch(() => undefined);
     this.#members.add(member);
@@ -159,7 +177,8 @@ export class WorkerPool implements AsyncDisposable {
       else if (message.kind === 'replicas') {
         for (const one of message.messages) this.#options.onNews(one);
         this.#spread(message.messages, member);
-      } else if (message.kind === 'done') this.#asked.get(message.id)?.(message.families);
+      } else if (message.kind === 'snapshot') member.snapshot = message.status;
+      else if (message.kind === 'done') this.#asked.get(message.id)?.(message.families);
       else {
         clearTimeout(timer);
         member.spare = false;
@@ -221,4 +240,10 @@ export class WorkerPool implements AsyncDisposable {
       this.#asked.delete(id);
     }
   }
+}
+
+/** Whether one of two snapshots is of an older store, or of the same and longer not known to be the newest. */
+function isBehind(one: SnapshotStatus, other: SnapshotStatus): boolean {
+  const [a, b] = [one.sourceVersion ?? -1, other.sourceVersion ?? -1];
+  return a < b || (a === b && (one.staleSince ?? Number.POSITIVE_INFINITY) < (other.staleSince ?? Number.POSITIVE_INFINITY));
 }

@@ -2,11 +2,14 @@ import { RelayStore, ReplicaOutbox } from '@sallyport/access';
 import type { Config } from '@sallyport/control';
 import { describeError } from '../failure.ts';
 import { openInstallation, readConfig } from '../installation.ts';
-import { startDataPlane } from './data-plane.ts';
+import { snapshotStatus, startDataPlane } from './data-plane.ts';
 import { reloadable } from './reload.ts';
 import type { ServeOptions } from './serve.ts';
 import { startTelemetry } from './telemetry.ts';
 import { type FromWorker, type ToWorker, WORKER_VARIABLE } from './worker-messages.ts';
+
+/** Milliseconds between two looks at whether the snapshot in use is another, or old. */
+const SNAPSHOT_LOOK = 1_000;
 
 /** The writer of a worker's log in the ledger. */
 export function workerWriter(writer: string, worker: string): string {
@@ -44,6 +47,14 @@ async function run(options: ServeOptions): Promise<void> {
   let current: Config = config;
   let data: Awaited<ReturnType<typeof startDataPlane>> | null = null;
   const begun = Promise.withResolvers<void>();
+  let told = '';
+  const tellSnapshot = (): void => {
+    const status = data === null ? null : snapshotStatus(data);
+    const text = JSON.stringify(status);
+    if (text === told) return;
+    told = text;
+    tell({ kind: 'snapshot', status });
+  };
   const reload = async (): Promise<void> => {
     try {
       const { config: next } = reloadable(current, (await readConfig(place, discover)).config);
@@ -68,6 +79,7 @@ async function run(options: ServeOptions): Promise<void> {
       else
         void begun.promise
           .then(() => data?.feed.refresh())
+          .then(tellSnapshot)
           .then(
             () => done(),
             () => done(),
@@ -79,6 +91,10 @@ async function run(options: ServeOptions): Promise<void> {
   await using running = await startDataPlane(installation, null, telemetry, { counters, relay });
   data = running;
   begun.resolve();
+  tellSnapshot();
+  const looking = setInterval(tellSnapshot, SNAPSHOT_LOOK);
   tell({ kind: 'ready', host: running.address.host, port: running.address.port });
-  await running.gateway.drain(await ended.promise);
+  const patience = await ended.promise;
+  clearInterval(looking);
+  await running.gateway.drain(patience);
 }

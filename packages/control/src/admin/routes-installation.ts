@@ -64,7 +64,7 @@ export const INSTALLATION_ROUTES: readonly Route[] = [
   open({
     id: 'ready',
     path: '/health/ready',
-    summary: 'Whether the database can be reached and the gateway of this process, if it runs one, has a snapshot; 503 where not.',
+    summary: 'Whether the database can be reached and the gateway of this process or its workers, if it runs any, has a snapshot; 503 where not.',
     statuses: [200, 503],
     reply: HealthSchema,
     handle: async (plane) => {
@@ -88,7 +88,7 @@ export const INSTALLATION_ROUTES: readonly Route[] = [
     id: 'snapshot',
     method: 'GET',
     path: '/admin/v1/snapshot',
-    summary: 'Version and age of what the data plane of this process runs on.',
+    summary: 'Version and age of what the data plane of this process runs on; with workers, of the one farthest behind.',
     action: 'config.read',
     query: NO_QUERY,
     body: NO_BODY,
