@@ -64,7 +64,8 @@ export const INSTALLATION_ROUTES: readonly Route[] = [
   open({
     id: 'ready',
     path: '/health/ready',
-    summary: 'Whether the database can be reached and the gateway of this process or its workers, if it runs any, has a snapshot; 503 where not.',
+    summary:
+      'Whether the database can be reached and the gateway of this process or its workers, if it runs any, has a snapshot; 503 where not.',
     statuses: [200, 503],
     reply: HealthSchema,
     handle: async (plane) => {
