@@ -162,7 +162,7 @@ function keepRetention(ledger: Ledger, age: number | null, logger: Logger, idle:
       if (clockAhead > 0)
         logger.warn('ledger.clock-ahead', {
           hours: Math.round(clockAhead / 3_600_000),
-          fix: 'check the clock; until the next start retention counts from the entry that was the newest',
+          fix: 'check the clock; until it has run for as long as entries are kept, retention counts how long Sallyport runs',
         });
       if (segments > 0) logger.info('ledger.retained', { from, until });
       if (idle !== null && clockAhead === 0) await removeIdle(idle, before, logger);

@@ -11,6 +11,7 @@ import { GapMark } from './gap-mark.ts';
 import { type Digester, type Ledger, type LedgerHealth, type LedgerOptions, type OpenExchange, UNRECORDED } from './ledger.ts';
 import type { LogLock } from './lock.ts';
 import { LockWatch } from './lock-watch.ts';
+import { openExchange } from './open-exchange.ts';
 import { OpenSegment, roomOf, segmentBytesOf } from './open-segment.ts';
 import { Publisher } from './publisher.ts';
 import { type RecoveredLog, SEGMENT_UNIT, type Tip } from './recovery.ts';
@@ -19,6 +20,7 @@ import { segmentPath } from './segment.ts';
 import type { SegmentStore } from './segment-store.ts';
 import { serialiseEntry } from './serialise.ts';
 import { systemFacts } from './system-entry.ts';
+import { TrustedClock } from './trusted-clock.ts';
 
 interface Trouble extends Gap {
   refused: number;
@@ -30,9 +32,6 @@ const CLOCK_TOLERANCE_MS = 1000;
 const GROUP_INTERVAL = 1;
 const LARGE_GROUP_INTERVAL = 2;
 const LARGE_GROUP = 8;
-/** Milliseconds between two entries that retention takes for the time it says it is, at least and at most; between them the age it keeps. */
-const LEAST_TRUSTED_PAUSE = 86_400_000;
-const MOST_TRUSTED_PAUSE = 31 * 86_400_000;
 /** Entries that make a group worth writing at once, and those that are spelled without others getting a turn. */
 const GROUP_ENOUGH = 64;
 
@@ -59,8 +58,7 @@ export class LogWriter implements Ledger {
   /** When the last group was taken, monotonic milliseconds. */
   #groupAt = Number.NEGATIVE_INFINITY;
   #groupSize = 0;
-  /** The newest time that the log knew when it was opened (epoch milliseconds), and when that was (monotonic). */
-  readonly #openedAt: { readonly time: number; readonly monotonic: number };
+  readonly #trustedClock: TrustedClock;
   #accepting = true;
   #closed = false;
   #closing: Promise<void> | null = null;
@@ -86,8 +84,7 @@ export class LogWriter implements Ledger {
     this.#segment = segment;
     this.#tip = recovered.tip;
     this.#durable = recovered.tip;
-    const known = Math.max(recovered.tip.time, options.knownTime ?? 0);
-    this.#openedAt = { time: known === 0 ? options.clock.now() : known, monotonic: options.clock.monotonic() };
+    this.#trustedClock = new TrustedClock(log, options.clock, recovered.tip.time, options.knownTime ?? null);
     this.#segmentBytes = segmentBytesOf(options);
     this.#maxPending = options.maxPending ?? 100_000;
     this.#publisher = new Publisher(log, this.origin, options.signer, options.clock, recovered.edge, recovered.published);
@@ -134,25 +131,12 @@ export class LogWriter implements Ledger {
     return this.#record(facts, false, texts);
   }
 
-  async open(facts: EntryFacts): Promise<OpenExchange> {
-    const receipt = await this.append({ ...facts, outcome: 'open' });
-    let end: Promise<Receipt> | null = null;
-    const conclude = (last: EntryFacts): Promise<Receipt> => {
-      end ??= this.append({ ...last, detail: { ...last.detail, opened: receipt.seq } });
-      return end;
-    };
-    return {
-      receipt,
-      conclude,
-      async [Symbol.asyncDispose]() {
-        // Nobody said how the exchange ended, which is an end too.
-        await conclude({ ...facts, outcome: 'failed', fault: 'internal_error' });
-      },
-    };
+  open(facts: EntryFacts): Promise<OpenExchange> {
+    return openExchange(this, facts);
   }
 
-  retain(asked: number): Promise<Retention> {
-    const clockAhead = this.#clockAhead(asked);
+  async retain(asked: number): Promise<Retention> {
+    const clockAhead = await this.#trustedClock.ahead(asked);
     const before = asked - clockAhead;
     return this.#closedSegments.remove(before, async (expired) => {
       if (!this.#accepting) throw new LedgerUnavailable(this.#closed ? 'closed' : (this.#trouble?.reason ?? 'io'));
@@ -166,14 +150,6 @@ export class LogWriter implements Ledger {
       }
       return { segments: expired.length, from, until, clockAhead };
     });
-  }
-
-  /** A clock that is wrong when the process starts must not age everything at once. */
-  #clockAhead(before: number): number {
-    const now = this.#clock.now();
-    const ahead = now - this.#openedAt.time - (this.#clock.monotonic() - this.#openedAt.monotonic);
-    const trusted = Math.min(MOST_TRUSTED_PAUSE, Math.max(LEAST_TRUSTED_PAUSE, now - before));
-    return ahead > trusted ? Math.round(ahead) : 0;
   }
 
   digest(text: string | Uint8Array): string {

@@ -177,6 +177,50 @@ test('a clock that is far ahead when the log is opened ages nothing', async () =
   await ledger.close();
 });
 
+test('nor when it is opened again, until processes have run as long as entries are kept, or the clock is right', async () => {
+  await using directory = await TemporaryDirectory.create();
+  const clock = new ManualClock();
+  const doubt = join(directory.path, 'logs/w1/clock');
+  await tenDays(directory.path, clock);
+  /** Runs the ledger for some days; answers how far the clock is believed to be ahead after them, in days. */
+  const run = async (days: number): Promise<number> => {
+    const ledger = await openTestLedger(directory.path, { clock, segmentBytes: 100_000 });
+    await ledger.retain(clock.time - 5 * DAY);
+    clock.time += days * DAY;
+    const { clockAhead } = await ledger.retain(clock.time - 5 * DAY);
+    await ledger.close();
+    return Math.round(clockAhead / DAY);
+  };
+  clock.time += 400 * DAY;
+  assert.equal(await run(0), 400);
+  // Away for a while: that nobody ran then is not known either.
+  clock.time += 30 * DAY;
+  assert.equal(await run(0), 430);
+  assert.equal(await run(2), 430);
+  const kept = await Array.fromAsync(readEntries(directory.path, { kind: 'request' }), ({ entry }) => entry.id);
+  assert.ok(kept.includes('d8-0'), 'what is four days old by then is there');
+  // Five days in all: what was there before is old by now, whatever the clock says.
+  assert.equal(await run(3), 0);
+  await assert.rejects(readFile(doubt), { code: 'ENOENT' });
+});
+
+test('a doubt ends with a clock that was put right', async () => {
+  await using directory = await TemporaryDirectory.create();
+  const clock = new ManualClock();
+  await tenDays(directory.path, clock);
+  const right = clock.time;
+  for (const [time, isDoubted] of [
+    [right + 400 * DAY, true],
+    [right + DAY, false],
+  ] as const) {
+    clock.time = time;
+    const ledger = await openTestLedger(directory.path, { clock, segmentBytes: 100_000 });
+    assert.equal((await ledger.retain(clock.time - 30 * DAY)).clockAhead > 0, isDoubted);
+    await ledger.close();
+  }
+  await assert.rejects(readFile(join(directory.path, 'logs/w1/clock')), { code: 'ENOENT' });
+});
+
 test('a log that nobody writes any more is kept no longer than others; one that is written, or is of others, is left alone', async () => {
   await using directory = await TemporaryDirectory.create();
   const clock = new ManualClock();
@@ -192,7 +236,7 @@ test('a log that nobody writes any more is kept no longer than others; one that 
   assert.equal(await retainIdle({ ...idle, signer: stranger }, start + 6 * DAY), null);
   assert.equal(await readFile(description, 'utf8'), before, 'not a byte of it was written');
   assert.equal(await retainIdle(idle, start), null, 'nothing is that old');
-  assert.equal((await retainIdle({ ...idle, knownTime: 0 }, start + 6 * DAY))?.segments, 0, 'a clock that nothing speaks for');
+  assert.equal((await retainIdle({ ...common, signer }, start + 6 * DAY))?.segments, 0, 'a clock that nothing speaks for');
   const writing = await openTestLedger(directory.path, { clock });
   assert.equal(await retainIdle(idle, start + 6 * DAY), null);
   await writing.close();

@@ -1,0 +1,76 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '@sallyport/core';
+import { readIfPresent, replaceFile } from './files.ts';
+
+/** Milliseconds without an entry that are taken for what the clock says they are, at least and at most; between them the age that is kept. */
+const LEAST_TRUSTED_PAUSE = 86_400_000;
+const MOST_TRUSTED_PAUSE = 31 * 86_400_000;
+
+/** What is known of the time while the clock is in doubt. Milliseconds. */
+interface Doubt {
+  /** What time it is at most, by the entries from before and by how long processes have run since. */
+  readonly time: number;
+  /** How long they have run in doubt. */
+  readonly ran: number;
+}
+
+/**
+ * Whether retention may believe the clock: one that is wrong when a process starts must not age everything at once. While it is in doubt, time
+ * counts as it passes for running processes; that is kept in a file, for the entries written meanwhile have the clock's time.
+ */
+export class TrustedClock {
+  readonly #path: string;
+  readonly #clock: Clock;
+  /** Time at opening, and when that was (monotonic). */
+  #time: number;
+  readonly #openedAt: number;
+  #doubtSince: number | null = null;
+  /** How long earlier processes ran in doubt; null until the file was read. */
+  #ranBefore: number | null = null;
+
+  /**
+   * `newest` is the time of the newest entry (epoch milliseconds), 0 where there is none; `known` one at which something else says that the clock was
+   * right, which ends an earlier doubt.
+   */
+  constructor(log: string, clock: Clock, newest: number, known: number | null) {
+    this.#path = join(log, 'clock');
+    this.#clock = clock;
+    this.#time = Math.max(newest, known ?? 0) || clock.now();
+    this.#openedAt = clock.monotonic();
+    if (known !== null) this.#ranBefore = 0;
+  }
+
+  /**
+   * Milliseconds by which the clock is further ahead than is believed, where what is older than `before` is to be removed; 0 where it is believed:
+   * also once processes have run in doubt for as long as entries are kept, for by then what was there before is that old.
+   */
+  async ahead(before: number): Promise<number> {
+    const [now, monotonic] = [this.#clock.now(), this.#clock.monotonic()];
+    this.#ranBefore ??= await this.#takeUp();
+    const time = this.#time + monotonic - this.#openedAt;
+    const trusted = Math.min(MOST_TRUSTED_PAUSE, Math.max(LEAST_TRUSTED_PAUSE, now - before));
+    if (now - time > trusted) {
+      this.#doubtSince ??= monotonic;
+      const ran = this.#ranBefore + monotonic - this.#doubtSince;
+      if (ran < trusted) {
+        await replaceFile(this.#path, `${JSON.stringify({ time, ran } satisfies Doubt)}\n`);
+        return Math.round(now - time);
+      }
+      this.#time = now - (monotonic - this.#openedAt);
+    }
+    this.#doubtSince = null;
+    this.#ranBefore = 0;
+    await rm(this.#path, { force: true });
+    return 0;
+  }
+
+  /** Takes up an earlier process's doubt. Whoever can write the file can remove the entries too: it is only not to be wrong by accident. */
+  async #takeUp(): Promise<number> {
+    const text = (await readIfPresent(this.#path))?.toString() ?? '';
+    const [, time, ran] = /^\{"time":(\d{1,15})(?:\.\d+)?,"ran":(\d{1,15})(?:\.\d+)?\}\n$/.exec(text) ?? [];
+    if (time === undefined || ran === undefined) return 0;
+    this.#time = Math.min(this.#time, Number(time));
+    return Number(ran);
+  }
+}
