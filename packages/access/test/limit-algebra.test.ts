@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Fault, LimitRule } from '@sallyport/core';
+import type { Fault, LimitRule, Principal } from '@sallyport/core';
 import fc from 'fast-check';
 import { Limiter, type LimitRequest, type LimitRules, MemoryStore, type Reservation } from '../src/index.ts';
 import { codeOf, principal, request, rule, rules, tokens } from './limit-rules.ts';
@@ -96,6 +96,34 @@ describe('spend', () => {
 });
 
 describe('dimensions', () => {
+  const ann = (id: string, over: Partial<Principal> = {}): Principal => principal(id, { user: 'ann', team: 'red', ...over });
+  const cases: [per: LimitRule['per'], first: Partial<LimitRequest>, together: Partial<LimitRequest>, apart: Partial<LimitRequest>][] = [
+    ['key', { principal: ann('a') }, { principal: ann('a', { user: 'bob' }) }, { principal: ann('b') }],
+    ['user', { principal: ann('a') }, { principal: ann('b') }, { principal: ann('a', { tenant: 'other' }) }],
+    ['team', { principal: ann('a') }, { principal: ann('b', { user: 'bob' }) }, { principal: ann('a', { tenant: 'other' }) }],
+    ['tenant', { principal: ann('a') }, { principal: ann('b') }, { principal: ann('a', { tenant: 'other' }) }],
+    ['role', { principal: ann('a') }, { principal: ann('b', { tenant: 'other' }) }, { principal: ann('a', { roles: ['owner'] }) }],
+    ['model', { model: 'm' }, { model: 'm', principal: ann('b', { tenant: 'other' }) }, { model: 'n' }],
+    ['upstream', { upstream: 'u' }, { upstream: 'u', principal: ann('b', { tenant: 'other' }) }, { upstream: 'v' }],
+    ['address', { address: '2001:db8:0:1::1' }, { address: '2001:db8:0:1::2' }, { address: '2001:db8:0:2::1' }],
+    ['session', { session: 's' }, { session: 's', model: 'n' }, { session: 's', principal: ann('b') }],
+  ];
+  for (const [per, first, together, apart] of cases) {
+    it(`counts by ${per}, and nobody else's with it`, () => {
+      const { reserve } = bench();
+      const limits = rules(rule({ per, quantity: 'requests', amount: 1 }));
+      const codes = [first, together, apart].map((over) => codeOf(() => reserve(limits, request({ principal: ann('a'), ...over }))));
+      assert.deepEqual(codes, ['none', 'rate_limit_exceeded', 'none']);
+    });
+  }
+
+  it('counts everybody together where the rule is global', () => {
+    const { reserve } = bench();
+    const limits = rules(rule({ per: 'global', quantity: 'requests', amount: 1 }));
+    const codes = [ann('a'), ann('b', { tenant: 'other' })].map((one) => codeOf(() => reserve(limits, request({ principal: one }))));
+    assert.deepEqual(codes, ['none', 'rate_limit_exceeded']);
+  });
+
   it('counts sessions of one caller apart, those of others never together, and no session by credential', () => {
     const { reserve } = bench();
     const limits = rules(rule({ per: 'session', quantity: 'requests', amount: 1 }));
