@@ -154,6 +154,15 @@ describe('leases of workers', () => {
     assert.equal(header?.[header.indexOf('x-ratelimit-remaining-tokens') + 1], String(100_000 - 800 - 10));
   });
 
+  it('are not shown as used to whom they belong, also where a request is larger than the limit', async (context) => {
+    using bench = new Bench(context, 1);
+    for (let i = 0; i < 5; i += 1) end(await bench.ask(0, limits, one(10)), 10);
+    const told: string[] = [];
+    const large = { ...one(200_000), onRefused: (headers: readonly string[]) => void told.push(...headers) };
+    assert.equal(await bench.ask(0, limits, large), 'quota_exceeded');
+    assert.equal(told[told.indexOf('x-ratelimit-remaining-tokens') + 1], String(100_000 - 50));
+  });
+
   it('are whole again after quiet, wherever they were', async (context) => {
     using bench = new Bench(context, 3);
     for (let i = 0; i < 30; i += 1) end(await bench.ask(i % 3, limits, one(10)), 10);

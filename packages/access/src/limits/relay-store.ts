@@ -166,7 +166,7 @@ export class RelayStore implements CounterStore, Disposable {
 
   async peek(claims: readonly Claim[]): Promise<readonly Standing[]> {
     const answer = await this.#ask({ ask: 'peek', id: this.#number(), claims });
-    return 'peeked' in answer ? answer.peeked : [];
+    return 'peeked' in answer ? this.#shown(claims, answer.peeked) : [];
   }
 
   async clear(claims: readonly Claim[]): Promise<void> {
