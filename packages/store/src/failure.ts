@@ -1,6 +1,6 @@
 import { Fault } from '@sallyport/core';
 
-// What a database error means to a caller: "not now" (Fault `not_ready`) or a defect of ours (left as it is).
+// What a database error means to a caller: "not now", or not until an operator has seen to it (Fault `not_ready`), or a defect of ours (left as it is).
 
 /** SQLSTATE classes and codes after which the same statement may succeed later. */
 const TRANSIENT_CLASSES: ReadonlySet<string> = new Set(['08', '28', '3D', '40', '53', '55', '57', '58']);
@@ -16,6 +16,8 @@ const TRANSIENT_RESULTS: ReadonlyMap<number, string> = new Map([
   [14, 'cannot open'],
 ]);
 const SQLITE_BUSY = 5;
+/** `SQLITE_CORRUPT` and `SQLITE_NOTADB`: the file is not, or no longer, what was written. */
+const DAMAGED_RESULTS: ReadonlySet<number> = new Set([11, 26]);
 
 /** Maps an error of `pg`. An error without an SQLSTATE comes from the socket, the pool or a time limit. */
 export function postgresFailure(error: unknown): unknown {
@@ -28,7 +30,14 @@ export function postgresFailure(error: unknown): unknown {
 
 /** Maps an error of `node:sqlite`. */
 export function sqliteFailure(error: unknown): unknown {
-  const meaning = TRANSIENT_RESULTS.get(primaryResult(error));
+  const result = primaryResult(error);
+  if (DAMAGED_RESULTS.has(result)) {
+    return new Fault('not_ready', 'The file of the SQLite database is damaged, or is not a database. Restore it from a backup.', {
+      detail: 'sqlite: damaged',
+      cause: error,
+    });
+  }
+  const meaning = TRANSIENT_RESULTS.get(result);
   return meaning === undefined ? error : unavailable(`sqlite: ${meaning}`, error);
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, stat, writeFile } from 'node:fs/promises';
+import { chmod, open, rm, stat, writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
@@ -53,6 +53,25 @@ test('what is no SQLite file is not opened', async () => {
   const path = directory.file('state.db');
   await writeFile(path, 'this is not a database, and long enough to be looked at as one'.repeat(40));
   await assert.rejects(openStore(`sqlite:${path}`), /not a database/);
+});
+
+test('a file that is damaged while it is open says so, to who writes and who opens it anew', async () => {
+  await using directory = await temporaryDirectory();
+  const path = directory.file('state.db');
+  const isDamage = (error: unknown): boolean => error instanceof Fault && error.code === 'not_ready' && /damaged/.test(error.message);
+  {
+    await using store = await openStore(`sqlite:${path}`);
+    await store.write((tables) => tables.settings.set('a', 'b'));
+  }
+  await using store = await openStore(`sqlite:${path}`);
+  const size = (await stat(path)).size;
+  const file = await open(path, 'r+');
+  await file.write(Buffer.alloc(size - 100, 0xa5), 0, size - 100, 100);
+  await file.close();
+  await assert.rejects(store.settings.get('a'), isDamage);
+  await writeFile(path, Buffer.alloc(8192, 0xa5));
+  await rm(`${path}-wal`, { force: true });
+  await assert.rejects(openStore(`sqlite:${path}`), isDamage);
 });
 
 test('a write waits for another program without stopping everything else', async () => {
