@@ -262,6 +262,26 @@ describe('15 cases not to flag', () => {
     await clean(bytes('\x89PNG\r\n\x1a\n', Buffer.from(Array.from({ length: 4000 }, (_, index) => (index * 7919) % 251))), 'data');
     await clean(bytes(PLAIN, PLAIN, Buffer.alloc(512)), 'pickle');
   });
+  it('a program that holds the signatures of formats, and a GGML file of before GGUF', async () => {
+    const noise = Buffer.from(Array.from({ length: 300 }, (_, index) => ((index * 7919) % 127) | 128));
+    for (const signature of ['\x93NUMPY', '\x89HDF\r\n\x1a\n', '1AY&SY', 'BZh%i1AY&SY', 'PK\x03\x04'])
+      await clean(bytes('\xa7\r\r\n', noise, signature, noise), 'data');
+    await clean(bytes('tjgg', 3, 0, 0, 0, noise), 'ggml');
+    // What reads as a header is followed up.
+    const inner = w.npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", w.EVIL);
+    assert.equal((await scanBytes(bytes('\xa7\r\r\n', noise, inner))).verdict, 'malicious');
+    assert.equal((await scanBytes(bytes('tjgg', 3, 0, 0, 0, noise, w.EVIL))).verdict, 'malicious');
+  });
+  it('Python that asks for a constant that not every system has', async () => {
+    await clean(bytes("import os\n\nFLAGS = os.O_RDONLY | getattr(os, 'O_BINARY', 0)\n"), 'text');
+    for (const asked of [
+      "getattr(os, 'system')('id')",
+      "getattr(os, 'SYS' 'tem'.lower())('id')",
+      "getattr(os, 'SYSTEM'.lower())('id')",
+      "getattr(os, name)('id')",
+    ])
+      assert.equal((await scanBytes(bytes(`import os\n\n${asked}\n`))).verdict, 'suspicious', asked);
+  });
   it('XML with the document types of fontconfig, D-Bus, DocBook and of a file beside it', async () => {
     for (const type of [
       'fontconfig SYSTEM "urn:fontconfig:fonts.dtd"',
