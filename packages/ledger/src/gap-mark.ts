@@ -1,10 +1,13 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { isCode, makeDirectory, syncDirectory } from './files.ts';
 import { type Gap, readGap } from './gap.ts';
 
 /** Bytes of the file at all times. Overwriting them takes no room, so that a full disk can be told of, and they lie in one sector. */
 const LENGTH = 512;
+/** Milliseconds that are waited for it. */
+const PATIENCE = 1000;
 const BLANK: Buffer = Buffer.from(`${' '.repeat(LENGTH - 1)}\n`);
 
 /**
@@ -31,10 +34,10 @@ export class GapMark {
     return left;
   }
 
-  /** Resolves when the mark is durable wherever it can be. */
+  /** Resolves when the mark is durable wherever it can be, or has taken too long: a disk that hangs is not to hold up who goes on without. */
   set({ reason, since, refused }: Gap): Promise<void> {
     const text = JSON.stringify({ reason, since: new Date(since).toISOString(), refused });
-    return this.#write(Buffer.from(`${text.padEnd(LENGTH - 1)}\n`));
+    return Promise.race([this.#write(Buffer.from(`${text.padEnd(LENGTH - 1)}\n`)), delay(PATIENCE, undefined, { ref: false })]);
   }
 
   clear(): Promise<void> {

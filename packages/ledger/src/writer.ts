@@ -48,6 +48,8 @@ export class LogWriter implements Ledger {
   readonly #maxPending: number;
   readonly #closedSegments: ClosedSegments;
   readonly #mark: GapMark;
+  /** Resolves when it is marked that there is a gap: nothing goes on unrecorded before. */
+  #marked: Promise<void> = Promise.resolve();
   readonly #queue: EntryQueue = new EntryQueue();
   #segment: OpenSegment;
   /** The last entry spelled; what the next one follows. */
@@ -231,8 +233,7 @@ export class LogWriter implements Ledger {
 
   #refuse(reason: FailureReason): Promise<Receipt> {
     if (this.#trouble !== null) this.#trouble.refused++;
-    // Not before it is marked that there is a gap.
-    if (this.#goesOn(reason)) return this.#mark.settled().then(() => UNRECORDED);
+    if (this.#goesOn(reason)) return this.#marked.then(() => UNRECORDED);
     return Promise.reject(new LedgerUnavailable(reason));
   }
 
@@ -377,6 +378,7 @@ export class LogWriter implements Ledger {
     const lost = [...group.map(({ caller }) => caller), ...this.#queue.clear()];
     this.#tip = this.#durable;
     this.#accepting = false;
+    const isNew = this.#trouble === null;
     this.#trouble ??= { reason, since: this.#clock.now(), refused: 0 };
     // Of a disk that refuses the log recovers, of this never.
     if (reason === 'lock-lost' && this.#trouble.reason !== reason) this.#trouble = { ...this.#trouble, reason };
@@ -384,8 +386,9 @@ export class LogWriter implements Ledger {
     this.#trouble.refused += lost.filter(({ own }) => !own).length;
     // Another process's log is no longer ours to mark.
     const marked = this.#trouble.reason === 'lock-lost' ? Promise.resolve() : this.#mark.set(this.#trouble);
+    if (isNew) this.#marked = marked;
     for (const caller of lost) {
-      if (resolves) void marked.then(() => caller.resolve(UNRECORDED));
+      if (resolves) void this.#marked.then(() => caller.resolve(UNRECORDED));
       else caller.reject(new LedgerUnavailable(reason));
     }
     this.#scheduleRetry();
