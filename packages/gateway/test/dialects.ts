@@ -95,10 +95,11 @@ export class Bench implements AsyncDisposable {
     this.harness = harness;
   }
 
-  static async start(): Promise<Bench> {
+  /** `patience`: milliseconds an engine may be silent for, also between two events. */
+  static async start(patience: number = 400): Promise<Bench> {
     const engine = await ScriptedUpstream.start();
     const elsewhere = await ScriptedUpstream.start({ behaviour: answerJson(chatReply('stolen', 'chat')) });
-    const timeouts = { connect: 500, firstByte: 400, idle: 400, total: 1_500 };
+    const timeouts = { connect: 500, firstByte: patience, idle: patience, total: Math.max(1_500, patience) };
     const harness = await startHarness({
       upstreams: [upstream(engine.url, { timeouts }), upstream(engine.url, { name: 'ollama', kind: 'ollama', timeouts })],
       routes: [route('chat'), route('llama', { upstream: 'ollama' })],
