@@ -297,7 +297,7 @@ export class ExchangeRecord implements Runs, AsyncDisposable {
       principal: this.#principal,
       session: this.#session,
       ip: this.#incoming.source.ip,
-      fault,
+      fault: fault?.code === 'content_blocked' && this.verdicts.brokeContract ? null : fault,
       wasFlagged: this.verdicts.wasFlagged,
       isForeign: this.verdicts.isForeign,
     });

@@ -7,6 +7,7 @@ export class VerdictTally implements FindingSink {
   readonly #counts = new Map<string, { detector: string; action: string; category: string; count: number }>();
   #wasFlagged = false;
   #isForeign = false;
+  #brokeContract = false;
 
   constructor(meter: Meter) {
     this.#meter = meter;
@@ -22,10 +23,16 @@ export class VerdictTally implements FindingSink {
     return this.#isForeign;
   }
 
+  /** What was found last is only that a reply is not what it has to be: the model's doing, and nobody's attack. */
+  get brokeContract(): boolean {
+    return this.#brokeContract;
+  }
+
   found(findings: readonly Finding[], effect: Verdict['effect'], provenance: Provenance | null = null): void {
     this.#isForeign = provenance === 'untrusted';
+    this.#brokeContract = findings.length > 0 && findings.every(({ detector }) => detector === 'contract');
     this.#count(findings, effect);
-    if (effect === 'flag' && findings.length > 0) this.#wasFlagged = true;
+    if (effect === 'flag' && findings.length > 0 && !this.#brokeContract) this.#wasFlagged = true;
   }
 
   /** What a candidate policy would have done; it counts for nothing else. */

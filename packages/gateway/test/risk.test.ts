@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { KeyRecord, RiskSettings } from '@sallyport/core';
-import { answerJson, chatReply, chatStream, eventually, RawConnection, requestBytes, ScriptedUpstream } from '@sallyport/testkit';
+import type { KeyRecord, ReplyContract, RiskSettings } from '@sallyport/core';
+import { answerJson, chatReply, chatStream, eventually, RawConnection, requestBytes, ScriptedUpstream, stream } from '@sallyport/testkit';
 import { chatBody, GUARD, type Harness, post, RISK, startHarness, upstream } from './harness.ts';
 
 const CHAT = '/v1/chat/completions';
@@ -47,13 +47,13 @@ describe('a caller that keeps attacking', () => {
       await gate.promise;
       if (!signal.aborted) response.end(Buffer.concat(events.slice(2)));
     });
-    await using stream = await RawConnection.open({ port: harness.port });
+    await using running = await RawConnection.open({ port: harness.port });
     const raw: [string, string][] = [
       ['content-type', 'application/json'],
       ['authorization', `Bearer ${attacker}`],
     ];
-    await stream.send(requestBytes({ target: CHAT, headers: raw, body: chatBody({ stream: true }) }));
-    await stream.waitFor('one');
+    await running.send(requestBytes({ target: CHAT, headers: raw, body: chatBody({ stream: true }) }));
+    await running.waitFor('one');
     let blocked = 0;
     for (let i = 0; i < 20 && blocked < 5; i += 1) {
       const answer = await post(harness, CHAT, body('ATTACK'), headers);
@@ -67,7 +67,7 @@ describe('a caller that keeps attacking', () => {
     assert.equal(out.status, 403);
     assert.ok(Number(out.headers.get('retry-after')) >= 1);
     assert.equal(JSON.parse(await out.text()).error.code, 'forbidden');
-    await stream.waitFor('because of others that were refused');
+    await running.waitFor('because of others that were refused');
     gate.resolve();
     assert.equal((await post(harness, CHAT, chatBody())).status, 200);
     assert.deepEqual(
@@ -187,6 +187,30 @@ describe('a caller that keeps attacking', () => {
       assert.equal((await post(harness, CHAT, chatBody())).status, status);
     }
     assert.deepEqual(harness.gateway.risk.list(), []);
+  });
+
+  it('a reply that is not what it has to be is not held against who asked, however often', async () => {
+    await using setup = await start({ throttleAt: 1, challengeAt: 1e6, blockAt: 1e6 });
+    const { harness, engine } = setup;
+    const contract: ReplyContract = {
+      schema: { type: 'object' },
+      languages: [],
+      minLength: 0,
+      maxLength: null,
+      repair: true,
+      onBreach: 'refuse',
+    };
+    for (const onBreach of ['refuse', 'flag'] as const) {
+      harness.publish({ guard: { ...guard, mode: 'hold', contract: { ...contract, onBreach } } });
+      for (let i = 0; i < 5; i += 1) {
+        assert.equal((await post(harness, CHAT, chatBody())).status, onBreach === 'refuse' ? 400 : 200);
+        engine.once(stream(chatStream(['No.'], 'chat'), { contentType: 'text/event-stream' }));
+        assert.equal((await post(harness, CHAT, chatBody({ stream: true }))).status, onBreach === 'refuse' ? 400 : 200);
+      }
+    }
+    assert.deepEqual(harness.gateway.risk.list(), []);
+    await post(harness, CHAT, body('ATTACK'));
+    assert.notDeepEqual(harness.gateway.risk.list(), []);
   });
 
   it('an address that guesses keys is held back, and callers with a good key at the same address are not', async () => {
