@@ -95,11 +95,11 @@ export class Bench implements AsyncDisposable {
     this.harness = harness;
   }
 
-  /** `patience`: milliseconds an engine may be silent for, also between two events. */
-  static async start(patience: number = 400): Promise<Bench> {
+  /** `patience`: milliseconds an engine may be silent for, also between two events. A machine under load is silent for longer than one thinks. */
+  static async start(patience: number = 3_000): Promise<Bench> {
     const engine = await ScriptedUpstream.start();
     const elsewhere = await ScriptedUpstream.start({ behaviour: answerJson(chatReply('stolen', 'chat')) });
-    const timeouts = { connect: 500, firstByte: patience, idle: patience, total: Math.max(1_500, patience) };
+    const timeouts = { connect: patience, firstByte: patience, idle: patience, total: patience * 4 };
     const harness = await startHarness({
       upstreams: [upstream(engine.url, { timeouts }), upstream(engine.url, { name: 'ollama', kind: 'ollama', timeouts })],
       routes: [route('chat'), route('llama', { upstream: 'ollama' })],

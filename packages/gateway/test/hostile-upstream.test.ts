@@ -144,7 +144,7 @@ describe('hostile upstreams', { concurrency: 4 }, () => {
     });
 
     it(`${dialect.name}: gives up on an upstream that hangs`, async () => {
-      await using bench = await Bench.start();
+      await using bench = await Bench.start(400);
       await bench.assertRefused(dialect, hangBeforeHeaders(), 504, 'upstream_timeout', 'before the head');
       const part = hangMidBody(JSON.stringify(dialect.reply('Hi')));
       assert.equal((await bench.ask(dialect, part, false)).status, 504);
