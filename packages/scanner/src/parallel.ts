@@ -38,6 +38,8 @@ export interface Message {
 const FEW = 500;
 /** Over the limit on the time of one file, which the scan keeps by itself. */
 const GRACE = 60_000;
+/** Milliseconds in which a thread takes its first file, on a machine with much else to do. */
+const START = 60_000;
 /** MiB of JavaScript heap of one thread: several times what the limit on it allows. */
 const THREAD_HEAP = 512;
 const LITTLE = 256 * 2 ** 20;
@@ -142,7 +144,7 @@ class Pool implements Disposable {
           if (now !== seen) {
             seen = now;
             since = performance.now();
-          } else if (performance.now() - since > this.#watchdog) {
+          } else if (performance.now() - since > (Atomics.load(state, slot) < 0 ? Math.max(START, this.#watchdog) : this.#watchdog)) {
             end(Object.assign(new Error(), { code: `no progress for ${Math.round(this.#watchdog / 1000)} s` }));
             void worker.terminate();
             // A thread inside a system call ends with that call, which may be never.
