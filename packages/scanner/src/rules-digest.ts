@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { ADVISORIES } from './advisories.ts';
+import { KEPT } from './pickle/allow-kept.ts';
 import { NUMERIC } from './pickle/allow-numeric.ts';
 import { PYTHON } from './pickle/allow-python.ts';
 import { SKLEARN } from './pickle/allow-sklearn.ts';
@@ -14,5 +15,5 @@ const lists = [[...VENDORED], [...METHODS].map(([root, methods]) => [root, ...me
 
 /** SHA-256 of everything that decides a verdict and is data: the rules and both lists. A verdict holds for these only. */
 export const RULES_DIGEST: string = createHash('sha256')
-  .update(JSON.stringify([RULES_VERSION, RULES, ADVISORIES, DENIED, EXCEPT, lists, PYTHON, NUMERIC, SKLEARN, TORCH]))
+  .update(JSON.stringify([RULES_VERSION, RULES, ADVISORIES, DENIED, EXCEPT, lists, KEPT, PYTHON, NUMERIC, SKLEARN, TORCH]))
   .digest('hex');

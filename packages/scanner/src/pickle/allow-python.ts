@@ -3,8 +3,8 @@
  * dates, paths, identifiers. `functools.partial` builds a callable and does not call it; what it is given is judged by itself.
  */
 export const PYTHON: string = `
-builtins Ellipsis NotImplemented bool bytearray bytes complex dict float frozenset int list object range reversed set slice str tuple Exception ValueError TypeError KeyError ArithmeticError AssertionError AttributeError BaseException DeprecationWarning EOFError FloatingPointError FutureWarning IOError ImportError IndexError LookupError MemoryError NameError NotImplementedError OSError OverflowError PendingDeprecationWarning ReferenceError RuntimeError RuntimeWarning StopIteration SyntaxError SystemError UnicodeDecodeError UnicodeEncodeError UnicodeError UserWarning Warning ZeroDivisionError abs all any bin chr divmod enumerate hash hex isinstance issubclass iter len max min oct ord repr round sorted sum zip ConnectionError FileExistsError FileNotFoundError ModuleNotFoundError PermissionError RecursionError StopAsyncIteration TimeoutError
-__builtin__ Ellipsis NotImplemented basestring bool bytearray bytes complex dict float frozenset int list long object set slice str tuple unicode xrange abs all any bin chr divmod enumerate hash hex isinstance issubclass iter len max min oct ord repr reversed round sorted sum zip reversed
+builtins Ellipsis NotImplemented bool bytearray bytes complex dict float frozenset int list object range reversed set slice str tuple Exception ValueError TypeError KeyError ArithmeticError AssertionError AttributeError BaseException DeprecationWarning EOFError FloatingPointError FutureWarning IOError ImportError IndexError LookupError MemoryError NameError NotImplementedError OSError OverflowError PendingDeprecationWarning ReferenceError RuntimeError RuntimeWarning StopIteration SyntaxError SystemError UnicodeDecodeError UnicodeEncodeError UnicodeError UserWarning Warning ZeroDivisionError abs all any bin chr divmod enumerate hash hex isinstance issubclass iter len max min oct ord repr round sorted zip ConnectionError FileExistsError FileNotFoundError ModuleNotFoundError PermissionError RecursionError StopAsyncIteration TimeoutError
+__builtin__ Ellipsis NotImplemented basestring bool bytearray bytes complex dict float frozenset int list long object set slice str tuple unicode xrange abs all any bin chr divmod enumerate hash hex isinstance issubclass iter len max min oct ord repr reversed round sorted zip reversed
 _codecs encode
 copyreg _reconstructor __newobj__ __newobj_ex__
 copy_reg _reconstructor __newobj__ __newobj_ex__
@@ -40,7 +40,5 @@ exceptions ArithmeticError AssertionError AttributeError BaseException Deprecati
 UserDict IterableUserDict UserDict
 UserList UserList
 UserString UserString
-operator abs add and_ concat contains eq floordiv ge gt index inv invert is_ is_not le lshift lt matmul mod mul ne neg not_ or_ pos rshift sub truediv truth xor
-_operator abs add and_ concat contains eq floordiv ge gt index inv invert is_ is_not le lshift lt matmul mod mul ne neg not_ or_ pos rshift sub truediv truth xor
 statistics NormalDist
 `;

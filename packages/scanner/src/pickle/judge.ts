@@ -94,7 +94,7 @@ class Judge implements Listener {
     }
     const judgement = this.#judge(global);
     if (judgement.kind === 'allowed') {
-      global.call = judgesArguments(global) ? 'arguments' : 'none';
+      if (!judgement.kept) global.call = judgesArguments(global) ? 'arguments' : 'none';
       return;
     }
     const name = describe(this.#source, global);
@@ -121,7 +121,7 @@ class Judge implements Listener {
 
   /** In a TorchScript archive `__torch__` holds the classes that the archive defines itself, in its `code` directory. */
   #judge({ module, name }: Global): Judgement {
-    if (this.#options.torch && TORCHSCRIPT.test(module) && !name.includes('.')) return { kind: 'allowed' };
+    if (this.#options.torch && TORCHSCRIPT.test(module) && !name.includes('.')) return { kind: 'allowed', kept: false };
     return judge(module, name);
   }
 
@@ -158,7 +158,7 @@ class Judge implements Listener {
     }
     const judgement = this.#judge(callee);
     this.#arguments(call, callee);
-    if (judgement.kind === 'allowed') return;
+    if (judgement.kind === 'allowed' && !judgement.kept) return;
     const what = `${describe(this.#source, callee)}(${list(this.#source, call.args)})`;
     if (judgement.kind === 'denied') {
       const advisory = advisoryOf(callee.module, callee.name);

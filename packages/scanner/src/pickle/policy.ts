@@ -1,3 +1,4 @@
+import { KEPT } from './allow-kept.ts';
 import { NUMERIC } from './allow-numeric.ts';
 import { PYTHON } from './allow-python.ts';
 import { SKLEARN } from './allow-sklearn.ts';
@@ -8,12 +9,14 @@ import { METHODS, VENDORED } from './deny-libraries.ts';
 /** What an imported name is: on the deny list, exactly on the allow list, or neither. */
 export type Judgement =
   | { readonly kind: 'denied'; readonly capability: Capability }
-  | { readonly kind: 'allowed' }
+  /** `kept`: to be imported, not to be called while loading. */
+  | { readonly kind: 'allowed'; readonly kept: boolean }
   | { readonly kind: 'dunder' }
   | { readonly kind: 'dotted' }
   | { readonly kind: 'unknown' };
 
 const ALLOWED: ReadonlyMap<string, ReadonlySet<string>> = byModule([PYTHON, NUMERIC, SKLEARN, TORCH].join('\n'));
+const HELD: ReadonlyMap<string, ReadonlySet<string>> = byModule(KEPT);
 const EXCUSED: ReadonlyMap<string, ReadonlySet<string>> = byModule(EXCEPT);
 const DENIED_MODULES: ReadonlyMap<string, Capability> = new Map(
   DENIED.flatMap(({ capability, modules }) => modules.split(' ').map((module) => [module, capability] as const)),
@@ -29,7 +32,8 @@ export const DENIED_ROOTS: ReadonlySet<string> = new Set(
   [...DENIED_MODULES.keys(), ...DENIED_NAMES.keys()].map((key) => key.split(/[. ]/, 1)[0] ?? ''),
 );
 
-const ALLOW: Judgement = { kind: 'allowed' };
+const ALLOW: Judgement = { kind: 'allowed', kept: false };
+const KEEP: Judgement = { kind: 'allowed', kept: true };
 const UNKNOWN: Judgement = { kind: 'unknown' };
 const DOTTED: Judgement = { kind: 'dotted' };
 const DUNDER: Judgement = { kind: 'dunder' };
@@ -70,6 +74,7 @@ function decide(module: string, name: string): Judgement {
   }
   if (parts.some((part) => part.startsWith('__') && part.endsWith('__')) && ALLOWED.get(module)?.has(name) !== true) return DUNDER;
   if (parts.length > 1) return DOTTED;
+  if (HELD.get(module)?.has(name) === true) return KEEP;
   const allowed = ALLOWED.get(module);
   if (allowed === undefined) return UNKNOWN;
   // Cython's own unpickling functions create one class, named at their end, and fill in its fields.
