@@ -15,7 +15,6 @@ import {
   type UpstreamKind,
   type Usage,
 } from '@sallyport/core';
-import { printable } from '@sallyport/ledger';
 import { ExchangeTime, type Spent } from './exchange-time.ts';
 import type { Incoming } from './http/incoming.ts';
 import type { OutputLengths } from './output-length.ts';
@@ -28,8 +27,11 @@ import type { Strangers } from './strangers.ts';
 import type { Artifacts } from './upstream/artifacts.ts';
 import { VerdictTally } from './verdict-tally.ts';
 
-/** UTF-16 units of a model name in the ledger; names in bodies are no longer. */
-const MODEL_NAME = 256;
+/**
+ * What a model may be called for the ledger to repeat a name that no configuration has: a client can write anything there, a person's
+ * address or number too.
+ */
+const MODEL_NAME = /^(?=.*\p{L})[\p{L}\p{N}_][\p{L}\p{M}\p{N}_./:-]{0,255}$/u;
 /** Longest text of which the ledger takes the digest later, beside those of other exchanges: some microseconds of work. Bytes. */
 const SHORT_TEXT = 16 * 1024;
 
@@ -68,6 +70,8 @@ export class ExchangeRecord implements Runs, AsyncDisposable {
   #session: string | null = null;
   #decision: Decision | null = null;
   #model: string | null = null;
+  /** Its name as the ledger has it. */
+  #recorded: string | null = null;
   /** The model where it is one of the configuration: what a client makes up must not become a label of the metrics. */
   #modelLabel = '-';
   #upstream: string | null = null;
@@ -143,9 +147,10 @@ export class ExchangeRecord implements Runs, AsyncDisposable {
   }
 
   asked({ model, request, snapshot }: Asked): void {
-    if (model !== null && snapshot.routes.has(model)) this.#modelLabel = model;
-    // A name from a path has no bound but the head's.
-    this.#model = model !== null && model.length > MODEL_NAME ? printable(model, MODEL_NAME) : model;
+    const isConfigured = model !== null && snapshot.routes.has(model);
+    if (isConfigured) this.#modelLabel = model;
+    this.#model = model;
+    this.#recorded = model === null || isConfigured || MODEL_NAME.test(model) ? model : '*';
     this.#streamed = request?.stream ?? false;
     this.#texts = request?.texts ?? [];
     // A stream may take minutes, for which nothing is kept that is not needed.
@@ -361,9 +366,9 @@ export class ExchangeRecord implements Runs, AsyncDisposable {
             },
       source: { ip: source.ip, port: source.port, tls: source.tls?.version ?? null },
       action: this.#action,
-      resource: this.#model,
+      resource: this.#recorded,
       decision: decisionOf(this.#decision, fault),
-      model: this.#model === null ? null : { name: this.#model, upstream: this.#upstream, artifact: this.#artifact },
+      model: this.#recorded === null ? null : { name: this.#recorded, upstream: this.#upstream, artifact: this.#artifact },
       usage: usage === null ? null : { input: usage.input, output: usage.output, cached: usage.cached, exact: usage.exact },
       latency: { overhead: round(overhead), ttft: ttft === null ? null : round(ttft), total: round(total) },
       verdicts: this.verdicts.verdicts(),

@@ -90,6 +90,19 @@ describe('an exchange', () => {
     assert.ok(!JSON.stringify(entry).includes('Hello'));
   });
 
+  it('repeats the name of a model nobody configured only where it is one a model could have', async () => {
+    for (const [model, recorded] of [
+      ['org/name-7b:q4_K.M', 'org/name-7b:q4_K.M'],
+      ['alice@acme.example', '*'],
+      ['+49 151 23456789', '*'],
+      ['4915123456789', '*'],
+    ]) {
+      await (await post(harness, '/v1/chat/completions', chatBody({ model }))).text();
+      const entry = harness.entries.at(-1);
+      assert.deepEqual([entry?.resource, entry?.model?.name, entry?.outcome], [recorded, recorded, 'refused'], model);
+    }
+  });
+
   it('records the digests of what was asked and of what the client got, of long texts and streams too', async () => {
     const long = 'word '.repeat(5000);
     for (const [body, answered] of [
