@@ -40,6 +40,14 @@ describe('TensorFlow graphs beside SavedModel', () => {
   });
 });
 
+describe('MLmodel', () => {
+  const model = (loader: string): Buffer => text(`flavors:\n  python_function:\n    env: conda.yaml\n    loader_module: ${loader}\n`);
+  it('a loader that is not of MLflow is code that comes with the model', async () => {
+    assert.equal((await scanBytes(model('mlflow.sklearn'))).verdict, 'clean');
+    for (const loader of ['loader', 'acme.mlflow', 'mlflowx.sklearn']) assert.equal((await scanBytes(model(loader))).verdict, 'suspicious');
+  });
+});
+
 describe('two readings of one content', () => {
   it('a template that reads as Python is judged as a template', async () => {
     const template =
