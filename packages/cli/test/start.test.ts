@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -86,10 +86,15 @@ ${DEMO}`,
 tls: { cert: "file:${sallyport.path('cert.pem')}", key: "file:${sallyport.path('key.pem')}" }
 ${DEMO}`,
     );
-    for (const [cert, message] of [
-      ['garbage', /tls\.cert: expected a PEM certificate/],
-      [one.cert, /tls\.key: expected the private key of the certificate/],
+    const sound = readFileSync(sallyport.path('sallyport.yaml'), 'utf8');
+    const asking = sound.replace('tls: {', `tls: { clientCa: "file:${sallyport.path('ca.pem')}",`);
+    writeFileSync(sallyport.path('ca.pem'), 'no authority\n');
+    for (const [yaml, cert, message] of [
+      [sound, 'garbage', /tls\.cert: expected a PEM certificate/],
+      [sound, one.cert, /tls\.key: expected the private key of the certificate/],
+      [asking, other.cert, /tls\.clientCa: expected PEM certificates/],
     ] as const) {
+      writeFileSync(sallyport.path('sallyport.yaml'), yaml);
       writeFileSync(sallyport.path('cert.pem'), cert, { mode: 0o600 });
       const failed = await sallyport.run(['serve']);
       assert.equal(failed.code, 2);

@@ -14,6 +14,9 @@ export function readTls(config: Config): TlsMaterial | null {
     clientAuth,
     minVersion,
   };
+  const problems = checkReferences(config).problems.filter(({ path }) => path.startsWith('tls.'));
+  // OpenSSL takes authorities without a certificate for none: nobody could come in, and nothing would say why.
+  if (problems.some(({ path }) => path === 'tls.clientCa')) throw new ConfigError(problems);
   try {
     createSecureContext({
       cert: material.cert,
@@ -23,7 +26,6 @@ export function readTls(config: Config): TlsMaterial | null {
     });
   } catch {
     // OpenSSL's own message speaks of its insides.
-    const problems = checkReferences(config).problems.filter(({ path }) => path.startsWith('tls.'));
     throw new ConfigError(
       problems.length > 0 ? problems : [{ path: 'tls', expected: 'a certificate and its key, as PEM', got: 'what TLS cannot use' }],
     );
