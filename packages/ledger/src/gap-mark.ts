@@ -1,14 +1,13 @@
+import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isCode, makeDirectory, syncDirectory } from './files.ts';
-import { type Gap, readGap } from './gap.ts';
+import { GAP_LENGTH, type Gap, openMark, readGap } from './gap.ts';
 
-/** Bytes of the file at all times. Overwriting them takes no room, so that a full disk can be told of, and they lie in one sector. */
-const LENGTH = 512;
 /** Milliseconds that are waited for it. */
 const PATIENCE = 1000;
-const BLANK: Buffer = Buffer.from(`${' '.repeat(LENGTH - 1)}\n`);
+const BLANK: Buffer = Buffer.from(`${' '.repeat(GAP_LENGTH - 1)}\n`);
 
 /**
  * Says on the disk that entries are being refused, where the log itself cannot: a process that ends before the log takes entries again
@@ -27,21 +26,20 @@ export class GapMark {
   async prepare(): Promise<Gap | null> {
     let left: Gap | null = null;
     for (const path of this.#paths) {
-      const gap = await readGap(path).catch(() => null);
+      // What cannot be read is not blanked: it may tell of a gap the next time.
+      const gap = await readGap(path).catch(() => undefined);
       if (gap === null) await blank(path).catch(() => undefined);
-      else if (left === null || gap.refused > left.refused) left = gap;
+      else if (gap !== undefined && (left === null || gap.refused > left.refused)) left = gap;
     }
     return left;
   }
 
-  /** Resolves when the mark is durable wherever it can be, or has taken too long: a disk that hangs is not to hold up who goes on without. */
-  set({ reason, since, refused }: Gap): Promise<void> {
-    const text = JSON.stringify({ reason, since: new Date(since).toISOString(), refused });
-    return Promise.race([this.#write(Buffer.from(`${text.padEnd(LENGTH - 1)}\n`)), delay(PATIENCE, undefined, { ref: false })]);
-  }
-
-  clear(): Promise<void> {
-    return this.#write(BLANK);
+  /**
+   * Marks a gap, or that there is none. Resolves when that is durable wherever it can be, or has taken too long: a disk that hangs is not
+   * to hold up who goes on without.
+   */
+  set(gap: Gap | null): Promise<void> {
+    return Promise.race([this.#write(gap === null ? BLANK : spelled(gap)), delay(PATIENCE, undefined, { ref: false })]);
   }
 
   /** Resolves when nothing is being written. */
@@ -57,6 +55,11 @@ export class GapMark {
   }
 }
 
+function spelled({ reason, since, refused }: Gap): Buffer {
+  const text = JSON.stringify({ reason, since: new Date(since).toISOString(), refused });
+  return Buffer.from(`${text.padEnd(GAP_LENGTH - 1)}\n`);
+}
+
 async function blank(path: string): Promise<void> {
   await makeDirectory(dirname(path));
   await overwrite(path, BLANK);
@@ -66,13 +69,15 @@ async function blank(path: string): Promise<void> {
 async function overwrite(path: string, bytes: Buffer): Promise<void> {
   let file: FileHandle;
   try {
-    file = await open(path, 'r+');
+    file = await openMark(path, constants.O_RDWR);
   } catch (error) {
     if (!isCode(error, 'ENOENT')) throw error;
     file = await open(path, 'wx', 0o600);
   }
   try {
     await file.write(bytes, 0, bytes.length, 0);
+    // What is longer is no mark of ours, and its end would be taken for a gap at every start.
+    if ((await file.stat()).size > GAP_LENGTH) await file.truncate(GAP_LENGTH);
     await file.datasync();
   } finally {
     await file.close();

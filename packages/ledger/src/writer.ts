@@ -6,7 +6,7 @@ import { ClosedSegments } from './closed-segments.ts';
 import type { EntryTexts, Receipt } from './entry.ts';
 import { type Accepted, type Caller, EntryQueue, type Group, type Pending } from './entry-queue.ts';
 import { type FailureReason, isSystemError, LedgerUnavailable, reasonOf } from './failure.ts';
-import { type Gap, gapPath } from './gap.ts';
+import { type Gap, gapPath, joinGaps } from './gap.ts';
 import { GapMark } from './gap-mark.ts';
 import { type Digester, type Ledger, type LedgerHealth, type LedgerOptions, type OpenExchange, UNRECORDED } from './ledger.ts';
 import type { LogLock } from './lock.ts';
@@ -48,6 +48,8 @@ export class LogWriter implements Ledger {
   readonly #maxPending: number;
   readonly #closedSegments: ClosedSegments;
   readonly #mark: GapMark;
+  /** The gap that an earlier process left open, until it is on record. */
+  #left: Gap | null = null;
   /** Resolves when it is marked that there is a gap: nothing goes on unrecorded before. */
   #marked: Promise<void> = Promise.resolve();
   readonly #queue: EntryQueue = new EntryQueue();
@@ -102,6 +104,8 @@ export class LogWriter implements Ledger {
       await this.#segment.close();
       throw new LedgerUnavailable(reasonOf(error), { cause: error });
     }
+    // Before anything can fail here: its own mark would be written over this one.
+    this.#left = await this.#mark.prepare();
     this.#lockTimer = setInterval(() => void this.#refreshLock(), 1000).unref();
     const [ed25519, mlDsa44] = this.#options.signer.verifierKeys(this.origin);
     const facts = systemFacts(this.#options, 'ledger.open', {
@@ -113,9 +117,7 @@ export class LogWriter implements Ledger {
     });
     try {
       await this.#record(facts, true);
-      const left = await this.#mark.prepare();
-      // It was still open when the process that had it ended.
-      if (left !== null) await this.#recordGap(left, { ended: false });
+      if (this.#left !== null && (await this.#recordLeft())) void this.#markGap();
     } catch (error) {
       await this.close();
       throw error;
@@ -232,7 +234,8 @@ export class LogWriter implements Ledger {
   }
 
   #refuse(reason: FailureReason): Promise<Receipt> {
-    if (this.#trouble !== null) this.#trouble.refused++;
+    // While the gap is being recorded only what is too much is refused, as at any other time.
+    if (this.#trouble !== null && !this.#accepting) this.#trouble.refused++;
     if (this.#goesOn(reason)) return this.#marked.then(() => UNRECORDED);
     return Promise.reject(new LedgerUnavailable(reason));
   }
@@ -385,7 +388,7 @@ export class LogWriter implements Ledger {
     const resolves = this.#goesOn(this.#trouble.reason);
     this.#trouble.refused += lost.filter(({ own }) => !own).length;
     // Another process's log is no longer ours to mark.
-    const marked = this.#trouble.reason === 'lock-lost' ? Promise.resolve() : this.#mark.set(this.#trouble);
+    const marked = this.#trouble.reason === 'lock-lost' ? Promise.resolve() : this.#markGap();
     if (isNew) this.#marked = marked;
     for (const caller of lost) {
       if (resolves) void this.#marked.then(() => caller.resolve(UNRECORDED));
@@ -406,29 +409,41 @@ export class LogWriter implements Ledger {
   async #recover(): Promise<void> {
     const trouble = this.#trouble;
     if (trouble === null || this.#closed || trouble.reason === 'lock-lost') return;
-    const { reason, refused, since } = trouble;
     try {
       // A group may have been under way when the failure was noticed elsewhere; what became durable counts.
       await this.#writing;
       this.#tip = this.#durable;
       await this.#reopen();
-      this.#accepting = true;
-      if ((await this.#recordGap({ reason, refused, since })) && this.#trouble === trouble) this.#trouble = null;
+      if (await this.#recordLeft()) {
+        // From here on nothing is refused, so that the entry tells the whole number.
+        this.#accepting = true;
+        if ((await this.#recordGap(trouble)) && this.#accepting && this.#trouble === trouble) this.#trouble = null;
+      }
     } catch (error) {
       if (!(error instanceof LedgerUnavailable) && !isSystemError(error)) throw error;
     }
     this.#accepting = this.#trouble === null && !this.#closed;
-    if (this.#trouble !== null && this.#trouble.reason !== 'lock-lost') await this.#mark.set(this.#trouble);
+    // Not waited for where the gap is over: what fails from here on is marked after it.
+    const marked = this.#trouble?.reason === 'lock-lost' ? null : this.#markGap();
+    if (!this.#accepting) await marked;
     if (!this.#accepting) this.#scheduleRetry();
   }
 
-  /** Puts a gap on record, and takes its mark away where that is done; answers whether it is. */
+  /** Whether nothing is left of an earlier process that is not on record. Such a gap was still open when that process ended. */
+  async #recordLeft(): Promise<boolean> {
+    if (this.#left !== null && (await this.#recordGap(this.#left, { ended: false }))) this.#left = null;
+    return this.#left === null;
+  }
+
+  /** Answers whether the gap is on record now. */
   async #recordGap({ reason, refused, since }: Gap, more: EntryFacts['detail'] = {}): Promise<boolean> {
     const facts = systemFacts(this.#options, 'ledger.recovered', { reason, refused, since: new Date(since).toISOString(), ...more });
-    if ((await this.#record(facts, true)) === UNRECORDED) return false;
-    // Not waited for: what fails from here on is marked after it.
-    void this.#mark.clear();
-    return true;
+    return (await this.#record(facts, true)) !== UNRECORDED;
+  }
+
+  /** Says on the disk which gaps are not on record. */
+  #markGap(): Promise<void> {
+    return this.#mark.set(joinGaps(this.#left, this.#trouble));
   }
 
   /** After a failed sync nothing is known of the bytes past the last durable one: they are cut and written anew. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'node:test';
-import { type Entry, LedgerUnavailable, readEntries, UNRECORDED, verifyLedger } from '../src/index.ts';
+import { type Entry, LedgerUnavailable, readEntries, type SegmentStore, UNRECORDED, verifyLedger } from '../src/index.ts';
 import { FailingStore } from './failing-store.ts';
 import { facts, openTestLedger, TemporaryDirectory } from './support.ts';
 
@@ -95,4 +95,97 @@ test('a mark that is not ours is a gap of unknown extent, and nothing of its tex
     assert.deepEqual(told, { ended: false, reason: 'io', refused: 0, since: '1970-01-01T00:00:00.000Z' });
   }
   assert.equal((await recovered(directory.path)).length, 4);
+});
+
+test('a mark that is longer than ours is told of once', async () => {
+  await using directory = await TemporaryDirectory.create();
+  await (await openTestLedger(directory.path)).close();
+  const mark = join(directory.path, 'logs/w1/gap');
+  for (const [i, text] of ['x'.repeat(2000), `${' '.repeat(600)}x`].entries()) {
+    await writeFile(mark, text);
+    for (let start = 0; start < 2; start++) await (await openTestLedger(directory.path)).close();
+    assert.equal((await recovered(directory.path)).length, i + 1);
+    assert.equal((await readFile(mark)).length, 512);
+  }
+});
+
+test('what is no file in the place of a mark is reported, and what a link leads to is left alone', async () => {
+  await using directory = await TemporaryDirectory.create();
+  await (await openTestLedger(directory.path)).close();
+  const mark = join(directory.path, 'logs/w1/gap');
+  const other = join(directory.path, 'other');
+  await writeFile(other, 'of somebody else');
+  for (const place of [() => mkdir(mark), () => symlink(other, mark)]) {
+    await rm(mark, { recursive: true });
+    await place();
+    await (await openTestLedger(directory.path)).close();
+    const { ok, logs } = await verifyLedger(directory.path);
+    assert.equal(ok, false);
+    assert.deepEqual(
+      logs[0]?.problems.map(({ code, file }) => [code, file]),
+      [['unreadable', 'gap']],
+    );
+    assert.equal(logs[0]?.gap, null);
+  }
+  assert.equal(await readFile(other, 'utf8'), 'of somebody else');
+  assert.deepEqual(await recovered(directory.path), []);
+});
+
+for (const onFailure of ['refuse', 'unsafe-continue-unrecorded'] as const) {
+  test(`${onFailure}: a start that fails keeps the mark of an earlier process`, async () => {
+    await using directory = await TemporaryDirectory.create();
+    await (await openTestLedger(directory.path)).close();
+    const since = '2026-01-01T00:00:00.000Z';
+    await writeFile(join(directory.path, 'logs/w1/gap'), JSON.stringify({ reason: 'read-only', since, refused: 5000 }));
+    const store = new FailingStore();
+    store.failWrite = 'ENOSPC';
+    const start = openTestLedger(directory.path, { store, onFailure, retryInterval: 60_000 });
+    const left = { reason: 'read-only', since: Date.parse(since) };
+    if (onFailure === 'refuse') {
+      await assert.rejects(start, LedgerUnavailable);
+      assert.deepEqual(await gapOf(directory.path), { ...left, refused: 5000 });
+      await (await openTestLedger(directory.path)).close();
+      assert.deepEqual(await recovered(directory.path), [{ ended: false, reason: 'read-only', refused: 5000, since }]);
+    } else {
+      const ledger = await start;
+      assert.equal(await ledger.append(facts()), UNRECORDED);
+      await ledger.retry();
+      assert.deepEqual(await gapOf(directory.path), { ...left, refused: 5001 });
+      store.failWrite = null;
+      assert.equal((await ledger.retry()).state, 'ok');
+      await ledger.close();
+      const [earlier, own] = await recovered(directory.path);
+      assert.deepEqual(earlier, { ended: false, reason: 'read-only', refused: 5000, since });
+      assert.partialDeepStrictEqual(own, { reason: 'disk-full', refused: 1 });
+    }
+    assert.equal(await gapOf(directory.path), null);
+  });
+}
+
+test('the entry of a gap counts what was refused until it was written', async () => {
+  await using directory = await TemporaryDirectory.create();
+  const disk = new FailingStore();
+  const reopening = Promise.withResolvers<void>();
+  const mayOpen = Promise.withResolvers<void>();
+  let opened = 0;
+  const store: SegmentStore = {
+    open: async (path, create) => {
+      if (opened++ > 0) {
+        reopening.resolve();
+        await mayOpen.promise;
+      }
+      return disk.open(path, create);
+    },
+  };
+  const ledger = await openTestLedger(directory.path, { store, retryInterval: 60_000 });
+  disk.failWrite = 'EIO';
+  await assert.rejects(ledger.append(facts()), LedgerUnavailable);
+  disk.failWrite = null;
+  const retrying = ledger.retry();
+  await reopening.promise;
+  for (let i = 0; i < 50; i++) await assert.rejects(ledger.append(facts()), LedgerUnavailable);
+  mayOpen.resolve();
+  assert.equal((await retrying).state, 'ok');
+  await ledger.close();
+  assert.partialDeepStrictEqual(await recovered(directory.path), [{ refused: 51 }]);
 });

@@ -1,10 +1,11 @@
 import { basename, join } from 'node:path';
 import { parseVerifierKey, type VerifierKey } from '../checkpoint.ts';
-import { gapPath, readGap } from '../gap.ts';
+import { isSystemError } from '../failure.ts';
+import { type Gap, gapPath, readGap } from '../gap.ts';
 import { MalformedNote } from '../note.ts';
 import { LogDamaged, listLogs, readDescription } from '../recovery.ts';
 import { verifyLog } from './log.ts';
-import { type LedgerReport, type LogReport, Problems } from './report.ts';
+import { type FilesReport, type LedgerReport, type LogReport, Problems } from './report.ts';
 import type { LogKeys } from './targets.ts';
 
 export interface VerifyOptions {
@@ -71,8 +72,8 @@ export async function verifyLedger(directory: string, options: VerifyOptions = {
         options.onProgress?.(entries);
       },
     });
-    const aside = options.gapDirectory === undefined ? null : await readGap(join(options.gapDirectory, basename(log)));
-    logs.push({ ...report, gap: (await readGap(gapPath(log))) ?? aside });
+    const places = [gapPath(log), ...(options.gapDirectory === undefined ? [] : [join(options.gapDirectory, basename(log))])];
+    logs.push(await withGap(report, places));
   }
   if (options.logs === undefined) {
     const missing = new Set((trusted ?? []).map(({ name }) => name)).difference(new Set(logs.map(({ origin }) => origin ?? '')));
@@ -88,6 +89,22 @@ export async function verifyLedger(directory: string, options: VerifyOptions = {
   }
   if (logs.length === 0) logs.push(absent('-', 'there is no log here: nothing was ever written, or all of it is gone', 'logs'));
   return { ok: logs.every(({ problems }) => problems.length === 0), entries: logs.reduce((sum, log) => sum + log.entries, 0), logs };
+}
+
+/** The first gap that one of the marks tells of. A mark that cannot be read could hide one. */
+async function withGap(report: FilesReport, places: readonly string[]): Promise<LogReport> {
+  const problems = new Problems(report.log);
+  let gap: Gap | null = null;
+  for (const place of places) {
+    try {
+      gap ??= await readGap(place);
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+      const code = error instanceof Error && 'code' in error ? error.code : 'unknown';
+      problems.add('unreadable', `the mark of a gap at ${place} is no file that can be read (${code}): remove it`, { file: 'gap' });
+    }
+  }
+  return { ...report, gap, problems: [...report.problems, ...problems.list] };
 }
 
 /** `log.json` names the log; what it says is the attacker's as much as anything else in the directory. */
