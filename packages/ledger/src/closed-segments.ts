@@ -27,10 +27,14 @@ export class ClosedSegments {
       });
   }
 
-  /** Removes those whose last entry is older than `before`, where `record` has put on record which, under a signed checkpoint: else the record could be anybody's. */
-  remove<Result>(before: number, record: (expired: readonly ExpiredSegment[]) => Promise<Result>): Promise<Result> {
+  /** Removes those whose last entry is older than `before`, where `record` has put on record which, under a signed checkpoint: else the record could be anybody's. `checked` are known to be so: only they are removed, where any are given. */
+  remove<Result>(
+    before: number,
+    checked: readonly ExpiredSegment[],
+    record: (expired: readonly ExpiredSegment[]) => Promise<Result>,
+  ): Promise<Result> {
     const done = this.#working.then(async () => {
-      const expired = await expiredSegments(this.#log, before);
+      const expired = checked.length === 0 ? await expiredSegments(this.#log, before) : await stillThere(this.#log, checked);
       const result = await record(expired);
       for (const { segment } of expired) {
         // A crash may have left both forms; the plain one counts, so it goes last.
@@ -57,4 +61,13 @@ export class ClosedSegments {
       this.#trouble = error;
     }
   }
+}
+
+/** Another process may have compressed or removed some since they were checked. */
+async function stillThere(log: string, checked: readonly ExpiredSegment[]): Promise<ExpiredSegment[]> {
+  const present = await listSegments(log);
+  return checked.flatMap(({ segment: { first }, until }) => {
+    const segment = present.find((one) => one.first === first);
+    return segment === undefined ? [] : [{ segment, until }];
+  });
 }

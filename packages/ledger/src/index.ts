@@ -41,7 +41,7 @@ export {
 } from './read.ts';
 export { LogDamaged } from './recovery.ts';
 export { retainIdle } from './retain-idle.ts';
-export type { Retention } from './retention.ts';
+export type { ExpiredSegment, Retention } from './retention.ts';
 export { SealBroken, SealedBodies, type SealedBodiesOptions } from './sealed.ts';
 export type { SegmentFile, SegmentStore, SyncMode } from './segment-store.ts';
 export { EntriesGone, LogTail, sealedSizes } from './tail.ts';

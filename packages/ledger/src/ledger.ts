@@ -4,7 +4,7 @@ import type { Checkpoint } from './checkpoint.ts';
 import type { EntryTexts, Receipt } from './entry.ts';
 import type { FailureReason } from './failure.ts';
 import type { LedgerSigner } from './keys.ts';
-import type { Retention } from './retention.ts';
+import type { ExpiredSegment, Retention } from './retention.ts';
 import type { SegmentStore, SyncMode } from './segment-store.ts';
 
 export interface LedgerOptions {
@@ -104,11 +104,12 @@ export interface Ledger extends AsyncDisposable {
   checkpoint(): Promise<Checkpoint | null>;
   /**
    * Removes closed segments of which every entry is older than `before` (epoch milliseconds), the newest two never. Where the clock is
-   * further ahead of the entry that was the newest at opening than the age that is kept (a day to 31 days), `before` is moved back by that much. Their hashes, tiles and checkpoints stay, so
-   * that all later entries can still be proved, and an entry records the removal.
+   * further ahead of the entry that was the newest at opening (for a new log: in the logs of others) than the age that is kept (a day to 31 days), `before` is moved back by that much. Their hashes, tiles and checkpoints stay, so
+   * that all later entries can still be proved, and an entry records the removal. `checked` are segments that are known to be that old and
+   * as their tiles say: where any are given, and the clock is believed, only they are removed, and they are not read again.
    * @throws {LogDamaged} where a segment to be removed is not what its tiles say: evidence is not thrown away
    */
-  retain(before: number): Promise<Retention>;
+  retain(before: number, checked?: readonly ExpiredSegment[]): Promise<Retention>;
   /** Tries at once to recover from a failure instead of waiting for the next attempt. */
   retry(): Promise<LedgerHealth>;
   close(): Promise<void>;

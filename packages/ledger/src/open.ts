@@ -6,6 +6,7 @@ import { LogLock } from './lock.ts';
 import { OpenSegment, roomOf, segmentBytesOf } from './open-segment.ts';
 import { recoverLog } from './recovery.ts';
 import { diskStore } from './segment-store.ts';
+import { newestTime } from './trusted-clock.ts';
 import { LogWriter } from './writer.ts';
 
 /**
@@ -22,9 +23,11 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
     const lock = await LogLock.acquire(log, options.random);
     try {
       const recovered = await recoverLog(log, options.writer, options.signer, options.previousKeys ?? [], options.clock.now());
+      // Before this log has an entry of its own: a new one is believed by no more than what the others know of the time.
+      const newest = recovered.tip.time || (await newestTime(options));
       const store = options.store ?? diskStore(options.syncMode ?? 'fdatasync');
       const segment = await OpenSegment.open(store, recovered.segment, true, roomOf(options));
-      const ledger = new LogWriter(log, options, lock, store, segment, recovered);
+      const ledger = new LogWriter(log, options, lock, store, segment, recovered, newest);
       await ledger.start(recovered);
       return ledger;
     } catch (error) {

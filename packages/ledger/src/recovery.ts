@@ -260,8 +260,10 @@ async function replay(segments: readonly Segment[], edge: TreeEdge, published: C
 async function expectRemovalSigned(segments: readonly Segment[], sealed: number): Promise<void> {
   const start = segments[0]?.first ?? 0;
   let retained = 0;
-  let seq = start;
-  for (const segment of start === 0 ? [] : segments) {
+  // The newest say it, and a start waits for this.
+  for (const segment of segments.toReversed()) {
+    if (retained >= start) break;
+    let seq = segment.first;
     for await (const { lines } of readSegment(segment)) {
       for (const line of lines) if (seq++ < sealed && line.startsWith(RETENTION)) retained = Math.max(retained, retainedBy(line));
     }

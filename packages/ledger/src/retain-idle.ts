@@ -6,8 +6,8 @@ import { readDescription } from './recovery.ts';
 import { expiredSegments, type Retention } from './retention.ts';
 
 /**
- * `Ledger.retain` for a log that no process writes any more: it is opened for as long as that takes, where there is something to remove. Null
- * where there is not, where a process writes it, or where another installation signs it. The log's own time stands still, so
+ * `Ledger.retain` for a log that no process writes any more: it is opened where there is something to remove, and no longer than that takes:
+ * what is checked, which may take minutes, is so before, for a process that starts meanwhile would not get its log. Null where there is not, where a process writes it, or where another installation signs it. The log's own time stands still, so
  * `options.knownTime` has to say that the clock is right.
  * @throws as `openLedger` and `Ledger.retain`
  */
@@ -16,10 +16,11 @@ export async function retainIdle(options: LedgerOptions, before: number): Promis
   const description = await readDescription(log);
   // Opening a log writes into it: one of others is not touched.
   if (description === null || !options.signer.verifierKeys(description.origin).every((key) => description.keys.includes(key))) return null;
-  if ((await expiredSegments(log, before)).length === 0) return null;
+  const expired = await expiredSegments(log, before);
+  if (expired.length === 0) return null;
   try {
     await using ledger = await openLedger(options);
-    return await ledger.retain(before);
+    return await ledger.retain(before, expired);
   } catch (error) {
     if (error instanceof LogLocked) return null;
     throw error;

@@ -1,11 +1,20 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '@sallyport/core';
+import { openCheckpoint, parseVerifierKey } from './checkpoint.ts';
+import { isSystemError } from './failure.ts';
 import { readIfPresent, replaceFile } from './files.ts';
+import type { LedgerOptions } from './ledger.ts';
+import { MalformedNote } from './note.ts';
+import { listLogs } from './recovery.ts';
+import { timeOf } from './verify/targets.ts';
 
 /** Milliseconds without an entry that are taken for what the clock says they are, at least and at most; between them the age that is kept. */
 const LEAST_TRUSTED_PAUSE = 86_400_000;
 const MOST_TRUSTED_PAUSE = 31 * 86_400_000;
+
+/** The file of a log's doubt. */
+const DOUBT = 'clock';
 
 /** What is known of the time while the clock is in doubt. Milliseconds. */
 interface Doubt {
@@ -13,6 +22,34 @@ interface Doubt {
   readonly time: number;
   /** How long they have run in doubt. */
   readonly ran: number;
+}
+
+/**
+ * The newest time at which an entry was signed in any log of the ledger (epoch milliseconds), 0 where there is none: what a new log has to
+ * go by, which knows no time itself. Of a log that was written while the clock was in doubt, only what was believed counts.
+ */
+export async function newestTime({ directory, signer, previousKeys = [] }: LedgerOptions): Promise<number> {
+  let newest = 0;
+  for (const log of await listLogs(directory)) {
+    try {
+      const note = (await readIfPresent(join(log, 'checkpoint')))?.toString() ?? '';
+      const origin = note.slice(0, note.indexOf('\n'));
+      const keys = [...signer.verifierKeys(origin), ...previousKeys].map(parseVerifierKey);
+      const signed = timeOf(openCheckpoint(note, keys).signatures) ?? 0;
+      newest = Math.max(newest, Math.min(signed, (await readDoubt(join(log, DOUBT)))?.time ?? signed));
+    } catch (error) {
+      // A log that is not ours to read is none to remove from either; opening it, or verifying it, says what is wrong.
+      if (!(error instanceof MalformedNote) && !isSystemError(error)) throw error;
+    }
+  }
+  return newest;
+}
+
+/** An earlier process's doubt. Whoever can write the file can remove the entries too: it is only not to be wrong by accident. */
+async function readDoubt(path: string): Promise<Doubt | null> {
+  const text = (await readIfPresent(path))?.toString() ?? '';
+  const [, time, ran] = /^\{"time":(\d{1,15})(?:\.\d+)?,"ran":(\d{1,15})(?:\.\d+)?\}\n$/.exec(text) ?? [];
+  return time === undefined || ran === undefined ? null : { time: Number(time), ran: Number(ran) };
 }
 
 /**
@@ -30,11 +67,11 @@ export class TrustedClock {
   #ranBefore: number | null = null;
 
   /**
-   * `newest` is the time of the newest entry (epoch milliseconds), 0 where there is none; `known` one at which something else says that the clock was
+   * `newest` is the time of the newest entry (epoch milliseconds), of a new log that of the others, 0 where there is none; `known` one at which something else says that the clock was
    * right, which ends an earlier doubt.
    */
   constructor(log: string, clock: Clock, newest: number, known: number | null) {
-    this.#path = join(log, 'clock');
+    this.#path = join(log, DOUBT);
     this.#clock = clock;
     this.#time = Math.max(newest, known ?? 0) || clock.now();
     this.#openedAt = clock.monotonic();
@@ -65,12 +102,11 @@ export class TrustedClock {
     return 0;
   }
 
-  /** Takes up an earlier process's doubt. Whoever can write the file can remove the entries too: it is only not to be wrong by accident. */
+  /** Takes up an earlier process's doubt. */
   async #takeUp(): Promise<number> {
-    const text = (await readIfPresent(this.#path))?.toString() ?? '';
-    const [, time, ran] = /^\{"time":(\d{1,15})(?:\.\d+)?,"ran":(\d{1,15})(?:\.\d+)?\}\n$/.exec(text) ?? [];
-    if (time === undefined || ran === undefined) return 0;
-    this.#time = Math.min(this.#time, Number(time));
-    return Number(ran);
+    const doubt = await readDoubt(this.#path);
+    if (doubt === null) return 0;
+    this.#time = Math.min(this.#time, doubt.time);
+    return doubt.ran;
   }
 }

@@ -15,7 +15,7 @@ import { openExchange } from './open-exchange.ts';
 import { OpenSegment, roomOf, segmentBytesOf } from './open-segment.ts';
 import { Publisher } from './publisher.ts';
 import { type RecoveredLog, SEGMENT_UNIT, type Tip } from './recovery.ts';
-import type { Retention } from './retention.ts';
+import type { ExpiredSegment, Retention } from './retention.ts';
 import { segmentPath } from './segment.ts';
 import type { SegmentStore } from './segment-store.ts';
 import { serialiseEntry } from './serialise.ts';
@@ -75,7 +75,16 @@ export class LogWriter implements Ledger {
   /** `time` of the last entry as text: most entries share their millisecond with one before. */
   #timeText = { at: -1, text: '' };
 
-  constructor(log: string, options: LedgerOptions, lock: LogLock, store: SegmentStore, segment: OpenSegment, recovered: RecoveredLog) {
+  /** `newest` is the time of the newest entry, for a new log of those of others (epoch milliseconds; 0 where there is none). */
+  constructor(
+    log: string,
+    options: LedgerOptions,
+    lock: LogLock,
+    store: SegmentStore,
+    segment: OpenSegment,
+    recovered: RecoveredLog,
+    newest: number,
+  ) {
     this.origin = recovered.description.origin;
     this.#log = log;
     this.#options = options;
@@ -88,7 +97,7 @@ export class LogWriter implements Ledger {
     this.#segment = segment;
     this.#tip = recovered.tip;
     this.#durable = recovered.tip;
-    this.#trustedClock = new TrustedClock(log, options.clock, recovered.tip.time, options.knownTime ?? null);
+    this.#trustedClock = new TrustedClock(log, options.clock, newest, options.knownTime ?? null);
     this.#segmentBytes = segmentBytesOf(options);
     this.#maxPending = options.maxPending ?? 100_000;
     this.#publisher = new Publisher(log, this.origin, options.signer, options.clock, recovered.edge, recovered.published);
@@ -139,10 +148,10 @@ export class LogWriter implements Ledger {
     return openExchange(this, facts);
   }
 
-  async retain(asked: number): Promise<Retention> {
+  async retain(asked: number, checked: readonly ExpiredSegment[] = []): Promise<Retention> {
     const clockAhead = await this.#trustedClock.ahead(asked);
     const before = asked - clockAhead;
-    return this.#closedSegments.remove(before, async (expired) => {
+    return this.#closedSegments.remove(before, clockAhead === 0 ? checked : [], async (expired) => {
       if (!this.#accepting) throw new LedgerUnavailable(this.#closed ? 'closed' : (this.#trouble?.reason ?? 'io'));
       const from = expired[0]?.segment.first ?? 0;
       const until = expired.at(-1)?.until ?? 0;

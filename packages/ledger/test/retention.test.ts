@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
-import { rmSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { appendFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'node:test';
@@ -244,6 +244,45 @@ test('a log that nobody writes any more is kept no longer than others; one that 
   const { ok, logs } = await verifyLedger(directory.path, { now: clock.time });
   assert.ok(ok);
   assert.ok((logs[0]?.first ?? 0) > 0);
+});
+
+test('an idle log is checked before its lock is taken: nobody who starts has to wait for that', async () => {
+  await using directory = await TemporaryDirectory.create();
+  const clock = new ManualClock();
+  const start = clock.time;
+  await tenDays(directory.path, clock);
+  const tile = join(directory.path, 'logs/w1/tile/0/000');
+  const bytes = await readFile(tile);
+  // The first use of it is the lock's: whatever is compared with tiles from then on does not hold.
+  const locking = {
+    bytes: (length: number): Uint8Array => {
+      writeFileSync(tile, Buffer.alloc(8192));
+      return random.bytes(length);
+    },
+  };
+  const options = { directory: directory.path, writer: 'w1', clock, random: locking, ...(await testKeys()), segmentBytes: 100_000 };
+  const removed = await retainIdle({ ...options, knownTime: clock.time }, start + 6 * DAY);
+  assert.deepEqual(removed, { segments: 2, from: 0, until: 512, clockAhead: 0 });
+  await writeFile(tile, bytes);
+  assert.deepEqual((await verifyLedger(directory.path, { now: clock.time })).logs[0]?.problems, []);
+  assert.equal(await retainIdle({ ...options, knownTime: clock.time }, start + 6 * DAY), null);
+});
+
+test('a new log believes its clock no more than the others know of the time', async () => {
+  await using directory = await TemporaryDirectory.create();
+  const clock = new ManualClock();
+  await tenDays(directory.path, clock);
+  const ahead = async (writer: string): Promise<number> => {
+    await using ledger = await openTestLedger(directory.path, { clock, writer });
+    await ledger.append(facts());
+    return Math.round((await ledger.retain(clock.time - 90 * DAY)).clockAhead / DAY);
+  };
+  clock.time += DAY;
+  assert.equal(await ahead('young'), 0);
+  clock.time += 3 * 365 * DAY;
+  assert.equal(await ahead('wrong'), 3 * 365);
+  assert.equal(await ahead('wrong-too'), 3 * 365, 'what the first wrote with that clock speaks for nothing');
+  assert.equal(await ahead('wrong'), 3 * 365);
 });
 
 test('what retention removes after the last block was read is not missed', async () => {
