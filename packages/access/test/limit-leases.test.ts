@@ -13,6 +13,7 @@ import {
   RelayStore,
   type Reservation,
 } from '../src/index.ts';
+import { claimsOf } from '../src/limits/claim.ts';
 import { request, rule, rules, tokens } from './limit-rules.ts';
 
 /** Longer than a lease lasts, and than a recall is waited for, milliseconds. */
@@ -26,10 +27,15 @@ interface Worker {
   alive: boolean;
 }
 
+interface Started {
+  done: Reservation | string | null;
+}
+
 /** Workers and the process that counts for them, with messages that arrive when the test says so. Timers and clock go together. */
 class Bench {
   readonly clock = { time: Date.UTC(2026, 0, 1, 10), now: () => this.clock.time, monotonic: () => this.clock.time };
   readonly workers: Worker[];
+  readonly store: MemoryStore = new MemoryStore(this.clock);
   readonly desk: CounterDesk;
   readonly operator: Limiter;
   questions = 0;
@@ -38,7 +44,7 @@ class Bench {
   constructor(context: TestContext, count: number, patience: number = 60_000) {
     this.#mock = context.mock;
     this.#mock.timers.enable({ apis: ['setTimeout', 'setImmediate'] });
-    this.desk = new CounterDesk(new MemoryStore(this.clock), (worker, answers) => {
+    this.desk = new CounterDesk(this.store, (worker, answers) => {
       this.workers[worker]?.toWorker.push(structuredClone(answers));
     });
     this.operator = new Limiter(this.desk, this.clock);
@@ -99,21 +105,40 @@ class Bench {
     this.desk.gone(worker);
   }
 
-  /** What comes of a request once every message has arrived. */
-  async ask(worker: number, limits: readonly LimitRule[], asked: LimitRequest): Promise<Reservation | string> {
-    let done: Reservation | string | null = null;
+  /** A request that has not been answered yet. */
+  async start(worker: number, limits: readonly LimitRule[], asked: LimitRequest): Promise<Started> {
+    const started: Started = { done: null };
     const asking = async (): Promise<Reservation> => await (this.workers[worker] as Worker).limiter.reserve(rules(...limits), asked);
     void asking().then(
       (reservation) => {
-        done = reservation;
+        started.done = reservation;
       },
       ({ code }) => {
-        done = code;
+        started.done = code;
       },
     );
     await this.settle();
+    return started;
+  }
+
+  /** What comes of a request once every message has arrived. */
+  async ask(worker: number, limits: readonly LimitRule[], asked: LimitRequest): Promise<Reservation | string> {
+    const started = await this.start(worker, limits, asked);
     await this.deliverAll();
-    return done ?? assert.fail('no answer');
+    return started.done ?? assert.fail('no answer');
+  }
+
+  /** What comes of requests of which all are asked before the first is answered. */
+  async askAtOnce(count: number, worker: number, limits: readonly LimitRule[], asked: LimitRequest): Promise<(Reservation | string)[]> {
+    const started = await Promise.all(Array.from({ length: count }, () => this.start(worker, limits, asked)));
+    await this.deliverAll();
+    return started.map(({ done }) => done ?? assert.fail('no answer'));
+  }
+
+  /** What counts where all is counted, with all that is granted. */
+  counted(limits: readonly LimitRule[], asked: LimitRequest): number[] {
+    const claims = claimsOf(rules(...limits), { ...asked }, asked.estimate);
+    return this.store.peek(claims).map(({ used }) => used);
   }
 
   async standings(limits: readonly LimitRule[], asked: LimitRequest): Promise<readonly LimitStanding[]> {
@@ -189,6 +214,134 @@ describe('leases of workers', () => {
     assert.deepEqual(await bench.used(running, one(0)), [0]);
     for (let i = 0; i < 8; i += 1) assert.notEqual(typeof (await bench.ask(1, running, one(0))), 'string');
     assert.equal(await bench.ask(1, running, one(0)), 'concurrency_exceeded');
+  });
+
+  it('of a worker that asks for much at once are no larger than those of any other, so its death costs little', async (context) => {
+    const month = [rule({ name: 'budget', amount: 1_000_000, window: 0, calendar: { unit: 'month', zone: 'UTC' } })];
+    const day = [rule({ name: 'day', amount: 1_000_000, window: 86_400_000 })];
+    const hour = [rule({ name: 'hour', amount: 1_000_000, window: 3_600_000 })];
+    const small = [rule({ name: 'requests', quantity: 'requests', amount: 1_000 })];
+    for (const [limited, used, most] of [
+      [month, 30_000, 10_000],
+      [day, 30_000, 10_000],
+      [hour, 30_000, 62_500],
+      [small, 100, 62],
+    ] as const) {
+      using bench = new Bench(context, 2);
+      for (const reservation of await bench.askAtOnce(100, 0, limited, one(1_000))) end(reservation, 300);
+      await bench.quiet(100);
+      bench.kill(0);
+      const [counted = 0] = await bench.used(limited, one(0));
+      assert.ok(counted > used && counted <= used + most, `${limited[0]?.name}: ${counted} of which ${used} were used`);
+    }
+  });
+
+  it('of places are no more than half of those that are free, however many ask at once', async (context) => {
+    using bench = new Bench(context, 2);
+    const running = [rule({ name: 'run', quantity: 'concurrency', amount: 100, window: 0 })];
+    await bench.askAtOnce(20, 0, running, one(0));
+    const [counted = 0] = bench.counted(running, one(0));
+    assert.ok(counted > 20 && counted <= 20 + 50, String(counted));
+  });
+
+  it('are filled up when they are used up, and then hold no more than before', async (context) => {
+    using bench = new Bench(context, 2);
+    for (let i = 0; i < 1_000; i += 1) end(await bench.ask(0, limits, one(10)), 10);
+    assert.ok(bench.questions < 60, `${bench.questions} messages for 1000 requests`);
+    bench.kill(0);
+    const [used = 0] = await bench.used(limits, one(0));
+    assert.ok(used >= 10_000 && used <= 10_000 + 64 * 10, String(used));
+  });
+
+  it('of a worker that is stopped count as used when they lapsed, and leave the window in their time', async (context) => {
+    using bench = new Bench(context, 2);
+    const window = [rule({ name: 'requests', quantity: 'requests', amount: 1_000, window: 10_000 })];
+    for (const reservation of await bench.askAtOnce(100, 0, window, one(0))) end(reservation, 0);
+    const silent = bench.workers[0] as Worker;
+    const pass = async (time: number): Promise<void> => {
+      for (let passed = 0; passed < time; passed += 50) {
+        await bench.pass(50);
+        silent.toWorker.length = 0;
+        silent.toDesk.length = 0;
+        await bench.deliver(1);
+      }
+    };
+    await pass(10_200);
+    const [lapsed = 0] = bench.counted(window, one(0));
+    assert.ok(lapsed > 0 && lapsed <= 64, `${lapsed} may have been used within the window`);
+    await pass(300);
+    assert.deepEqual(bench.counted(window, one(0)), [0]);
+    for (let i = 0; i < 1_000; i += 1) end(await bench.ask(1, window, one(0)), 0);
+    const over = await bench.start(1, window, one(0));
+    await pass(300);
+    assert.equal(over.done, 'rate_limit_exceeded');
+  });
+
+  it('that have lapsed are not spent, though the worker was too busy to end them', async (context) => {
+    using bench = new Bench(context, 2);
+    for (let i = 0; i < 10; i += 1) end(await bench.ask(0, limits, one(10)), 10);
+    const before = bench.questions;
+    end(await bench.ask(0, limits, one(10)), 10);
+    assert.equal(bench.questions, before, 'from the lease');
+    // Its timers have not run yet.
+    bench.clock.time += 250;
+    const started = await bench.start(0, limits, one(10));
+    assert.equal(started.done, null, 'asks');
+    await bench.deliverAll();
+    end(started.done ?? assert.fail(), 10);
+    await bench.quiet(QUIET);
+    assert.deepEqual(await bench.used(limits, one(0)), [120, 12]);
+  });
+
+  it('end in time also where the time of leases was over before the answer came', async (context) => {
+    using bench = new Bench(context, 1);
+    end(await bench.ask(0, limits, one(10)), 10);
+    await bench.pass(249);
+    const started = await bench.start(0, limits, one(10));
+    await bench.pass(1);
+    await bench.deliverAll();
+    end(started.done ?? assert.fail(), 10);
+    const [counted = 0] = bench.counted(limits, one(0));
+    assert.ok(counted > 20, 'it has a lease');
+    await bench.quiet(QUIET);
+    assert.deepEqual(bench.counted(limits, one(0)), [20, 2]);
+  });
+
+  it('go on after a request was refused for its size, and after an operator has looked', async (context) => {
+    using bench = new Bench(context, 2);
+    const messages = async (): Promise<number> => {
+      const before = bench.questions;
+      for (let i = 0; i < 40; i += 1) end(await bench.ask(0, limits, one(10)), 10);
+      return bench.questions - before;
+    };
+    await messages();
+    assert.equal(await bench.ask(1, limits, one(100_000)), 'rate_limit_exceeded');
+    const refused = await messages();
+    assert.ok(refused < 10, `${refused} messages for 40 requests after a refusal`);
+    await bench.used(limits, one(0));
+    const shown = await messages();
+    assert.ok(shown < 10, `${shown} messages for 40 requests after a look`);
+  });
+
+  it('of several buckets are recalled at once, and from a worker that did not answer once no more', async (context) => {
+    using bench = new Bench(context, 2, 1_000);
+    const many = ['a', 'b', 'c', 'd', 'e'].map((name) => rule({ name, amount: 100_000 }));
+    for (let i = 0; i < 10; i += 1) end(await bench.ask(0, many, one(10)), 10);
+    const silent = bench.workers[0] as Worker;
+    const started = await bench.start(1, many, one(99_900));
+    for (let passed = 0; passed < 1_000 && started.done === null; passed += 50) {
+      await bench.pass(50);
+      silent.toWorker.length = 0;
+      silent.toDesk.length = 0;
+      await bench.deliver(1);
+    }
+    assert.equal(started.done, 'rate_limit_exceeded');
+    const again = await bench.start(1, many, one(99_900));
+    await bench.pass(1);
+    await bench.deliver(1);
+    await bench.deliver(1);
+    assert.equal(again.done, 'rate_limit_exceeded', 'at once');
+    assert.equal(silent.toWorker.length, 0);
   });
 
   it('that do not come back count as used: nobody waits for them longer than a moment', async (context) => {

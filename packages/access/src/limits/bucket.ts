@@ -5,8 +5,8 @@
 export interface Bucket {
   /** What counts at `now`. */
   used(now: number): number;
-  /** Counts `amount` and returns its place, for `adjust`. */
-  add(now: number, amount: number): number;
+  /** Counts `amount` as used at `at`, which is `now` or was before, and returns its place, for `adjust`. What has left the window counts nothing. */
+  add(now: number, amount: number, at?: number): number;
   /** Corrects what was counted at `place`. Of what has left the window nothing is given back; what is added then counts from `now`. */
   adjust(now: number, place: number, delta: number): void;
   /** Milliseconds until at most `target` counts if nothing more is added; 0 where that is so already. */

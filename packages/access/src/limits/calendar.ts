@@ -52,8 +52,9 @@ export class CalendarBudget implements Bucket {
     return this.#total;
   }
 
-  add(now: number, amount: number): number {
+  add(now: number, amount: number, at: number = now): number {
     this.#advance(now);
+    if (at < this.#period.start && now >= this.#period.start) return Number.NEGATIVE_INFINITY;
     this.#total += amount;
     return this.#period.start;
   }

@@ -6,11 +6,14 @@ import type { CounterStore, Hold, Shortage, Standing } from './store.ts';
 /** Milliseconds a worker has to give back what another is short of. One that does not counts as having used it. */
 const RECALL_PATIENCE = 250;
 
-/** A bucket that is short, while those who have something of it are asked for it. */
+/** A bucket that is wanted, while those who have something of it are asked for it. */
 interface Recall {
-  readonly from: Set<number>;
+  /** Workers that have not answered yet, with how often each had been heard before. */
+  readonly from: Map<number, number>;
   readonly done: PromiseWithResolvers<void>;
   readonly timer: NodeJS.Timeout;
+  /** Those who want it. Until all of them have gone on, nothing more of it is granted. */
+  waiting: number;
 }
 
 /**
@@ -23,6 +26,10 @@ export class CounterDesk implements CounterStore {
   readonly #holds = new Map<number, Map<number, Hold>>();
   readonly #recalls = new Map<string, Recall>();
   readonly #outboxes = new Map<number, CounterAnswer[]>();
+  /** How often each worker was heard. */
+  readonly #heard = new Map<number, number>();
+  /** Workers that let a recall pass and were not heard since. All they have has lapsed, so they are not asked for it again. */
+  readonly #silent = new Set<number>();
   /** Workers that ended; none has the number of another. What one asked last may come after its end. */
   readonly #gone = new Set<number>();
 
@@ -42,10 +49,9 @@ export class CounterDesk implements CounterStore {
   take(claims: readonly Claim[], recalled: ReadonlySet<string> = new Set()): Hold | Shortage | Promise<Hold | Shortage> {
     const taking = this.#store.take(claims);
     if (taking.granted) return taking;
-    const { bucket } = claims[taking.at] as Claim;
-    if (recalled.has(bucket)) return taking;
-    const recalling = this.#recall(bucket);
-    return recalling === null ? taking : recalling.then(() => this.take(claims, new Set([...recalled, bucket])));
+    const buckets = this.#store.lent(claims).filter((bucket) => !recalled.has(bucket));
+    const recalling = this.#recall(buckets, () => this.take(claims, new Set([...recalled, ...buckets])));
+    return recalling ?? taking;
   }
 
   settle(hold: Hold, used: readonly (number | null)[]): void {
@@ -53,18 +59,20 @@ export class CounterDesk implements CounterStore {
   }
 
   async peek(claims: readonly Claim[]): Promise<readonly Standing[]> {
-    await this.#recallAll(claims);
-    return this.#store.peek(claims);
+    const peek = (): readonly Standing[] => this.#store.peek(claims);
+    return this.#recall(bucketsOf(claims), peek) ?? peek();
   }
 
   async clear(claims: readonly Claim[]): Promise<void> {
-    await this.#recallAll(claims);
-    this.#store.clear(claims);
+    const clear = (): void => this.#store.clear(claims);
+    await (this.#recall(bucketsOf(claims), clear) ?? clear());
   }
 
   /** Does what `worker` asks, in its order; each answer goes out once it is known. */
   serve(worker: number, questions: readonly CounterQuestion[]): void {
     if (this.#gone.has(worker)) return;
+    this.#heard.set(worker, (this.#heard.get(worker) ?? 0) + 1);
+    this.#silent.delete(worker);
     let holds = this.#holds.get(worker);
     if (holds === undefined) {
       holds = new Map();
@@ -78,8 +86,8 @@ export class CounterDesk implements CounterStore {
       else if (question.ask === 'spend') this.#spent(worker, question);
       else if (question.ask === 'take') {
         const taking = this.take(question.claims);
-        if (taking instanceof Promise) void taking.then((late) => this.#taken(worker, question, late));
-        else this.#taken(worker, question, taking);
+        if (taking instanceof Promise) void taking.then((late) => this.#taken(worker, question, late, false));
+        else this.#taken(worker, question, taking, question.often);
       } else {
         const { id, claims } = question;
         if (question.ask === 'peek') this.#tell(worker, { id, peeked: this.#store.peek(claims) });
@@ -98,11 +106,13 @@ export class CounterDesk implements CounterStore {
       );
     }
     this.#holds.delete(worker);
+    this.#heard.delete(worker);
+    this.#silent.delete(worker);
     this.#store.forfeit(worker);
-    for (const [bucket, recall] of this.#recalls) this.#returned(bucket, recall, worker);
+    for (const recall of this.#recalls.values()) this.#returned(recall, worker);
   }
 
-  #taken(worker: number, { id, claims, often }: Extract<CounterQuestion, { ask: 'take' }>, taking: Hold | Shortage): void {
+  #taken(worker: number, { id, claims }: Extract<CounterQuestion, { ask: 'take' }>, taking: Hold | Shortage, grants: boolean): void {
     if (!taking.granted) {
       this.#tell(worker, { id, at: taking.at, wait: taking.wait, standings: taking.standings });
       return;
@@ -118,42 +128,55 @@ export class CounterDesk implements CounterStore {
     }
     holds.set(id, taking);
     const { taken, standings } = taking;
-    const grants = often ? this.#store.grant(worker, claims) : null;
-    this.#tell(worker, grants === null ? { id, taken, standings } : { id, taken, standings, grants });
+    const granted = grants && !claims.some(({ bucket }) => this.#recalls.has(bucket)) ? this.#store.grant(worker, claims) : null;
+    this.#tell(worker, granted === null ? { id, taken, standings } : { id, taken, standings, grants: granted });
   }
 
   #spent(worker: number, spending: Extract<CounterQuestion, { ask: 'spend' }>): void {
     this.#store.spend(worker, spending);
     const recall = this.#recalls.get(spending.bucket);
-    if (recall !== undefined && !this.#store.holders(spending.bucket).includes(worker)) this.#returned(spending.bucket, recall, worker);
+    if (recall !== undefined && !this.#store.holders(spending.bucket).includes(worker)) this.#returned(recall, worker);
   }
 
-  async #recallAll(claims: readonly Claim[]): Promise<void> {
-    await Promise.all(claims.map(({ bucket }) => this.#recall(bucket)));
+  /**
+   * What `next` returns, once everybody has given back what is left of the buckets, or has had the time to. All are recalled at once: who
+   * waits has no time for one after the other. Null where nobody has any of them.
+   */
+  #recall<T>(buckets: readonly string[], next: () => T | Promise<T>): Promise<T> | null {
+    const recalls = buckets.flatMap((bucket) => this.#recallOf(bucket) ?? []);
+    if (recalls.length === 0) return null;
+    for (const recall of recalls) recall.waiting += 1;
+    return Promise.all(recalls.map(({ done }) => done.promise))
+      .then(next)
+      .finally(() => {
+        for (const recall of recalls) recall.waiting -= 1;
+        for (const bucket of buckets) if (this.#recalls.get(bucket)?.waiting === 0) this.#recalls.delete(bucket);
+      });
   }
 
-  /** Resolves once everybody has given back what is left of the bucket, or has had the time to; null where nobody has any. */
-  #recall(bucket: string): Promise<void> | null {
+  /** Null where there is nobody to be asked for it. */
+  #recallOf(bucket: string): Recall | null {
     const known = this.#recalls.get(bucket);
-    if (known !== undefined) return known.done.promise;
-    const from = new Set(this.#store.recall(bucket));
+    if (known !== undefined) return known;
+    const from = new Map<number, number>();
+    for (const worker of this.#store.holders(bucket)) if (!this.#silent.has(worker)) from.set(worker, this.#heard.get(worker) ?? 0);
     if (from.size === 0) return null;
-    const timer = setTimeout(() => this.#recalled(bucket), RECALL_PATIENCE);
     const done = Promise.withResolvers<void>();
-    this.#recalls.set(bucket, { from, done, timer });
-    for (const worker of from) this.#tell(worker, { recall: bucket });
-    return done.promise;
+    const recall = { from, done, timer: setTimeout(() => this.#forgo(recall), RECALL_PATIENCE), waiting: 0 };
+    this.#recalls.set(bucket, recall);
+    for (const worker of from.keys()) this.#tell(worker, { recall: bucket });
+    return recall;
   }
 
-  #returned(bucket: string, { from }: Recall, worker: number): void {
-    if (from.delete(worker) && from.size === 0) this.#recalled(bucket);
+  #returned({ from, done, timer }: Recall, worker: number): void {
+    if (!from.delete(worker) || from.size > 0) return;
+    clearTimeout(timer);
+    done.resolve();
   }
 
-  #recalled(bucket: string): void {
-    const recall = this.#recalls.get(bucket);
-    this.#recalls.delete(bucket);
-    clearTimeout(recall?.timer);
-    recall?.done.resolve();
+  #forgo({ from, done }: Recall): void {
+    for (const [worker, before] of from) if (this.#heard.get(worker) === before) this.#silent.add(worker);
+    done.resolve();
   }
 
   /** All that is told in one turn goes in one message: one costs more than what it says. */
@@ -170,4 +193,8 @@ export class CounterDesk implements CounterStore {
       this.#send(worker, fresh);
     });
   }
+}
+
+function bucketsOf(claims: readonly Claim[]): string[] {
+  return claims.map(({ bucket }) => bucket);
 }

@@ -1,12 +1,17 @@
 import type { Claim } from './claim.ts';
 import type { Standing } from './store.ts';
 
+/** Milliseconds in which what was granted may be spent. */
+export const LEASE_TIME = 250;
+
 /** Of a bucket, what a worker may spend without asking; counted as used until it is told otherwise. */
 export interface Grant {
   readonly bucket: string;
   /** Its number: later ones have larger ones. */
   readonly grant: number;
   readonly amount: number;
+  /** When all that the worker has of the bucket lapses, by the time the bucket goes by. */
+  readonly until: number;
 }
 
 /** What became of a grant. */

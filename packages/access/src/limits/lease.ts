@@ -19,6 +19,7 @@ export class Lease {
   readonly #clock: Clock;
   #grant = 0;
   #free = 0;
+  #until = 0;
   /** What counted in all when the newest grant came, with all of that grant. */
   #counted = 0;
   #place = Number.NaN;
@@ -39,8 +40,9 @@ export class Lease {
   }
 
   /** `used`: what counted in all before this grant. */
-  add({ grant, amount }: Grant, used: number): void {
+  add({ grant, amount, until }: Grant, used: number): void {
     this.#grant = grant;
+    this.#until = until;
     this.#free += amount;
     this.#counted = used + amount;
   }
@@ -58,14 +60,17 @@ export class Lease {
     return this.#free;
   }
 
-  /** Whether it is of a rule as it was: an amount that was changed since is another limit. */
-  isOf({ amount }: LimitRule): boolean {
-    return amount === this.#amount;
+  /**
+   * Whether anything may be taken of it for `rule`: an amount that was changed since is another limit, and what has lapsed is booked by
+   * the process that counts, which gives the room to others in its time.
+   */
+  isGood({ amount }: LimitRule): boolean {
+    return amount === this.#amount && this.#now < this.#until;
   }
 
   /** Whether the claim can be met here. */
   covers({ most, rule }: Claim): boolean {
-    return most <= this.#free && this.isOf(rule);
+    return most <= this.#free && this.isGood(rule);
   }
 
   /** Takes what it `covers` and returns its place, for `settle`. */
@@ -97,6 +102,17 @@ export class Lease {
 
   standing(): Standing {
     return { used: Math.max(0, this.#counted - this.#free), reset: this.#own.untilAtMost(this.#now, 0) };
+  }
+
+  /** What was spent since it was told last; null where that is nothing. */
+  tell(): Spending | null {
+    this.#note();
+    this.#place = Number.NaN;
+    if (this.#counts.length === 0) return null;
+    const told = { bucket: this.#bucket, grant: this.#grant, counts: this.#counts, less: this.#less, ends: false };
+    this.#counts = [];
+    this.#less = 0;
+    return told;
   }
 
   /** Ends it: what is left goes back. */

@@ -1,6 +1,6 @@
-import type { Clock } from '@sallyport/core';
+import type { Clock, LimitRule } from '@sallyport/core';
 import type { Claim } from './claim.ts';
-import type { CounterAnswer, CounterQuestion, Grant, Spending } from './counter-message.ts';
+import { type CounterAnswer, type CounterQuestion, type Grant, LEASE_TIME, type Spending } from './counter-message.ts';
 import { Lease } from './lease.ts';
 import { type CounterStore, countersAway, type Hold, type Shortage, type Standing, StoredHold } from './store.ts';
 
@@ -45,14 +45,12 @@ interface Asked {
 
 /** How long what was used may wait for other words to go with, milliseconds: less than the ledger takes, before which no answer is whole. */
 const GATHER = 1;
-/** Milliseconds a lease lasts at most. A bucket asked for twice in that time is asked for often. */
-const LEASE_TIME = 250;
 
 /**
  * The counters of a worker: questions to the process that counts for all of them. A message between processes costs as much as a tenth of
  * a request, so those of one turn of the event loop are one, and what nobody waits for goes with the next. Of buckets that are asked for
- * often and far from full it has leases, which it takes from without a question; they go back as soon as another worker runs short, and
- * every `LEASE_TIME` in any case.
+ * often (twice in `LEASE_TIME`) and far from full it has leases, which it takes from without a question; they go back as soon as another
+ * worker runs short, and every `LEASE_TIME` in any case.
  */
 export class RelayStore implements CounterStore, Disposable {
   readonly #send: (questions: readonly CounterQuestion[]) => void;
@@ -133,7 +131,9 @@ export class RelayStore implements CounterStore, Disposable {
       this.#asked.add(bucket);
       often = false;
     }
-    this.#ending ??= setTimeout(() => this.#turn(), LEASE_TIME).unref();
+    this.#arm();
+    // What may be granted on top depends on what is left.
+    if (often) for (const { bucket, rule } of claims) this.#tell(bucket, rule);
     const answer = await this.#ask({ ask: 'take', id: this.#number(), claims, often });
     if ('taken' in answer) return new RelayedHold(answer.id, claims, answer.taken, answer.standings);
     if ('wait' in answer) return { granted: false, claims, at: answer.at, wait: answer.wait, standings: answer.standings };
@@ -185,13 +185,15 @@ export class RelayStore implements CounterStore, Disposable {
     for (const [at, grant] of grants.entries()) {
       const claim = claims[at] as Claim;
       let lease = this.#leases.get(grant.bucket);
-      if (lease === undefined || !lease.isOf(claim.rule)) {
+      if (lease === undefined || !lease.isGood(claim.rule)) {
         this.#end(grant.bucket);
         lease = new Lease(claim, this.#clock);
         this.#leases.set(grant.bucket, lease);
       }
       lease.add(grant, standings[at]?.used ?? 0);
     }
+    // The turn may have come between question and answer.
+    this.#arm();
   }
 
   /** What lies here counts for nothing, whatever the process that counts has to say. */
@@ -201,6 +203,17 @@ export class RelayStore implements CounterStore, Disposable {
       const free = this.#leases.get((claims[at] as Claim).bucket)?.free ?? 0;
       return { used: Math.max(0, used - free), reset };
     });
+  }
+
+  #tell(bucket: string, rule: LimitRule): void {
+    const lease = this.#leases.get(bucket);
+    if (lease === undefined) return;
+    if (!lease.isGood(rule)) {
+      this.#end(bucket);
+      return;
+    }
+    const spending = lease.tell();
+    if (spending !== null) this.#spend(spending, 'now');
   }
 
   #end(bucket: string): void {
@@ -219,7 +232,12 @@ export class RelayStore implements CounterStore, Disposable {
     this.#asked = new Set();
     for (const [bucket, { isUsed }] of this.#leases) if (isUsed) this.#asked.add(bucket);
     this.#endAll();
-    this.#ending = this.#asked.size === 0 ? null : setTimeout(() => this.#turn(), LEASE_TIME).unref();
+    this.#ending = null;
+    if (this.#asked.size > 0) this.#arm();
+  }
+
+  #arm(): void {
+    this.#ending ??= setTimeout(() => this.#turn(), LEASE_TIME).unref();
   }
 
   #endAll(): void {

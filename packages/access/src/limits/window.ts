@@ -25,10 +25,11 @@ export class SlidingWindow implements Bucket {
   }
 
   /** The place is the slice. */
-  add(now: number, amount: number): number {
+  add(now: number, amount: number, at: number = now): number {
     this.#advance(now);
-    this.#change(this.#newest, amount);
-    return this.#newest;
+    const slice = at === now ? this.#newest : Math.min(this.#newest, Math.floor(at / this.#slice));
+    if (slice > this.#newest - this.#counts.length) this.#change(slice, amount);
+    return slice;
   }
 
   adjust(now: number, slice: number, delta: number): void {
