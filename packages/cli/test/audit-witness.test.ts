@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { cpSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { freePort, type Launched, type TemporaryDirectory, temporaryDirectory } from '@sallyport/testkit';
@@ -45,7 +45,15 @@ describe('a witness on another machine', () => {
     assert.equal(cosigned.code, 0, cosigned.stderr);
     const report = await verify();
     assert.equal(report.code, 0, report.stdout);
-    assert.deepEqual(JSON.parse(report.stdout).logs[0].checkpoint.witnesses, ['witness.example/gw']);
+    const { size, witnesses, cosigned: covered } = JSON.parse(report.stdout).logs[0].checkpoint;
+    assert.deepEqual(witnesses, ['witness.example/gw']);
+    assert.equal(covered.size, size);
+    assert.ok(covered.age >= 0);
+    const told = await gateway.run(['audit', 'verify', ...flags('--witness-key', witnessKeys)]);
+    assert.match(told.stdout, new RegExp(`SEALED +COSIGNED.*\\n.* ${size} +${size}, \\d+ (s|min) ago`));
+    const keyless = await gateway.run(['audit', 'verify', '--quorum', '1']);
+    assert.equal(keyless.code, 2);
+    assert.match(keyless.stderr, /--quorum: .* add --witness-key/);
     const origin = createHash('sha256').update(JSON.parse(report.stdout).logs[0].origin).digest('hex');
     const newest = await (await fetch(`${url}/${origin}/checkpoint`)).text();
     assert.equal(newest, readFileSync(gateway.path('sp/ledger/logs/cli/cosigned'), 'utf8'));
@@ -81,6 +89,31 @@ describe('a witness on another machine', () => {
     silent.write('POST /add-checkpoint HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n');
     assert.equal((await fetch(`${url}/nothing`)).status, 404, 'one that waits holds up nobody');
     silent.destroy();
+  });
+
+  it('goes on with the other logs where one is damaged, and says which', async () => {
+    writeFileSync(gateway.path('sp/ledger/logs/cli/cosigned'), 'junk');
+    const config = gateway.path('sallyport.yaml');
+    writeFileSync(config, 'upstreams: [ { name: demo, kind: demo } ]\nmodels: [ { name: one, upstream: demo } ]\n');
+    // A second log, of which the witness knows nothing.
+    const serving = await gateway.start(['serve', '--config', config, '--writer', 'second']);
+    await serving.waitFor(/Gateway {3}http/, 60_000);
+    await serving.stop();
+    const damaged = await cosign();
+    assert.equal(damaged.code, 1, damaged.stderr);
+    const rows = damaged.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    assert.deepEqual(
+      rows.map(({ log }) => log),
+      ['cli', 'second'],
+    );
+    assert.match(rows[0].problem, /cosigned is no cosigned checkpoint .*; remove it/);
+    assert.match(rows[1].problem, /the witness answered 404/);
+    const away = await gateway.run(['audit', 'cosign', 'http://127.0.0.1:1', ...flags('--witness-key', witnessKeys), '--json']);
+    assert.equal(away.code, 1, away.stderr);
+    assert.equal(away.stdout.trim().split('\n').length, 2);
   });
 
   it('a third party checks a proof with the public keys alone', async () => {

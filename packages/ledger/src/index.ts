@@ -45,6 +45,6 @@ export type { ExpiredSegment, Retention } from './retention.ts';
 export { SealBroken, SealedBodies, type SealedBodiesOptions } from './sealed.ts';
 export type { SegmentFile, SegmentStore, SyncMode } from './segment-store.ts';
 export { EntriesGone, LogTail, sealedSizes } from './tail.ts';
-export type { LedgerReport, LogReport, Problem, ProblemCode } from './verify/report.ts';
+export type { Cosigned, LedgerReport, LogReport, Problem, ProblemCode } from './verify/report.ts';
 export { type VerifyOptions, verifyLedger } from './verify/verify.ts';
 export { cosignLog, type SubmitCheckpoint, Witness, type WitnessAnswer, type WitnessOptions, WitnessRefused } from './witness.ts';

@@ -180,7 +180,8 @@ export class WitnessRefused extends Error {
  * Has a witness cosign a log's newest checkpoint, and keeps it with the cosignatures as `cosigned` beside the log. Cosignatures of other
  * witnesses on the same checkpoint are kept. Answers the cosigned checkpoint.
  * @throws {WitnessRefused} where the witness does not cosign; status 409 after a second try, 422 and 200 without a good signature mean
- * that the log or the witness is not what it was · {NoProof} where the log has no checkpoint
+ * that the log or the witness is not what it was · {NoProof} where the log has no checkpoint · {MalformedNote} where one of its
+ * checkpoints is none
  */
 export async function cosignLog(
   directory: string,
@@ -191,7 +192,7 @@ export async function cosignLog(
   const keys = witnessKeys.map(parseVerifierKey);
   const path = join(logDirectory(directory, writer), COSIGNED);
   const before = (await readIfPresent(path))?.toString() ?? null;
-  let old = before === null ? 0 : parseCheckpoint(parseNote(before).text).size;
+  let old = before === null ? 0 : cosignedSize(before, path);
   for (let attempt = 0; ; attempt++) {
     const { proof, checkpoint } = await proveConsistency(directory, writer, old);
     const answer = await submit(`old ${old}\n${proof.map((hashBytes) => `${hashBytes.toString('base64')}\n`).join('')}\n${checkpoint}`);
@@ -204,6 +205,15 @@ export async function cosignLog(
     const cosigned = addCosignatures(checkpoint, before, answer.body, keys);
     await replaceFile(path, cosigned);
     return cosigned;
+  }
+}
+
+function cosignedSize(note: string, path: string): number {
+  try {
+    return parseCheckpoint(parseNote(note).text).size;
+  } catch (error) {
+    if (!(error instanceof MalformedNote)) throw error;
+    throw new MalformedNote(`${path} is no cosigned checkpoint (${error.message}); remove it, the witness has its own`, { cause: error });
   }
 }
 

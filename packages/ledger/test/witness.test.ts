@@ -50,6 +50,16 @@ test('a witness cosigns a growing log, and the verifier counts it', async () => 
   assert.deepEqual(report.logs[0]?.problems, []);
   assert.deepEqual(report.logs[0]?.checkpoint?.witnesses, ['witness.example/w1']);
   assert.equal((await verifyLedger(directory.path, { ...options, quorum: 2 })).ok, false);
+  const { size, cosigned } = report.logs[0]?.checkpoint ?? {};
+  assert.equal(cosigned?.size, size);
+  // Nobody cosigned what comes now: the report tells how much, and since when.
+  await append(directory.path, 7);
+  const later = await verifyLedger(directory.path, { ...options, now: (cosigned?.time ?? 0) + 3_600_000 });
+  assert.equal(later.ok, true);
+  const { checkpoint } = later.logs[0] ?? {};
+  assert.deepEqual(checkpoint?.cosigned, { size, time: cosigned?.time, age: 3_600_000 });
+  assert.equal(checkpoint?.size, (size ?? 0) + 9);
+  assert.equal((await verifyLedger(directory.path)).logs[0]?.checkpoint?.cosigned, null);
 });
 
 test('a witness that remembers more than the log tells its size, and is asked again from there', async () => {

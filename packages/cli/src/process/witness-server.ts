@@ -16,7 +16,7 @@ export interface WitnessServer extends AsyncDisposable {
 
 /**
  * A witness over HTTP, as c2sp.org/tlog-witness has it: `POST /add-checkpoint`, and `GET /<sha-256 of the origin>/checkpoint` for the
- * newest it cosigned. Anybody may ask; what is not signed by a log it knows is refused. Nothing of it is secret, so it needs no TLS of its own.
+ * newest it cosigned. Who has not sent a whole request in `patience` milliseconds is cut off. Anybody may ask; what is not signed by a log it knows is refused. Nothing of it is secret, so it needs no TLS of its own.
  * @throws Node's error where the address cannot be bound
  */
 export async function serveWitness(
@@ -24,6 +24,7 @@ export async function serveWitness(
   origins: readonly string[],
   listen: ListenAddress,
   logger: Logger,
+  patience: number = PATIENCE,
 ): Promise<WitnessServer> {
   const logs = new Map(origins.map((origin) => [`/${hash('sha256', origin, 'hex')}/checkpoint`, origin]));
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -39,7 +40,14 @@ export async function serveWitness(
     const newest = origin === undefined ? null : await witness.newest(origin);
     send(response, newest === null ? 404 : 200, newest ?? 'not found\n');
   };
-  const server = createServer({ requestTimeout: PATIENCE, headersTimeout: PATIENCE, maxHeaderSize: 8_192 }, (request, response) => {
+  const timeouts = {
+    requestTimeout: patience,
+    headersTimeout: patience,
+    keepAliveTimeout: patience / 2,
+    // Node's default looks for those that are late every 30 seconds only.
+    connectionsCheckingInterval: patience / 10,
+  };
+  const server = createServer({ ...timeouts, maxHeaderSize: 8_192 }, (request, response) => {
     answer(request, response).catch((error: unknown) => {
       logger.error('witness.failed', { reason: error instanceof Error ? error.name : 'unknown' });
       if (!response.headersSent) send(response, 500, 'the witness cannot answer now\n');

@@ -79,7 +79,10 @@ export function addWitness(audit: Command): void {
           const note = await cosignLog(directory, log, witnessKey, submit);
           rows.push({ log, size: Number(note.split('\n')[1]), problem: null });
         } catch (error) {
-          if (!(error instanceof WitnessRefused) && !(error instanceof NoProof)) throw error;
+          // One log's trouble, or a connection's, says nothing of the next one.
+          const isKnown =
+            error instanceof WitnessRefused || error instanceof NoProof || error instanceof MalformedNote || isOfSystem(error);
+          if (!isKnown) throw error;
           rows.push({ log, size: null, problem: error.message });
         }
       }
@@ -115,6 +118,11 @@ export function addWitness(audit: Command): void {
         result(json, { ok: false, problem: error.message }, () => `Nothing is proved: ${error.message}.`);
       }
     });
+}
+
+/** An error of the file system, of a connection, or of the egress rules. */
+function isOfSystem(error: unknown): error is Error {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string';
 }
 
 /** The names of verifier keys. Throws `UsageError` where one is none. */

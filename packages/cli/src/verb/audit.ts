@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { type LedgerReport, type LogReport, type RememberedLog, readMemory, verifyLedger } from '@sallyport/ledger';
+import { type Cosigned, type LedgerReport, type LogReport, type RememberedLog, readMemory, verifyLedger } from '@sallyport/ledger';
 import { Command } from 'commander';
 import { gapsOf, memoryOf, readConfig } from '../installation.ts';
 import { EXIT, plain, result, table, tell, UsageError } from '../terminal.ts';
@@ -22,6 +22,7 @@ export function auditCommand(): Command {
     .addHelpText('after', '\nExample:\n  $ sallyport audit verify')
     .action(async (directory: string | undefined, options: VerifyFlags, command: Command) => {
       const { place } = globalOptions(command);
+      const quorum = quorumOf(options);
       // Another directory is a copy, an older one perhaps: what this installation remembers says nothing of it.
       const remembered = directory === undefined ? await readMemory(memoryOf(place)) : [];
       const where = directory ?? (await readConfig(place, false)).config.audit.directory;
@@ -30,12 +31,12 @@ export function auditCommand(): Command {
         remembered,
         ...(directory === undefined ? { gapDirectory: gapsOf(place) } : {}),
         ...(options.publicKey === undefined ? {} : { publicKeys: options.publicKey }),
-        ...(options.witnessKey === undefined ? {} : { witnesses: options.witnessKey, quorum: quorumOf(options) }),
+        ...(options.witnessKey === undefined ? {} : { witnesses: options.witnessKey, quorum }),
         ...(options.known === undefined ? {} : { known: options.known }),
         ...(process.stderr.isTTY ? { onProgress: showProgress() } : {}),
       });
       process.exitCode = report.ok ? EXIT.done : EXIT.refused;
-      result(options.json === true, report, () => describe(report));
+      result(options.json === true, report, () => describe(report, options.witnessKey !== undefined));
     });
   addReading(audit);
   addWitness(audit);
@@ -51,7 +52,10 @@ interface VerifyFlags {
   readonly json?: boolean;
 }
 
-function quorumOf({ quorum = '1' }: VerifyFlags): number {
+function quorumOf({ quorum, witnessKey }: VerifyFlags): number {
+  if (quorum === undefined) return 1;
+  if (witnessKey === undefined)
+    throw new UsageError('--quorum: counts witnesses whose keys are given; add --witness-key, again for each key');
   if (!/^\d{1,3}$/.test(quorum)) throw new UsageError(`--quorum: expected a whole number, got ${quorum}`);
   return Number(quorum);
 }
@@ -72,7 +76,7 @@ function showProgress(): (entries: number) => void {
   };
 }
 
-function describe(report: LedgerReport): string {
+function describe(report: LedgerReport, isWitnessed: boolean): string {
   if (process.stderr.isTTY) tell('');
   const problems = report.logs.flatMap((log) => log.problems);
   return [
@@ -80,7 +84,10 @@ function describe(report: LedgerReport): string {
       ? `The ledger is intact: ${report.entries} entries in ${report.logs.length} logs.`
       : `The ledger is NOT intact: ${problems.length} problems.`,
     '',
-    table(['LOG', 'ENTRIES', 'SEALED', 'FROM', 'TO', 'KEYS'], report.logs.map(row)),
+    table(
+      ['LOG', 'ENTRIES', 'SEALED', ...(isWitnessed ? ['COSIGNED'] : []), 'FROM', 'TO', 'KEYS'],
+      report.logs.map((log) => row(log, isWitnessed)),
+    ),
     ...report.logs.flatMap(openGap),
     ...(problems.length === 0
       ? []
@@ -101,6 +108,21 @@ function openGap({ log, gap }: LogReport): string[] {
   return ['', `${said} It is put on record when the log takes entries again.`];
 }
 
-function row(log: LogReport): string[] {
-  return [log.log, String(log.entries), String(log.checkpoint?.size ?? 0), log.from ?? '-', log.to ?? '-', log.keys];
+function row(log: LogReport, isWitnessed: boolean): string[] {
+  const { checkpoint } = log;
+  const cosigned = isWitnessed ? [checkpoint?.cosigned == null ? '0' : describeCosigned(checkpoint.cosigned)] : [];
+  return [log.log, String(log.entries), String(checkpoint?.size ?? 0), ...cosigned, log.from ?? '-', log.to ?? '-', log.keys];
+}
+
+const AGES = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['min', 60_000],
+  ['s', 1000],
+] as const;
+
+/** How much and how long ago, for an old cosignature satisfies a quorum too. */
+function describeCosigned({ size, age }: Cosigned): string {
+  const [unit, length] = AGES.find(([, least]) => age >= least) ?? ['s', 1000];
+  return `${size}, ${Math.floor(age / length)} ${unit} ago`;
 }

@@ -10,7 +10,7 @@ import { readTile, TILE_WIDTH, type Tile, TreeEdge, tilePath } from '../tiles.ts
 import { type FilesReport, type LogReport, Problems } from './report.ts';
 import { Scans } from './scans.ts';
 import type { SoundStretch } from './stretch.ts';
-import { collectTargets, type LogChecks, type LogKeys, type Target, timeOf } from './targets.ts';
+import { collectTargets, type LogChecks, type Target, timeOf } from './targets.ts';
 import { TrustedTiles } from './tiles.ts';
 import { Walk } from './walk.ts';
 
@@ -59,7 +59,7 @@ async function verifyOnce(directory: string, checks: LogChecks, mayBeginAnew: bo
     first: start,
     from: walk.from,
     to: walk.to,
-    checkpoint: holds ? describe(newest, witnessed, checks.keys) : null,
+    checkpoint: holds ? describe(newest, witnessed ?? newest, checks) : null,
     unsealed: Math.max(0, walk.next - (newest?.checkpoint.size ?? 0)),
     unfinished,
     keys: checks.keys.trust,
@@ -69,11 +69,19 @@ async function verifyOnce(directory: string, checks: LogChecks, mayBeginAnew: bo
 
 function describe(
   { checkpoint, signatures }: SignedCheckpoint,
-  witnessed: SignedCheckpoint | null,
-  keys: LogKeys,
+  witnessed: SignedCheckpoint,
+  { keys, now }: LogChecks,
 ): LogReport['checkpoint'] {
-  const witnesses = (witnessed?.signatures ?? []).filter(({ key }) => keys.witnesses.includes(key)).map(({ key }) => key.name);
-  return { size: checkpoint.size, root: checkpoint.root.toString('base64'), time: timeOf(signatures), witnesses: [...new Set(witnesses)] };
+  const { size, root } = checkpoint;
+  const cosignatures = witnessed.signatures.filter(({ key }) => keys.witnesses.includes(key));
+  const time = timeOf(cosignatures);
+  return {
+    size,
+    root: root.toString('base64'),
+    time: timeOf(signatures),
+    witnesses: [...new Set(cosignatures.map(({ key }) => key.name))],
+    cosigned: time === null ? null : { size: witnessed.checkpoint.size, time, age: Math.max(0, now - time) },
+  };
 }
 
 /** The tree before the first segment: empty, or after retention what the tiles hold. */

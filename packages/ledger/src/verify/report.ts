@@ -34,6 +34,14 @@ export interface Problem {
   readonly message: string;
 }
 
+export interface Cosigned {
+  /** Entries that it covers. */
+  readonly size: number;
+  /** The latest cosignature, epoch milliseconds, and how long ago that was. */
+  readonly time: number;
+  readonly age: number;
+}
+
 export interface LogReport {
   readonly log: string;
   readonly origin: string | null;
@@ -49,6 +57,8 @@ export interface LogReport {
     readonly root: string;
     readonly time: number | null;
     readonly witnesses: readonly string[];
+    /** The newest checkpoint that those witnesses cosigned, which may be an old one: nobody vouches for what came later. Null where none did. */
+    readonly cosigned: Cosigned | null;
   } | null;
   /** Whole entries after that checkpoint. A crash leaves some; only the hash chain protects them. */
   readonly unsealed: number;
