@@ -5,6 +5,7 @@ import type { RuleId } from '../rules.ts';
 import { type ByteSource, bufferSource } from '../source.ts';
 import { isBomb, isConditional, isHarmless, isOwnMethod, isUnpickler, judgesArguments, passedOn } from './conditional.ts';
 import { describe, list } from './describe.ts';
+import { isDistribution, judgeState } from './distribution.ts';
 import { entry, inlineArray, isArrayWrapper } from './joblib.ts';
 import type { Anomaly, Listener, StreamEnd } from './listener.ts';
 import { readLiteral } from './literal.ts';
@@ -201,8 +202,17 @@ class Judge implements Listener {
       this.#sink('pickle-build-on-global', `writes state into ${describe(this.#source, target)} itself`, offset);
       return;
     }
-    if (target.kind === 'call' && isWrapper(target.callee) && typeof state !== 'number' && state.kind === 'container')
-      this.#checkFile(state, offset);
+    if (target.kind !== 'call') return;
+    if (isWrapper(target.callee) && typeof state !== 'number' && state.kind === 'container') this.#checkFile(state, offset);
+    const made = madeOf(target);
+    if (isDistribution(made)) this.#checkDistribution(made, state, offset);
+  }
+
+  #checkDistribution(made: Global, state: Value, offset: number): void {
+    const judged = judgeState(this.#source, state);
+    const name = describe(this.#source, made);
+    if (judged === 'code') this.#sink('pickle-dangerous-call', `has ${name} run code of its state`, offset);
+    else if (judged === 'computed') this.#sink('pickle-computed-call', `gives ${name} a state that it may run as code`, offset);
   }
 
   /** Tensors and storages are made whole; one that is filled afterwards is written to through a Python object that is not there yet. */
@@ -292,6 +302,12 @@ class Judge implements Listener {
     const { values } = this.#piece.limits;
     if (held > values) throw new LimitReached('limit-values', `a pickle holds more than ${values} values at once`);
   }
+}
+
+/** The class of which a call makes an object: protocols 0 and 1 name it to a function of copyreg. */
+function madeOf({ callee, args }: Call): Value {
+  if (typeof callee !== 'object' || callee.kind !== 'global' || !/^copy_?reg$/.test(callee.module)) return callee;
+  return (typeof args === 'object' && args.kind === 'container' ? args.items?.[0] : undefined) ?? callee;
 }
 
 function isWrapper(callee: Value): boolean {

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { bytes, pk, rulesOf, scanBytes, u32 } from './writers.ts';
+
+const long = (text: string): Buffer => bytes('X', u32(Buffer.byteLength(text)), text);
+/** What SciPy writes for a distribution with the parameters `shapes`. */
+const template = (shapes: string, given: string = 'loc=0, scale=1', passed: string = 'loc, scale'): string => `
+def _parse_args(self, ${shapes} ${given}):
+    return (${shapes}), ${passed}
+
+def _parse_args_rvs(self, ${shapes} ${given}, size=None):
+    return self._argcheck_rvs(${shapes} ${passed}, size=size)
+
+def _parse_args_stats(self, ${shapes} ${given}, moments='mv'):
+    return (${shapes}), ${passed}, moments
+`;
+const NORM = pk.global('scipy.stats._continuous_distns', 'norm_gen');
+const POISSON = pk.global('scipy.stats._discrete_distns', 'poisson_gen');
+const made = (global: Buffer, ...state: readonly (string | number | Buffer)[]): Buffer =>
+  bytes(pk.proto(2), global, ')', 0x81, ...state, 'b.');
+const withCode = (code: string, global: Buffer = NORM): Buffer => made(global, '}(', long('_parse_arg_template'), long(code), 'u');
+
+describe('distributions of SciPy, which run a part of their state', () => {
+  it('what SciPy wrote itself is clean', async () => {
+    for (const file of [
+      withCode(template('')),
+      withCode(template('a, b, ')),
+      withCode(template('mu, ', 'loc=0', 'loc, 1'), POISSON),
+      made(NORM, '}(', long('a'), 'K', 1, 'u'),
+      // Before SciPy 1.5.
+      made(NORM, '}(', long('shapes'), 'Nu', 'N', 0x86),
+    ])
+      assert.deepEqual(rulesOf(await scanBytes(file)), []);
+  });
+  it('any other code is malicious, however the object is made and the state is written', async () => {
+    const code = 'import os\n';
+    const pair = bytes('(', long('_parse_arg_template'), long(code), 't');
+    for (const file of [
+      withCode(code),
+      withCode(template('') + code),
+      withCode(template('a=print(1), ')),
+      withCode(code, pk.global('scipy.stats._continuous_distns', 'rv_histogram')),
+      withCode(code, pk.global('scipy.stats._discrete_distns', 'binom_gen')),
+      made(NORM, '](', pair, 'e'),
+      made(NORM, pair, 'N', 0x86),
+      made(NORM, '}(', long('_parse_arg_template'), pk.global('builtins', 'str'), long(code), 0x85, 'R', 'u'),
+      made(NORM, '}(', long('_attach_methods'), pk.global('numpy', 'clip'), 'u'),
+      bytes(
+        pk.proto(2),
+        pk.global('copyreg', '_reconstructor'),
+        '(',
+        NORM,
+        pk.global('builtins', 'object'),
+        'NtR}(',
+        long('_parse_arg_template'),
+        long(code),
+        'ub.',
+      ),
+    ])
+      assert.equal((await scanBytes(file)).verdict, 'malicious', file.toString('latin1'));
+  });
+  it('a state that is not static is suspicious', async () => {
+    const computed = bytes(pk.global('builtins', 'dict'), '(](', long('ab'), 'etR');
+    for (const state of [computed, bytes('}(', pk.global('builtins', 'str'), '(K', 1, 'tRK', 1, 'u'), bytes('](', long('ab'), 'Ne')])
+      assert.equal((await scanBytes(made(NORM, state))).verdict, 'suspicious');
+  });
+});
