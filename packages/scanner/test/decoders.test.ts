@@ -106,7 +106,7 @@ const DECODERS: ReadonlyMap<string, (input: Input, output: Output) => void> = ne
   ['bzip2', decodeBzip2],
   ['xz', decodeXz],
   ['lzma', decodeLzmaAlone],
-  ['lz4', decodeLz4],
+  ['lz4', (input, output) => decodeLz4(input, output, [])],
 ]);
 
 function vector(name: string): Buffer {

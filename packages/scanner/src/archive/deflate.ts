@@ -23,7 +23,7 @@ const OPEN: Readonly<Record<ZlibKind, () => zlib.Inflate | zlib.InflateRaw | zli
  * Throws `Damaged` where the stream is invalid, and `LimitReached` from the output.
  */
 export async function decodeZlib(kind: ZlibKind, source: ByteSource, output: Output): Promise<number> {
-  if (kind === 'raw' || kind === 'zlib') {
+  if (kind !== 'brotli') {
     for (const length of SMALL) {
       // What ends within the second is no use to try within the first.
       if (length < source.size && source.size <= LAST_SMALL) continue;
@@ -72,12 +72,12 @@ export async function decodeZlib(kind: ZlibKind, source: ByteSource, output: Out
 }
 
 /** A stream that ends within a few bytes at once; null where it is longer, its output is too large for that, or it is not sound. */
-function decodeSmall(kind: 'raw' | 'zlib', bytes: Buffer, output: Output): number | null {
-  const inflate = { raw: zlib.inflateRawSync, zlib: zlib.inflateSync }[kind];
+function decodeSmall(kind: Exclude<ZlibKind, 'brotli'>, bytes: Buffer, output: Output): number | null {
+  const inflate = { raw: zlib.inflateRawSync, zlib: zlib.inflateSync, zstd: zlib.zstdDecompressSync }[kind];
   let result: { buffer: Buffer; engine: { bytesWritten: number } };
   try {
     // Members of a gzip file may be a few bytes each.
-    result = inflate(bytes, { chunkSize: SMALL_CHUNK, maxOutputLength: 2 ** 23, info: true } as zlib.ZlibOptions) as typeof result & Buffer;
+    result = inflate(bytes, { chunkSize: SMALL_CHUNK, maxOutputLength: 2 ** 23, info: true } as object) as typeof result & Buffer;
   } catch {
     // Damaged or large: the streaming path keeps what comes out before the fault and says which of both it is.
     return null;

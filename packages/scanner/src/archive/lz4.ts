@@ -1,17 +1,18 @@
 import { Damaged, type Input, type Output } from './output.ts';
+import { isSkippedFrame, type Skipped } from './zstd.ts';
 
 const MAGIC = 0x184d2204;
-const SKIPPABLE = 0x184d2a50;
 const WINDOW = 65_536;
 const BLOCK_SIZES: readonly number[] = [0, 0, 0, 0, 65_536, 262_144, 1_048_576, 4_194_304];
 
-/** LZ4 frames (lz4_Frame_format 1.6, lz4_Block_format). Checksums are not verified. */
-export function decodeLz4(input: Input, output: Output): void {
+/** LZ4 frames (lz4_Frame_format 1.6, lz4_Block_format). Checksums are not verified. Appends to `skipped`. */
+export function decodeLz4(input: Input, output: Output, skipped: Skipped): void {
   while (input.position + 4 <= input.source.size) {
     output.startStream();
     const magic = input.bytes(4).readUInt32LE(0);
-    if (magic >= SKIPPABLE && magic <= SKIPPABLE + 15) {
+    if (isSkippedFrame(magic)) {
       const length = input.bytes(4).readUInt32LE(0);
+      skipped.push({ start: input.position, end: Math.min(input.position + length, input.source.size) });
       input.position += length;
       continue;
     }

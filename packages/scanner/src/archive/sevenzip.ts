@@ -4,10 +4,12 @@ import { quote } from '../report.ts';
 import { type ByteSource, isZero } from '../source.ts';
 import { type Filter, undoFilter } from './branch.ts';
 import { decodeBzip2 } from './bzip2.ts';
+import { searchSkipped } from './compressed.ts';
 import { decodeZlib } from './deflate.ts';
 import { decodeLzma2, LzmaDecoder } from './lzma.ts';
 import { Damaged, Input, Output } from './output.ts';
 import { checkName } from './paths.ts';
+import { decodeZstd, type Skipped } from './zstd.ts';
 
 /** Property identifiers of the header (7zFormat.txt). */
 const ID = {
@@ -55,6 +57,7 @@ const FILTERS: Readonly<Record<string, Filter>> = {
 };
 const HEADER_LIMIT = 64 * 2 ** 20;
 const COUNT_LIMIT = 1_000_000;
+const LZMA_REST = 16;
 
 interface Folder {
   readonly methods: readonly { readonly id: string; readonly properties: Buffer }[];
@@ -93,7 +96,7 @@ async function scanTail(piece: Piece, end: number): Promise<void> {
 }
 
 async function scanHeader(piece: Piece, header: Buffer, depth: number): Promise<void> {
-  const reader = new HeaderReader(header);
+  const reader = new HeaderReader(header, piece);
   const kind = reader.number();
   if (kind === ID.encoded) {
     if (depth > 4) throw new Damaged('headers nest too deep');
@@ -123,7 +126,6 @@ async function scanFolders(piece: Piece, streams: Streams, names: readonly strin
   let file = 0;
   let position = 32 + streams.packPosition;
   for (const [index, folder] of streams.folders.entries()) {
-    piece.run.spend(COST.member);
     piece.run.checkTime();
     const packed = streams.packSizes[index] ?? 0;
     using output = await unpack(piece, position, packed, folder);
@@ -168,20 +170,33 @@ async function unpack(piece: Piece, position: number, packed: number, folder: Fo
     return null;
   }
   const output = new Output(piece, packed, size);
-  const source = piece.part(position, position + packed).source;
+  const input = piece.part(position, position + packed);
+  const skipped: Skipped = [];
   try {
-    if (!(await decode(method.id, method.properties, source, output, size))) {
+    const consumed = await decode(method.id, method.properties, input.source, output, size, skipped);
+    if (consumed === null) {
       piece.report('archive-method', `compressed by the method ${quote(method.id)}`, position);
       output[Symbol.dispose]();
       return null;
     }
+    if (output.size !== size) piece.report('archive-broken', `${output.size} bytes where ${size} are announced`, position);
+    await searchRest(input, consumed);
   } catch (error) {
     if (error instanceof LimitReached) piece.report(error.rule, error.message, position);
     else if (!(error instanceof Damaged)) throw error;
     // Writers leave the end of a brotli stream out.
     else if (method.id !== METHOD.brotli || output.size !== size) piece.report('archive-broken', error.message, position);
   }
+  await searchSkipped(input, skipped);
   return filter < 0 ? output : unfilter(piece, output, FILTERS[ids[filter] ?? ''] ?? 'x86', folder.methods[filter]?.properties[0] ?? 0);
+}
+
+/** Decoders differ in whether they read on behind what ends a stream. */
+async function searchRest(piece: Piece, consumed: number): Promise<void> {
+  const { source } = piece;
+  if (isZero(source, consumed, source.size)) return;
+  piece.report('zip-hidden', `${source.size - consumed} bytes behind the compressed stream`, consumed);
+  await piece.inside(piece.part(consumed, source.size).source, `${piece.name}!tail`, consumed, 'hidden').scan();
 }
 
 /** The whole folder goes through memory here; the limit on it is the one for decompressed bytes in memory. */
@@ -194,33 +209,53 @@ function unfilter(piece: Piece, filtered: Output, filter: Filter, property: numb
   return output;
 }
 
-async function decode(method: string, properties: Buffer, source: ByteSource, output: Output, size: number): Promise<boolean> {
+/** Gives the number of bytes read; null for a method that is not supported. */
+async function decode(
+  method: string,
+  properties: Buffer,
+  source: ByteSource,
+  output: Output,
+  size: number,
+  skipped: Skipped,
+): Promise<number | null> {
   const input = new Input(source);
   if (method === METHOD.copy) {
     for (let offset = 0; offset < source.size; offset += 2 ** 20) output.write(Buffer.from(source.read(offset, 2 ** 20)));
-  } else if (method === METHOD.lzma) {
+    return source.size;
+  }
+  if (method === METHOD.lzma) {
     const decoder = new LzmaDecoder(input, output, Math.min(properties.readUInt32LE(1), Math.max(4096, size)));
     decoder.reset(properties[0] ?? 0);
     decoder.startRange();
     decoder.decode(size);
-  } else if (method === METHOD.lzma2) {
-    const bits = properties[0] ?? 41;
-    if (bits > 40) throw new Damaged('an LZMA2 dictionary too large');
-    decodeLzma2(input, output, Math.min(bits === 40 ? 2 ** 32 - 1 : (2 | (bits & 1)) * 2 ** ((bits >> 1) + 11), Math.max(4096, size)));
-  } else if (method === METHOD.deflate) await decodeZlib('raw', source, output);
-  else if (method === METHOD.zstd) await decodeZlib('zstd', source, output);
-  else if (method === METHOD.brotli) await decodeZlib('brotli', source, output);
-  else if (method === METHOD.bzip2) decodeBzip2(input, output);
-  else return false;
-  return true;
+    // An end marker and what the range coder has not asked for may be left.
+    return Math.min(input.position + LZMA_REST, source.size);
+  }
+  if (method === METHOD.lzma2) {
+    const code = properties[0] ?? 41;
+    if (code > 40) throw new Damaged('an LZMA2 dictionary too large');
+    decodeLzma2(input, output, Math.min(code === 40 ? 2 ** 32 - 1 : (2 | (code & 1)) * 2 ** ((code >> 1) + 11), Math.max(4096, size)));
+  } else if (method === METHOD.bzip2) decodeBzip2(input, output);
+  else if (method === METHOD.deflate) return await decodeZlib('raw', source, output);
+  else if (method === METHOD.zstd) return await decodeZstd(source, output, skipped);
+  else if (method === METHOD.brotli) return await decodeZlib('brotli', source, output);
+  else return null;
+  return input.position;
 }
 
+/** A header of 64 MiB may be packed into a few hundred bytes: what it announces is paid for as it is read. */
 class HeaderReader {
   readonly #bytes: Buffer;
+  readonly #piece: Piece;
   #at: number = 0;
 
-  constructor(bytes: Buffer) {
+  constructor(bytes: Buffer, piece: Piece) {
     this.#bytes = bytes;
+    this.#piece = piece;
+  }
+
+  spend(cost: number): void {
+    this.#piece.run.spend(cost);
   }
 
   byte(): number {
@@ -236,6 +271,7 @@ class HeaderReader {
 
   /** A number whose first byte says by its leading ones how many bytes follow. */
   number(): number {
+    this.spend(COST.field);
     const first = this.byte();
     let mask = 0x80;
     let value = 0;
@@ -247,22 +283,22 @@ class HeaderReader {
     return value;
   }
 
-  /** A count of things that each take at least some bits of the header. */
+  /** A count of things that each take at least a byte of the header. */
   count(): number {
     const count = this.number();
-    if (count > COUNT_LIMIT) throw new Damaged(`${count} parts`);
+    if (count > Math.min(COUNT_LIMIT, this.#bytes.length - this.#at)) throw new Damaged(`${count} parts`);
     return count;
-  }
-
-  bits(count: number): boolean[] {
-    const bytes = this.bytes(Math.ceil(count / 8));
-    return Array.from({ length: count }, (_, index) => ((bytes[index >> 3] ?? 0) & (0x80 >> (index & 7))) !== 0);
   }
 
   /** Bits, or a byte that says that all are set. */
   optionalBits(count: number): boolean[] {
-    return this.byte() === 0 ? this.bits(count) : Array.from({ length: count }, () => true);
+    return this.byte() === 0 ? bits(this.bytes(Math.ceil(count / 8)), count) : Array.from({ length: count }, () => true);
   }
+}
+
+function bits(bytes: Buffer, count: number): boolean[] {
+  if (bytes.length < count / 8) throw new Damaged('the 7z header is cut off');
+  return Array.from({ length: count }, (_, index) => ((bytes[index >> 3] ?? 0) & (0x80 >> (index & 7))) !== 0);
 }
 
 function skipProperties(reader: HeaderReader): void {
@@ -298,7 +334,10 @@ function readFolders(reader: HeaderReader, streams: Streams): void {
   if (reader.number() !== ID.folder) throw new Damaged('no folders');
   const count = reader.count();
   if (reader.byte() !== 0) throw new Damaged('folders outside the header');
-  for (let index = 0; index < count; index += 1) streams.folders.push(readFolder(reader));
+  for (let index = 0; index < count; index += 1) {
+    reader.spend(COST.member);
+    streams.folders.push(readFolder(reader));
+  }
   if (reader.number() !== ID.codersSize) throw new Damaged('no sizes of folders');
   for (const folder of streams.folders) {
     folder.sizes = folder.methods.map(() => reader.number());
@@ -366,8 +405,8 @@ function readFiles(reader: HeaderReader): string[] {
   let empty: boolean[] = [];
   for (let id = reader.number(); id !== ID.end; id = reader.number()) {
     const data = reader.bytes(reader.number());
-    if (id === ID.names) names = data.toString('utf16le', 1).split('\0').slice(0, count);
-    else if (id === ID.emptyStream) empty = new HeaderReader(data).bits(count);
+    if (id === ID.names) names = data.toString('utf16le', 1).split('\0', count);
+    else if (id === ID.emptyStream) empty = bits(data, count);
   }
   return names.filter((_, index) => empty[index] !== true);
 }

@@ -4,6 +4,7 @@ import { scanSevenZip } from '../archive/sevenzip.ts';
 import { isTarHeader, scanTar } from '../archive/tar.ts';
 import { scanZip } from '../archive/zip.ts';
 import { findDirectories } from '../archive/zip-directory.ts';
+import { isSkippedFrame, ZSTD } from '../archive/zstd.ts';
 import { COST } from '../limits.ts';
 import { isPickle, scanPickle } from '../pickle/streams.ts';
 import type { Piece } from '../piece.ts';
@@ -35,10 +36,7 @@ export interface Format {
 }
 
 const HEAD = 4096;
-const ZSTD = 0xfd2fb528;
 const LZ4 = 0x184d2204;
-/** First of sixteen: a frame to be skipped, of zstd and of lz4 alike (RFC 8878, 3.1.2). */
-const SKIPPED = 0x184d2a50;
 /** `<?xm` */
 const EBCDIC = '\x4c\x6f\xa7\x94';
 const NOTHING: Buffer = Buffer.alloc(4);
@@ -72,6 +70,12 @@ const FORMATS: readonly Format[] = [
     lettered('B', (_, head) => /^BZh[1-9](1AY&SY|\x17rE8P\x90)/.test(head.toString('latin1', 0, 10))),
   ),
   compressed('xz', starts('\xfd7zXZ\0')),
+  // `P`, `T`, `U`, `V` and `X` begin a frame to be skipped, and an instruction.
+  {
+    name: 'pickle',
+    matches: (piece, head) => head.length >= 4 && isSkippedFrame(head.readUInt32LE(0)) && isPickle(piece, 0),
+    scan: (piece) => scanPickle(piece),
+  },
   compressed('zstd', (piece, head) => behindSkipped(piece, head).readUInt32LE(0) === ZSTD),
   compressed('lz4', (piece, head) => behindSkipped(piece, head).readUInt32LE(0) === LZ4),
   compressed(
@@ -159,7 +163,7 @@ function isSafetensors(piece: Piece, head: Buffer): boolean {
 function behindSkipped({ source, run }: Piece, head: Buffer): Buffer {
   if (head.length < 4) return NOTHING;
   let magic = head;
-  for (let at = 0; (magic.readUInt32LE(0) & 0xfffffff0) === SKIPPED; ) {
+  for (let at = 0; isSkippedFrame(magic.readUInt32LE(0)); ) {
     run.spend(COST.stream);
     const frame = source.read(at, 8);
     if (frame.length < 8) return NOTHING;
