@@ -7,7 +7,21 @@ import { type Serving, startServing, until } from './serving.ts';
 /** How long the model server takes over a streamed answer, milliseconds. */
 const STREAM_TIME = 4_000;
 
-const serve: Behaviour = async ({ request, response, signal }) => {
+/** Streams that run at a server that takes three, and the most there were at once. */
+const narrow = { running: 0, most: 0 };
+
+const serve: Behaviour = async (exchange) => {
+  const isNarrow = (await exchange.request.body).includes('"model":"narrow"');
+  if (isNarrow) narrow.running += 1;
+  narrow.most = Math.max(narrow.most, narrow.running);
+  try {
+    await answer(exchange);
+  } finally {
+    if (isNarrow) narrow.running -= 1;
+  }
+};
+
+const answer: Behaviour = async ({ request, response, signal }) => {
   const bytes = await request.body;
   const model = { id: 'c', created: 1, model: 'chat' };
   const usage = { prompt_tokens: 5, completion_tokens: 2, total_tokens: 7 };
@@ -29,8 +43,11 @@ const serve: Behaviour = async ({ request, response, signal }) => {
   response.end(`${event({}, 'stop')}data: [DONE]\n\n`);
 };
 
-const configuration = (url: string): string => `upstreams: [{ name: engine, kind: openai, url: "${url}" }]
-models: [{ name: chat, upstream: engine, target: chat }]
+const configuration = (url: string): string => `upstreams:
+  - { name: engine, kind: openai, url: "${url}" }
+  - { name: three, kind: openai, url: "${url}", maxConcurrency: 3 }
+  - { name: single, kind: openai, url: "${url}", maxConcurrency: 1 }
+models: [{ name: chat, upstream: engine, target: chat }, { name: narrow, upstream: three, target: narrow }]
 limits: [{ per: user, concurrency: 4 }]
 `;
 
@@ -61,12 +78,12 @@ describe('serve --workers 2', () => {
     return { id: key.id, secret };
   };
   /** A connection of its own each time: they are shared out among the workers in turn. */
-  const ask = (key: string, more: object = {}): Promise<Response> =>
+  const ask = (key: string, more: object = {}, signal: AbortSignal = AbortSignal.timeout(20_000)): Promise<Response> =>
     fetch(`${serving.gatewayUrl}/v1/chat/completions`, {
       method: 'POST',
       headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', connection: 'close' },
       body: JSON.stringify({ model: 'chat', messages: [{ role: 'user', content: 'Hello' }], ...more }),
-      signal: AbortSignal.timeout(20_000),
+      signal,
     });
   const status = async (key: string, more: object = {}): Promise<number> => {
     const answer = await ask(key, more);
@@ -215,6 +232,30 @@ describe('serve --workers 2', () => {
       }, 20_000),
       null,
     );
+  });
+
+  it('divides what a server takes among them, also those that came in the place of others', async () => {
+    assert.notEqual(await until(async () => workers().length === 2, 60_000), null);
+    const keys = await Promise.all(Array.from({ length: 5 }, () => newKey()));
+    const round = async (): Promise<boolean> => {
+      const leaving = new AbortController();
+      narrow.most = 0;
+      const asked = Promise.allSettled(
+        [...keys, ...keys].map(async ({ secret }) => await (await ask(secret, { model: 'narrow', stream: true }, leaving.signal)).text()),
+      );
+      const reached = await until(async () => narrow.running === 3, 2_000);
+      // Time for a fourth. Of those that are broken off then the server hears later than of those that come in their place.
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      const { most } = narrow;
+      leaving.abort();
+      await asked;
+      assert.ok(most <= 3, `${most} at once`);
+      assert.notEqual(await until(async () => narrow.running === 0, 10_000), null, 'all have left');
+      return reached !== null;
+    };
+    // One that is still starting has its share once it is ready.
+    assert.notEqual(await until(round, 30_000), null, 'all three slots are taken');
+    await serving.process().waitFor(/upstream single gets up to 2 requests at once/, 1_000);
   });
 
   it('counts what all of them do, and each has a log of its own that verifies', async () => {

@@ -39,6 +39,7 @@ import { Artifacts } from './upstream/artifacts.ts';
 import { FirstBytes } from './upstream/first-bytes.ts';
 import { UpstreamRegistry } from './upstream/registry.ts';
 import type { ResolveSecret } from './upstream/secrets.ts';
+import type { Seat } from './upstream/slots.ts';
 
 /** Where snapshots come from. */
 export interface SnapshotSource {
@@ -70,6 +71,8 @@ export interface GatewayOptions {
   readonly random: Random;
   /** Tells other replicas of callers' conduct and of servers that fail; what they tell comes back through `hear`. */
   readonly relay?: ReplicaRelay;
+  /** The processes among which the slots of servers are divided. Default: this is the only one. */
+  readonly seat?: Seat;
   /** Where limits are counted. Default: in this process. */
   readonly counters?: CounterStore;
   /** Told of every API key that was taken; must be cheap. */
@@ -117,6 +120,7 @@ export class Gateway implements AsyncDisposable {
       },
       resolveSecret: options.resolveSecret,
       egress: options.egress,
+      seat: options.seat ?? { number: 0, of: 1 },
       onBreaker: (upstream, model, state, reason, scope) => {
         meter.breaker(upstream, model, state);
         logger[state === 'open' ? 'warn' : 'info']('upstream.breaker', { upstream, model, state, reason });

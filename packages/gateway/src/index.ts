@@ -7,3 +7,4 @@ export type { LedgerPort } from './ports.ts';
 export { type RiskBoard, RiskWatch, type RiskWatchOptions } from './risk-watch.ts';
 export type { HealthReport } from './upstream/health.ts';
 export type { ResolveSecret } from './upstream/secrets.ts';
+export type { Seat } from './upstream/slots.ts';

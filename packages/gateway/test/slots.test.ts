@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Claim } from '../src/upstream/fair-queue.ts';
-import { Slots } from '../src/upstream/slots.ts';
+import { Slots, shareOf } from '../src/upstream/slots.ts';
 
 const settings = (limit: number) => ({ limit, perSlot: 100, wait: 60_000 });
 const claim = (tenant: string): Claim => ({ tenant, weight: 1, priority: '', priorityWeight: 1, cost: 1 });
@@ -14,6 +14,22 @@ const take = (slots: Slots, tenant: string): Promise<unknown> | null =>
 /** Whether who waits has been let in. */
 const isIn = (waiting: Promise<unknown> | null): Promise<boolean> =>
   Promise.race([waiting?.then(() => true) ?? true, new Promise<boolean>((resolve) => setImmediate(() => resolve(false)))]);
+
+describe('the shares of workers', () => {
+  it('are the whole limit together, nearly alike, and one at least', () => {
+    for (let of = 1; of <= 9; of += 1) {
+      for (const limit of [1, 2, 3, 8, 64, 100]) {
+        const shares = Array.from({ length: of }, (_, number) => shareOf(limit, { number, of }));
+        assert.equal(
+          shares.reduce((sum, share) => sum + share, 0),
+          Math.max(limit, of),
+        );
+        assert.ok(Math.max(...shares) - Math.min(...shares) <= 1);
+      }
+    }
+    assert.equal(shareOf(Number.POSITIVE_INFINITY, { number: 1, of: 2 }), Number.POSITIVE_INFINITY);
+  });
+});
 
 describe('slots under another configuration', () => {
   it('a limit that comes while calls run counts them, and whose they are', async () => {

@@ -13,7 +13,7 @@ import {
 } from '@sallyport/control';
 import type { Snapshot } from '@sallyport/core';
 import { Egress } from '@sallyport/egress';
-import { Gateway, HttpJwksSource } from '@sallyport/gateway';
+import { Gateway, HttpJwksSource, type Seat } from '@sallyport/gateway';
 import type { Store } from '@sallyport/store';
 import type { Installation } from '../installation.ts';
 import { openCounters } from './counters.ts';
@@ -45,10 +45,11 @@ export function snapshotStatus({ feed }: DataPlane): SnapshotStatus | null {
   return { version: current.version, builtAt: current.builtAt, sourceVersion: status.sourceVersion, staleSince: status.staleSince };
 }
 
-/** What a worker has in common with the others where the configuration names no server for it. */
+/** What a worker has in common with the others: counts and news where the configuration names no server for them, and the servers. */
 export interface Among {
   readonly counters: CounterStore;
   readonly relay: ReplicaRelay;
+  readonly seat: Seat;
 }
 
 /** `among` counts, and tells the others, where the configuration names no server; default: this process is alone. Starts feed and gateway. `store` is null where the gateway runs apart and opens the database itself, when it is there. */
@@ -113,6 +114,7 @@ export async function startDataPlane(
     random,
     counters: counters.store,
     ...(relay === undefined ? {} : { relay }),
+    ...(among === undefined ? {} : { seat: among.seat }),
     keyUsed: (id) => uses.set(id, clock.now()),
   });
   telemetry.attach({

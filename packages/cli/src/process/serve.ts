@@ -100,7 +100,9 @@ export async function serve(options: ServeOptions): Promise<void> {
         });
   const begun = { version: VERSION, half, workers: options.workers, configuration: configurationDigest(installation, current) };
   await installation.ledger.append(systemEntry(installation, 'process.start', begun));
-  await recordWarnings(installation, warnings);
+  const seated = many ? options.workers : 1;
+  const warned = [...warnings, ...seatWarnings(config, seated)];
+  await recordWarnings(installation, warned);
 
   const scheme = config.tls === null ? 'http' : 'https';
   const gateway = pool?.address ?? data?.address ?? null;
@@ -117,7 +119,7 @@ export async function serve(options: ServeOptions): Promise<void> {
         const adoptAdmin = admin?.prepareReload(next);
         const after = configurationDigest(installation, next);
         await installation.record(systemEntry(installation, 'configuration.reload', { half, before, after }));
-        await recordWarnings(installation, read.warnings);
+        await recordWarnings(installation, [...read.warnings, ...seatWarnings(next, seated)]);
         current = next;
         telemetry.adopt(next);
         joined?.adopt(next);
@@ -137,13 +139,25 @@ export async function serve(options: ServeOptions): Promise<void> {
   );
   if (made !== null) tell(firstCall(made, gatewayUrl, config.models[0]?.name ?? 'demo'));
   tell(summary(config, gatewayUrl, admin === null ? null : `${scheme}://${formatListen(admin.address)}`, discover));
-  const weak = weaknesses(config, warnings, installation.home.warnings);
+  const weak = weaknesses(config, warned, installation.home.warnings);
   if (weak !== '') tell(weak);
 
   await stopped;
   await pool?.drain();
   await data?.gateway.drain();
   await installation.ledger.append(systemEntry(installation, 'process.stop', { half }));
+}
+
+/** Servers that get more requests at once than they take, because each worker has one slot at least. */
+function seatWarnings({ upstreams }: Config, workers: number): ConfigWarning[] {
+  return upstreams.flatMap(({ name, maxConcurrency }, at) => {
+    if (maxConcurrency === null || maxConcurrency >= workers) return [];
+    return {
+      path: `upstreams[${at}].maxConcurrency`,
+      message: `upstream ${name} gets up to ${workers} requests at once, one of each worker, where maxConcurrency is ${maxConcurrency}`,
+      fix: `use --workers ${maxConcurrency}`,
+    };
+  });
 }
 
 /** What a configuration was warned of is an operator's choice; the ledger knows of it, of guards apart from the rest. */

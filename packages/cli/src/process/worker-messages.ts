@@ -1,5 +1,6 @@
 import type { CounterAnswer, CounterQuestion, ReplicaMessage } from '@sallyport/access';
 import type { Family, SnapshotStatus } from '@sallyport/control';
+import type { Seat } from '@sallyport/gateway';
 
 /** What a worker tells the process that started it. */
 export type FromWorker =
@@ -23,3 +24,14 @@ export type ToWorker =
 
 /** Name of the environment variable that says which worker a process is. */
 export const WORKER_VARIABLE = 'SALLYPORT_WORKER';
+/** That of its seat, `number/of`: one that replaces another has the other's. */
+export const SEAT_VARIABLE = 'SALLYPORT_WORKER_SEAT';
+
+export function formatSeat({ number, of }: Seat): string {
+  return `${number}/${of}`;
+}
+
+export function parseSeat(text: string): Seat {
+  const [number = 0, of = 1] = text.split('/').map(Number);
+  return { number, of };
+}

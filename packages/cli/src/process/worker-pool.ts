@@ -3,7 +3,7 @@ import { CounterDesk, MemoryStore, ReplicaHistory, type ReplicaMessage, type Rep
 import { type Config, type Family, mergeFamilies, type SnapshotStatus } from '@sallyport/control';
 import type { Clock, Logger } from '@sallyport/core';
 import { closeWithWorker } from './handed-connections.ts';
-import { type FromWorker, type ToWorker, WORKER_VARIABLE } from './worker-messages.ts';
+import { type FromWorker, formatSeat, SEAT_VARIABLE, type ToWorker, WORKER_VARIABLE } from './worker-messages.ts';
 
 /** Milliseconds a worker has to be ready, and to do what it is asked. */
 const START_PATIENCE = 60_000;
@@ -17,6 +17,8 @@ interface Member {
   readonly worker: Worker;
   /** Distinguishes its ledger log from those of all others that run. */
   readonly index: number;
+  /** From 0 to below the number of workers; who replaces it has it too. */
+  readonly seat: number;
   readonly ready: Promise<{ readonly host: string; readonly port: number }>;
   readonly ended: Promise<void>;
   leaving: boolean;
@@ -74,8 +76,8 @@ export class WorkerPool implements AsyncDisposable {
     const pool = new WorkerPool(options);
     try {
       // The first one alone: what is wrong with a configuration is then said once.
-      pool.#address = await pool.#fork().ready;
-      await Promise.all(Array.from({ length: options.count - 1 }, () => pool.#fork().ready));
+      pool.#address = await pool.#fork(0).ready;
+      await Promise.all(Array.from({ length: options.count - 1 }, (_, at) => pool.#fork(at + 1).ready));
     } catch (error) {
       pool.#stopping = true;
       for (const { worker } of pool.#members) worker.process.kill('SIGKILL');
@@ -121,7 +123,7 @@ export class WorkerPool implements AsyncDisposable {
     this.#restarting = this.#restarting.then(async () => {
       for (const old of [...this.#members].filter(({ leaving }) => !leaving)) {
         if (this.#stopping) return;
-        const fresh = this.#fork(true);
+        const fresh = this.#fork(old.seat, true);
         try {
           await fresh.ready;
         } catch (error) {
@@ -149,17 +151,21 @@ export class WorkerPool implements AsyncDisposable {
     if (!this.#stopping) await this.drain();
   }
 
-  #fork(spare: boolean = false): Member {
+  #fork(seat: number, spare: boolean = false): Member {
     const taken = new Set([...this.#members].map(({ index }) => index));
     let index = 1;
     while (taken.has(index)) index += 1;
-    const worker = cluster.fork({ [WORKER_VARIABLE]: String(index) });
+    const worker = cluster.fork({
+      [WORKER_VARIABLE]: String(index),
+      [SEAT_VARIABLE]: formatSeat({ number: seat, of: this.#options.count }),
+    });
     closeWithWorker(worker);
     const ready = Promise.withResolvers<{ host: string; port: number }>();
     const ended = Promise.withResolvers<void>();
     const member: Member = {
       worker,
       index,
+      seat,
       ready: ready.promise,
       ended: ended.promise,
       leaving: false,
@@ -201,7 +207,7 @@ export class WorkerPool implements AsyncDisposable {
       if (member.leaving || member.spare || this.#stopping) return;
       this.#options.logger.error('worker.ended', { worker: index, code: code ?? -1, signal: signal ?? '' });
       setTimeout(() => {
-        if (!this.#stopping) this.#fork();
+        if (!this.#stopping) this.#fork(seat);
       }, RESTART_PAUSE).unref();
     });
     return member;

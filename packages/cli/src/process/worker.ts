@@ -6,7 +6,7 @@ import { snapshotStatus, startDataPlane } from './data-plane.ts';
 import { reloadable } from './reload.ts';
 import type { ServeOptions } from './serve.ts';
 import { startTelemetry } from './telemetry.ts';
-import { type FromWorker, type ToWorker, WORKER_VARIABLE } from './worker-messages.ts';
+import { type FromWorker, parseSeat, SEAT_VARIABLE, type ToWorker, WORKER_VARIABLE } from './worker-messages.ts';
 
 /** Milliseconds between two looks at whether the snapshot in use is another, or old. */
 const SNAPSHOT_LOOK = 1_000;
@@ -37,6 +37,7 @@ async function run(options: ServeOptions): Promise<void> {
   const { config } = await readConfig(place, discover);
   const writer = workerWriter(options.writer, process.env[WORKER_VARIABLE] ?? '0');
   await using installation = await openInstallation({ place, config, writer, logger, patience: 10_000 });
+  const seat = parseSeat(process.env[SEAT_VARIABLE] ?? '0/1');
   const tell = (message: FromWorker): void => {
     if (process.connected) process.send?.(message);
   };
@@ -88,7 +89,7 @@ async function run(options: ServeOptions): Promise<void> {
   });
   // Without the process that counts for it a worker could hold nobody to a limit.
   process.on('disconnect', () => ended.resolve(0));
-  await using running = await startDataPlane(installation, null, telemetry, { counters, relay });
+  await using running = await startDataPlane(installation, null, telemetry, { counters, relay, seat });
   data = running;
   begun.resolve();
   tellSnapshot();

@@ -7,6 +7,7 @@ import type { HealthReport } from './health.ts';
 import { checkTls } from './pinning.ts';
 import { probe } from './probe.ts';
 import { type ResolveSecret, readSecrets, sameSecrets, type UpstreamSecrets } from './secrets.ts';
+import type { Seat } from './slots.ts';
 import { ConnectedUpstream, type UpstreamPorts } from './upstream.ts';
 
 /** The connected upstreams of the current snapshot. A changed one is replaced; calls that run on the old one end in peace. */
@@ -27,6 +28,7 @@ export class UpstreamRegistry implements AsyncDisposable {
     readonly egress: Egress;
     readonly onBreaker: UpstreamPorts['onBreaker'];
     readonly artifacts: Artifacts;
+    readonly seat: Seat;
     /** Called when all upstreams were asked; must not reject. */
     readonly onProbed: () => Promise<void>;
     readonly clock: Clock;
@@ -34,8 +36,8 @@ export class UpstreamRegistry implements AsyncDisposable {
     readonly probeInterval?: number;
   }) {
     this.#resolve = options.resolveSecret;
-    const { egress, clock, onBreaker } = options;
-    this.#ports = { egress, clock, drain: new DrainBudget(), onBreaker };
+    const { egress, clock, seat, onBreaker } = options;
+    this.#ports = { egress, clock, seat, drain: new DrainBudget(), onBreaker };
     this.#artifacts = options.artifacts;
     this.#onProbed = options.onProbed;
     this.#clock = options.clock;

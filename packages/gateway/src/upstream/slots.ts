@@ -20,6 +20,18 @@ interface Waiter {
   readonly refused: (fault: Fault) => void;
 }
 
+/** Which of the processes that share a machine's servers this one is. */
+export interface Seat {
+  /** From 0. */
+  readonly number: number;
+  readonly of: number;
+}
+
+/** Of `limit` calls those a seat has; of all seats together they are `limit`, but each has one at least. */
+export function shareOf(limit: number, { number, of }: Seat): number {
+  return Math.max(1, Math.floor(limit / of) + (number < limit % of ? 1 : 0));
+}
+
 export interface SlotSettings {
   /** Calls at a time; may be `Infinity`. */
   readonly limit: number;

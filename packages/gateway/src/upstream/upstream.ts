@@ -13,7 +13,7 @@ import { tlsOptions } from './pinning.ts';
 import { RetryBudget } from './retry-budget.ts';
 import type { UpstreamSecrets } from './secrets.ts';
 import { Slot } from './slot.ts';
-import { type OnGone, type SlotSettings, Slots, type Waited } from './slots.ts';
+import { type OnGone, type Seat, type SlotSettings, Slots, shareOf, type Waited } from './slots.ts';
 
 /** What is sent to an upstream: a path of our own table and headers of our own making, never a client's. */
 export interface UpstreamRequest {
@@ -51,6 +51,8 @@ export interface UpstreamPorts {
   readonly egress: Egress;
   readonly clock: Clock;
   readonly drain: DrainBudget;
+  /** Its share of every `maxConcurrency` is this process's. */
+  readonly seat: Seat;
   /** `model` is the server's own name, null where it is about the server as a whole. */
   readonly onBreaker: (upstream: string, model: string | null, ...change: Parameters<OnBreaker>) => void;
 }
@@ -63,6 +65,7 @@ export class ConnectedUpstream implements AsyncDisposable {
   readonly budget: RetryBudget;
   readonly #pool: Pool;
   readonly #slots: Slots;
+  readonly #seat: Seat;
   /** Whether the server can be reached at all. */
   readonly #reach: Breakers;
   /** By the server's own name of a model. */
@@ -85,14 +88,14 @@ export class ConnectedUpstream implements AsyncDisposable {
    * counted: a change of a credential or a timeout neither lets more calls in than the server takes nor forgets that it is down.
    */
   constructor(settings: Upstream, secrets: UpstreamSecrets, ports: UpstreamPorts, predecessor: ConnectedUpstream | null = null) {
-    const { egress, clock } = ports;
+    const { egress, clock, seat } = ports;
     const url = new URL(settings.url);
     const same = predecessor !== null && isSameServer(settings, predecessor.settings) ? predecessor : null;
     this.settings = settings;
     this.secrets = secrets;
     this.health = same?.health ?? new UpstreamHealth();
     this.budget = same?.budget ?? new RetryBudget();
-    this.#slots = same === null ? new Slots(slotsOf(settings)) : same.#slots;
+    this.#slots = same === null ? new Slots(slotsOf(settings, seat)) : same.#slots;
     this.#onBreaker = (model) => (state, reason, scope) => ports.onBreaker(settings.name, model, state, reason, scope);
     this.#reach = new Breakers(settings.breaker, this.#onBreaker(null));
     this.#breakers = new Map();
@@ -101,6 +104,7 @@ export class ConnectedUpstream implements AsyncDisposable {
       this.#breakers = same.#breakers;
     }
     this.#drain = ports.drain;
+    this.#seat = seat;
     this.#clock = clock;
     this.#basePath = url.pathname.replace(/\/+$/, '');
     this.#authorization = authorization(settings, secrets);
@@ -138,7 +142,7 @@ export class ConnectedUpstream implements AsyncDisposable {
 
   /** Makes the slots those of the settings. For the one in use, once it is: a predecessor may share them. */
   activate(): void {
-    this.#slots.resize(slotsOf(this.settings));
+    this.#slots.resize(slotsOf(this.settings, this.#seat));
   }
 
   /** Milliseconds until a call of the model may be made for the caller; 0 where one may be now. */
@@ -308,8 +312,8 @@ function tooSlow(): Fault {
   });
 }
 
-function slotsOf({ maxConcurrency, queue }: Upstream): SlotSettings {
-  return { limit: maxConcurrency ?? Number.POSITIVE_INFINITY, ...queue };
+function slotsOf({ maxConcurrency, queue }: Upstream, seat: Seat): SlotSettings {
+  return { limit: maxConcurrency === null ? Number.POSITIVE_INFINITY : shareOf(maxConcurrency, seat), ...queue };
 }
 
 function sameBreaker(a: Upstream, b: Upstream): boolean {
