@@ -27,7 +27,10 @@ export class ClosedSegments {
       });
   }
 
-  /** Removes those whose last entry is older than `before`, where `record` has put on record which, under a signed checkpoint: else the record could be anybody's. `checked` are known to be so: only they are removed, where any are given. */
+  /**
+   * Removes those of which every entry is older than `before`, where `record` has put on record which, under a signed checkpoint: else the
+   * record could be anybody's. `checked` are known to be so: only they are removed, where any are given.
+   */
   remove<Result>(
     before: number,
     checked: readonly ExpiredSegment[],
