@@ -65,3 +65,60 @@ describe('distributions of SciPy, which run a part of their state', () => {
       assert.equal((await scanBytes(made(NORM, state))).verdict, 'suspicious');
   });
 });
+
+describe('what may be kept and not be called', () => {
+  const call = (module: string, name: string, ...args: readonly (string | number | Buffer)[]): Buffer =>
+    bytes(pk.global(module, name), '(', ...args, 'tR');
+  const file = (...parts: readonly (string | number | Buffer)[]): Buffer => bytes(pk.proto(2), ...parts, '.');
+  const clip = pk.global('numpy', 'clip');
+  const scaler = bytes(pk.global('sklearn.preprocessing._data', 'StandardScaler'), ')', 0x81);
+  const method = pk.global('sklearn.pipeline', 'Pipeline.fit');
+  const bound = call('builtins', 'getattr', scaler, long('fit'));
+  const ONE = bytes('K', 1);
+  it('is clean where it is kept', async () => {
+    for (const honest of [
+      file(call('functools', 'partial', clip)),
+      file(call('functools', 'partial', clip), '(', clip, ')}Ntb'),
+      file(scaler, '}(', long('func'), clip, long('bound'), bound, long('method'), method, 'ub'),
+      file(call('builtins', 'iter', ']')),
+      file(
+        call('copyreg', '_reconstructor', pk.global('sklearn.preprocessing._data', 'StandardScaler'), pk.global('builtins', 'object'), 'N'),
+        '}b',
+      ),
+      file(call('collections', 'OrderedDict'), '(', long('a'), ONE, 'u}', 'b'),
+    ])
+      assert.deepEqual(rulesOf(await scanBytes(honest)), [], honest.toString('latin1'));
+  });
+  it('is reported where something may call it', async () => {
+    const partial = call('functools', 'partial', clip);
+    const space = bytes(call('types', 'SimpleNamespace'), '}(', long('extend'), clip, 'ub');
+    for (const attack of [
+      file(call('builtins', 'any', call('builtins', 'iter', partial, ONE))),
+      file(call('builtins', 'iter', pk.global('builtins', 'dict'), ONE)),
+      file(call('numpy.random._pickle', '__generator_ctor', ONE, clip)),
+      file(call('numpy.random._pickle', '__generator_ctor', ONE, bound)),
+      file(call('torch._tensor', '_rebuild_from_type_v2', method, pk.global('torch', 'Tensor'), ')', '}')),
+      file(pk.global('pandas.core.indexes.base', '_new_Index'), call('builtins', 'tuple', '](', clip, '}e'), 'R'),
+      file(call('copyreg', '_reconstructor', scaler, space, ONE)),
+      file(call('copyreg', '_reconstructor', method, pk.global('builtins', 'object'), 'N')),
+      file(call('functools', 'partial', pk.global('builtins', 'int')), '(', bound, ')}Ntb'),
+      file(space, '(', ONE, 'e'),
+      file(call('types', 'SimpleNamespace'), '}(', long('__setstate__'), clip, 'ub', ONE, 'b'),
+      file(pk.global('functools', 'partial'), bytes('(', bound, 't}', 0x92)),
+    ])
+      assert.equal((await scanBytes(attack)).verdict, 'suspicious', attack.toString('latin1'));
+  });
+  it('a class that runs its state is not given to functions', async () => {
+    const norm = pk.global('scipy.stats._continuous_distns', 'norm_gen');
+    const attack = file(call('torch._tensor', '_rebuild_from_type_v2', norm, norm, ')}(', long('_parse_arg_template'), long('x'), 'u'));
+    assert.equal((await scanBytes(attack)).verdict, 'suspicious');
+  });
+  it('a range of billions is reported where something walks through it', async () => {
+    const huge = call('builtins', 'range', ONE, bytes(0x8a, 8, u32(0), u32(2 ** 30)));
+    for (const walker of ['builtins max', 'builtins all', 'builtins sorted', 'collections deque', 'numpy array']) {
+      const [module = '', name = ''] = walker.split(' ');
+      assert.ok(rulesOf(await scanBytes(file(call(module, name, huge)))).includes('pickle-expansion'), walker);
+    }
+    assert.deepEqual(rulesOf(await scanBytes(file(call('builtins', 'max', call('builtins', 'range', 'K', 9))))), []);
+  });
+});

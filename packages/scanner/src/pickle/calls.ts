@@ -91,6 +91,7 @@ export class Calls {
     const target = this.#stack.top();
     if (typeof target === 'object' && target.kind === 'call') {
       target.state = state;
+      target.states += 1;
       if (typeof state !== 'number') target.weight += state.weight;
     }
     this.#listener.built(target, state, position);

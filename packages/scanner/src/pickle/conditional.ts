@@ -36,9 +36,15 @@ export function isUnpickler(source: ByteSource, call: Call): boolean {
 }
 
 function isOwn(value: Value): boolean {
-  const global = typeof value === 'object' && value.kind === 'call' ? value.callee : value;
+  const global = typeof value === 'object' && value.kind === 'call' ? madeOf(value) : value;
   if (typeof global !== 'object' || global.kind !== 'global') return false;
   return BOUND.has(global.module.split('.', 1)[0] ?? '') && judge(global.module, global.name).kind === 'allowed';
+}
+
+/** The class of which a call makes an object: protocols 0 and 1 name it to a function of copyreg. */
+export function madeOf({ callee, args }: Call): Value {
+  if (typeof callee !== 'object' || callee.kind !== 'global' || !/^copy_?reg$/.test(callee.module)) return callee;
+  return (typeof args === 'object' && args.kind === 'container' ? args.items?.[0] : undefined) ?? callee;
 }
 
 /** `interp1d._call_linear`: since protocol 4 a method of such a class is imported by a dotted name, to be kept, not to be called while loading. */
@@ -63,8 +69,10 @@ const HIGHER_ORDER: ReadonlySet<string> = new Set([
 
 /** What a call passes on to be called, where that is anything but a plain imported name: a computed value, or a conditional function. */
 export function passedOn(call: Call): Value | null {
-  const { callee, args } = call;
-  const first = typeof args === 'object' && args.kind === 'container' ? args.items?.[0] : undefined;
+  const { how, callee, args } = call;
+  const given = typeof args === 'object' && args.kind === 'container' ? args.items?.[0] : undefined;
+  // NEWOBJ_EX: the arguments and those by name.
+  const first = how === 'new' && typeof given === 'object' && given.kind === 'container' ? given.items?.[0] : given;
   if (typeof first !== 'object' || first.kind === 'container') return null;
   if (typeof callee !== 'object' || callee.kind !== 'global' || !HIGHER_ORDER.has(`${callee.module} ${callee.name}`)) return null;
   return first.kind === 'call' || isConditional(first) ? first : null;
@@ -73,21 +81,17 @@ export function passedOn(call: Call): Value | null {
 const SIZED: ReadonlySet<string> = new Set(['bytes', 'bytearray', 'list', 'tuple', 'set', 'frozenset', 'sorted']);
 const LARGE = 1e9;
 
-/** `bytearray(10**12)`, `list(range(10**12))`: a call that allocates without bound. */
+/** `bytearray(10**12)`: a call that allocates without bound. */
 export function isBomb(source: ByteSource, { callee, args }: Call): boolean {
   const first = typeof args === 'object' && args.kind === 'container' ? args.items?.[0] : undefined;
   if (first === undefined || typeof callee !== 'object' || callee.kind !== 'global' || !SIZED.has(callee.name)) return false;
   if (!/^(__)?builtins?(__)?$/.test(callee.module)) return false;
-  if (typeof first === 'number') return isLarge(source, first);
-  if (typeof first !== 'object' || first.kind !== 'call' || typeof first.callee !== 'object' || first.callee.kind !== 'global')
-    return false;
-  const bounds = typeof first.args === 'object' && first.args.kind === 'container' ? (first.args.items ?? []) : [];
-  return /^x?range$/.test(first.callee.name) && bounds.some((bound) => typeof bound === 'number' && isLarge(source, bound));
+  return typeof first === 'number' && isLarge(source, first, LARGE);
 }
 
-function isLarge(source: ByteSource, value: number): boolean {
+export function isLarge(source: ByteSource, value: number, bound: number): boolean {
   const literal = readLiteral(source, value);
-  return literal.type === 'number' && literal.value > LARGE;
+  return literal.type === 'number' && Math.abs(literal.value) >= bound;
 }
 
 /** Whether what an allowed function is called with makes a difference. */

@@ -1,6 +1,6 @@
 import type { ByteSource } from '../source.ts';
 import { readLiteral } from './literal.ts';
-import type { Global, Value } from './value.ts';
+import type { Value } from './value.ts';
 
 /** Modules of SciPy whose classes inherit `rv_generic`, by their present and their older names. */
 const MODULES = /^scipy\.stats\.(?:_?(?:continuous|discrete)_distns|_?distn_infrastructure|distributions)$/;
@@ -24,7 +24,7 @@ const TEMPLATES: readonly RegExp[] = [
 const NESTED = 4;
 
 /** A class of distributions: it runs a part of its state as Python code (`rv_generic.__setstate__` calls `exec`). */
-export function isDistribution(value: Value): value is Global {
+export function isDistribution(value: Value): boolean {
   return typeof value === 'object' && value.kind === 'global' && MODULES.test(value.module);
 }
 

@@ -3,9 +3,10 @@ import { COST, LimitReached } from '../limits.ts';
 import type { Piece } from '../piece.ts';
 import type { RuleId } from '../rules.ts';
 import { type ByteSource, bufferSource } from '../source.ts';
-import { isBomb, isConditional, isHarmless, isOwnMethod, isUnpickler, judgesArguments, passedOn } from './conditional.ts';
+import { isBomb, isConditional, isHarmless, isOwnMethod, isUnpickler, judgesArguments, madeOf, passedOn } from './conditional.ts';
 import { describe, list } from './describe.ts';
 import { isDistribution, judgeState } from './distribution.ts';
+import { computedPart, handedOver, isWatched, longRange, replaced } from './handed.ts';
 import { entry, inlineArray, isArrayWrapper } from './joblib.ts';
 import type { Anomaly, Listener, StreamEnd } from './listener.ts';
 import { readLiteral } from './literal.ts';
@@ -63,6 +64,8 @@ class Judge implements Listener {
   readonly #inner: Inner[];
   #conditional: Global | null = null;
   #excused: boolean = false;
+  /** Whether there is a function that may be kept and not be called. */
+  #watched: boolean = false;
   #crossings: number = 0;
   #discarded: number = 0;
   #built: Value = 0;
@@ -88,6 +91,7 @@ class Judge implements Listener {
       this.#sink('pickle-computed-name', 'imports a name that is computed while loading', global.offset);
       return;
     }
+    this.#watched ||= isWatched(global);
     if (INNER_LOADERS.has(`${global.module} ${global.name}`)) return;
     if (isConditional(global)) {
       this.#conditional ??= global;
@@ -127,6 +131,12 @@ class Judge implements Listener {
   }
 
   called(call: Call): void {
+    const computed = computedPart(call);
+    const handed = computed === null && this.#watched ? handedOver(call) : null;
+    if (computed !== null || handed !== null)
+      this.#sink('pickle-computed-call', `hands ${describe(this.#source, computed ?? handed ?? 0)} to what may call it`, call.offset);
+    if (this.#watched && longRange(this.#source, call) !== null)
+      this.#sink('pickle-expansion', `calls ${describe(this.#source, call)}`, call.offset);
     if (typeof call.callee === 'object' && call.callee.kind === 'global' && call.callee.call !== 'whole') {
       if (call.callee.call === 'arguments') this.#arguments(call, call.callee);
       return;
@@ -198,6 +208,7 @@ class Judge implements Listener {
     // An object gets its state once.
     if (target === this.#built) this.#piece.run.spend(COST.discarded);
     this.#built = target;
+    if (target.kind === 'call') this.#checkReplaced(target, state, offset);
     if (target.kind === 'global') {
       this.#sink('pickle-build-on-global', `writes state into ${describe(this.#source, target)} itself`, offset);
       return;
@@ -208,7 +219,15 @@ class Judge implements Listener {
     if (isDistribution(made)) this.#checkDistribution(made, state, offset);
   }
 
-  #checkDistribution(made: Global, state: Value, offset: number): void {
+  /** A state may put functions in the place of methods that a loader calls: `__setstate__`, `extend`, `append`, `add`. */
+  #checkReplaced(target: Call, state: Value, offset: number): void {
+    const other = replaced(target, state);
+    const name = describe(this.#source, target.callee);
+    if (other !== null) this.#sink('pickle-computed-call', `has ${name} call ${describe(this.#source, other)}`, offset);
+    if (target.states > 1) this.#sink('pickle-computed-call', `gives the result of ${name} a second state`, offset);
+  }
+
+  #checkDistribution(made: Value, state: Value, offset: number): void {
     const judged = judgeState(this.#source, state);
     const name = describe(this.#source, made);
     if (judged === 'code') this.#sink('pickle-dangerous-call', `has ${name} run code of its state`, offset);
@@ -216,7 +235,8 @@ class Judge implements Listener {
   }
 
   /** Tensors and storages are made whole; one that is filled afterwards is written to through a Python object that is not there yet. */
-  filled({ callee }: Call, offset: number): void {
+  filled({ callee, states }: Call, offset: number): void {
+    if (states > 0) this.#sink('pickle-computed-call', `fills the result of ${describe(this.#source, callee)} behind its state`, offset);
     if (typeof callee !== 'number' && callee.kind === 'global' && TENSOR.test(`${callee.module} ${callee.name}`))
       this.#sink('pickle-filled-tensor', `puts items into the result of ${describe(this.#source, callee)}`, offset);
   }
@@ -302,12 +322,6 @@ class Judge implements Listener {
     const { values } = this.#piece.limits;
     if (held > values) throw new LimitReached('limit-values', `a pickle holds more than ${values} values at once`);
   }
-}
-
-/** The class of which a call makes an object: protocols 0 and 1 name it to a function of copyreg. */
-function madeOf({ callee, args }: Call): Value {
-  if (typeof callee !== 'object' || callee.kind !== 'global' || !/^copy_?reg$/.test(callee.module)) return callee;
-  return (typeof args === 'object' && args.kind === 'container' ? args.items?.[0] : undefined) ?? callee;
 }
 
 function isWrapper(callee: Value): boolean {

@@ -91,6 +91,8 @@ export class Call {
   readonly args: Value;
   readonly offset: number;
   state: Value | null = null;
+  /** How many it was given. */
+  states: number = 0;
   constructor(how: CallKind, callee: Value, args: Value, offset: number) {
     this.how = how;
     this.callee = callee;
