@@ -205,10 +205,70 @@ describe('a reply that has to be what its request asks for', () => {
     );
   });
 
-  test('a reply that would take too long to hold to a large schema breaks it', () => {
-    const guard = asked({ type: 'array', items: { enum: Array.from({ length: 6_000 }, (_, index) => index) } });
-    assert.deepEqual(outcome(guard, '[5999]').effects, []);
-    assert.deepEqual(guard.inspect(JSON.stringify(Array<number>(10_000).fill(5_999)), REPLY).effect, 'block');
+  test('a schema is as large as what it refers to, and every value and name of it counts', () => {
+    const names = Array.from({ length: 450 }, (_, index) => `a${index.toString(36)}`);
+    const no = Object.fromEntries(names.map((name) => [name, false]));
+    const refs = (count: number): object[] => Array.from({ length: count }, () => ({ $ref: '#/$defs/e' }));
+    for (const schema of [
+      { $defs: { e: { properties: no } }, items: { anyOf: refs(3) } },
+      { properties: no },
+      { $defs: { e: { required: names } }, items: { anyOf: refs(4) } },
+      { $defs: { e: { enum: names } }, anyOf: refs(4) },
+      { enum: Array.from({ length: 2_000 }, (_, index) => index) },
+      { allOf: Array.from({ length: 400 }, () => true) },
+      { oneOf: Array.from({ length: 110 }, () => false) },
+      {
+        $defs: Object.fromEntries(
+          names.slice(0, 25).map((_, at) => [`d${at}`, { allOf: [`#/$defs/d${at + 1}`, `#/$defs/d${at + 1}`].map(($ref) => ({ $ref })) }]),
+        ),
+        $ref: '#/$defs/d0',
+      },
+      Array.from({ length: 30 }).reduce<object>((inner) => ({ allOf: [inner], unevaluatedProperties: false }), {
+        required: names.slice(0, 100),
+      }),
+    ]) {
+      assert.deepEqual(paths({ ...schema }), ['schema'], JSON.stringify(schema).slice(0, 80));
+    }
+    const chain = names.slice(0, 120).map((_, at) => [`d${at}`, at === 119 ? {} : { $ref: `#/$defs/d${at + 1}` }]);
+    assert.match(paths({ $defs: Object.fromEntries(chain), $ref: '#/$defs/d0' })[0] ?? '', /^schema\./);
+    const pair = { a: { items: { $ref: '#/$defs/b' } }, b: { items: { $ref: '#/$defs/a' } } };
+    assert.match(paths({ $defs: pair, $ref: '#/$defs/a' })[0] ?? '', /^schema\..*\$ref$/);
+    const everyday = Object.fromEntries(
+      names.slice(0, 120).map((name) => [name, { type: 'string', description: 'What it is. '.repeat(10) }]),
+    );
+    const schema = { type: 'object', properties: everyday, required: names.slice(0, 120), additionalProperties: false };
+    const reply = JSON.stringify(Object.fromEntries(names.slice(0, 120).map((name) => [name, 'x'.repeat(400)])));
+    assert.deepEqual(asked(schema).inspect(reply, REPLY).effect, 'pass', 'what a schema says beside its assertions costs nothing');
+  });
+
+  test('a reply that would take too long to hold to its schema breaks it', () => {
+    const items = asked({ type: 'array', items: { enum: Array.from({ length: 1_000 }, (_, index) => index) } });
+    assert.deepEqual(outcome(items, '[999]').effects, []);
+    assert.deepEqual(items.inspect(JSON.stringify(Array<number>(100).fill(999)), REPLY).effect, 'pass');
+    assert.deepEqual(items.inspect(JSON.stringify(Array<number>(3_000).fill(999)), REPLY).effect, 'block');
+    const $defs = { e: { enum: Array.from({ length: 20 }, (_, index) => 2 + index) } };
+    const tried = asked({ $defs, items: { anyOf: [...Array.from({ length: 40 }, () => ({ $ref: '#/$defs/e' })), { type: 'integer' }] } });
+    assert.deepEqual(tried.inspect(JSON.stringify(Array<number>(200).fill(1)), REPLY).effect, 'pass');
+    assert.deepEqual(tried.inspect(JSON.stringify(Array<number>(2_000).fill(1)), REPLY).effect, 'block');
+    const texts = asked({ items: { allOf: Array.from({ length: 150 }, () => ({ maxLength: 10_000 })) } });
+    assert.deepEqual(texts.inspect(JSON.stringify(['é'.repeat(8_000)]), REPLY).effect, 'pass');
+    assert.deepEqual(texts.inspect(JSON.stringify(Array<string>(40).fill('é'.repeat(8_000))), REPLY).effect, 'block');
+  });
+
+  test('a schema is taken as the specification has it', () => {
+    for (const [schema, fits, breaks] of [
+      [{ properties: { price: { multipleOf: 0.01 } } }, '{"price":19.99}', '{"price":19.995}'],
+      [{ type: 'array', prefixItems: [{ type: 'number' }, { type: 'string' }] }, '[1,"a",2]', '["a"]'],
+      [{ type: 'array', prefixItems: [{ type: 'number' }], items: false }, '[1]', '[1,2]'],
+      [{ type: 'object', if: { required: ['a'] } }, '{}', '[]'],
+      [{ type: 'object', else: { required: ['a'] } }, '{}', '[]'],
+      [{ type: 'array', minContains: 1 }, '[]', '{}'],
+      [{ properties: { a: { minimum: 1 } }, required: ['b'] }, '{"b":1,"a":"x"}', '{"b":1,"a":0}'],
+      [{ type: 'number' }, '1', '1e999'],
+    ] as const) {
+      assert.deepEqual(outcome(asked({ ...schema }), fits).effects, [], JSON.stringify(schema));
+      assert.deepEqual(outcome(asked({ ...schema }), breaks).effects, ['block'], JSON.stringify(schema));
+    }
   });
 });
 

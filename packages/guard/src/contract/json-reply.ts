@@ -3,6 +3,7 @@ import type { GuardConfigIssue } from '../error.ts';
 import { jsonLibrary } from './library.ts';
 import { linearPattern } from './linear-pattern.ts';
 import { schemaProblems } from './schema-safety.ts';
+import { stepsOf } from './schema-size.ts';
 
 /** Longest reply that is read as JSON, UTF-16 units. */
 const LONGEST = 1_048_576;
@@ -16,20 +17,23 @@ export interface JsonReading {
 
 /** A compiled JSON Schema (2020-12) that a reply has to fit. */
 export class JsonContract {
+  /** UTF-16 units of the code that it was compiled to: what it takes in memory goes with that. */
+  readonly units: number;
   readonly #validate: ValidateFunction;
-  readonly #longest: number;
+  readonly #heaviest: number;
 
-  /** @param longest UTF-16 units of the longest reply that is judged */
-  constructor(validate: ValidateFunction, longest: number) {
+  /** @param heaviest steps of the heaviest reply that is judged (`weightOf`) */
+  constructor(validate: ValidateFunction, units: number, heaviest: number) {
     this.#validate = validate;
-    this.#longest = longest;
+    this.units = units;
+    this.#heaviest = heaviest;
   }
 
   /** The model's words enter here: nothing of them is evaluated, and the text is read in linear time. */
   read(text: string, repair: boolean): JsonReading {
     const span = spanOf(text);
     const alone = span !== null && isBlank(text.slice(0, span.start)) && isBlank(text.slice(span.end));
-    if (span === null || text.length > this.#longest || (!alone && !repair)) return { breach: 'not-json', repaired: null };
+    if (span === null || text.length > LONGEST || (!alone && !repair)) return { breach: 'not-json', repaired: null };
     const json = text.slice(span.start, span.end);
     let value: unknown;
     try {
@@ -39,28 +43,36 @@ export class JsonContract {
     }
     // Readers differ in which of two equal keys they take: what was checked would not be what is used.
     if (keysOf(value) !== span.keys) return { breach: 'duplicate-key', repaired: null };
+    if (this.#heaviest < text.length && weightOf(value) > this.#heaviest) return { breach: 'schema', repaired: null };
     if (!this.#validate(value)) return { breach: 'schema', repaired: null };
     return { breach: null, repaired: alone ? null : json };
   }
 }
 
-/** What a schema may cost, and what it is called where something is wrong with it. */
+/** Whose schema it is: what it may cost, and what it is called where something is wrong with it. */
 export interface SchemaBounds {
   readonly path: string;
   /** Objects and lists of the schema, references followed. */
   readonly mostNodes: number;
-  /** UTF-16 units of the longest reply; at most `LONGEST` whatever is said. */
-  readonly longest: number;
+  /** Steps of the heaviest reply that is judged. */
+  readonly heaviest: number;
+  /** Whether what the specification allows, and an author can hardly have meant, is refused: a stranger's has to be taken as it reads. */
+  readonly strict: boolean;
 }
 
 /** For schemas of the operator's. Validation costs at most so many nodes a value. */
-const OWN_SCHEMA: SchemaBounds = { path: 'guards.contract.schema', mostNodes: 10_000, longest: LONGEST };
+const OWN_SCHEMA: SchemaBounds = {
+  path: 'guards.contract.schema',
+  mostNodes: 10_000,
+  heaviest: Number.POSITIVE_INFINITY,
+  strict: true,
+};
 
 /** Compiles a schema, or adds what is wrong with it to `issues`. */
 export function compileJson(
   schema: Readonly<Record<string, unknown>>,
   issues: GuardConfigIssue[],
-  { path, mostNodes, longest }: SchemaBounds = OWN_SCHEMA,
+  { path, mostNodes, heaviest, strict }: SchemaBounds = OWN_SCHEMA,
 ): JsonContract | null {
   const problems = schemaProblems(schema, path, mostNodes);
   issues.push(...problems);
@@ -71,7 +83,13 @@ export function compileJson(
     if (metaschema.validateSchema(schema) !== true) throw new Error(metaschema.errorsText());
     const engine = Object.assign((pattern: string) => linearPattern(pattern), { code: 'linearPattern' });
     // One for each schema: what it has compiled stays in it. `format` is an annotation, as the specification has it.
-    const ajv = new Ajv2020({ ...STRICTNESS, meta: false, validateSchema: false, logger: false, code: { regExp: engine } });
+    let units = 0;
+    const process = (code: string): string => {
+      units += code.length;
+      return code;
+    };
+    const code = { regExp: engine, optimize: strict, process };
+    const ajv = new Ajv2020({ ...OPTIONS, ...(strict ? STRICT : LENIENT), code });
     ajv.removeKeyword('uniqueItems');
     ajv.addKeyword({
       keyword: 'uniqueItems',
@@ -79,7 +97,7 @@ export function compileJson(
       schemaType: 'boolean',
       validate: (wanted: boolean, items: readonly unknown[]) => !wanted || areUnique(items),
     });
-    return new JsonContract(ajv.compile(schema), Math.min(longest, LONGEST));
+    return new JsonContract(ajv.compile(schema), units, heaviest);
   } catch (error) {
     const got = error instanceof Error ? error.message.slice(0, 200) : 'another';
     issues.push({ path, expected: 'a JSON Schema (2020-12)', got });
@@ -87,7 +105,18 @@ export function compileJson(
   }
 }
 
-const STRICTNESS = { strict: true, strictTypes: false, strictRequired: false, validateFormats: false, ownProperties: true } as const;
+const OPTIONS = {
+  validateFormats: false,
+  ownProperties: true,
+  // 19.99 / 0.01 is 1998.9999999999998.
+  multipleOfPrecision: 6,
+  meta: false,
+  validateSchema: false,
+  logger: false,
+} as const;
+const STRICT = { strict: true, strictTypes: false, strictRequired: false } as const;
+/** Code that is short and quickly written, whatever the schema: lists are gone through in loops, and what is referred to is compiled once. */
+const LENIENT = { strict: false, strictNumbers: true, inlineRefs: false, loopRequired: 4, loopEnum: 8, messages: false } as const;
 
 /** Knows the schema of schemas, which takes longer to compile than any of theirs. */
 let metaschema: InstanceType<ReturnType<typeof jsonLibrary>['Ajv2020']> | null = null;
@@ -173,4 +202,14 @@ function keysOf(value: unknown): number {
   const inner: readonly unknown[] = Object.values(value);
   const own = Array.isArray(value) ? 0 : inner.length;
   return inner.reduce((sum: number, member) => sum + keysOf(member), own);
+}
+
+/** Steps that going through a value takes: its values and member names, long ones more. */
+function weightOf(value: unknown): number {
+  if (typeof value === 'string') return stepsOf(value.length);
+  if (typeof value !== 'object' || value === null) return 1;
+  const isList = Array.isArray(value);
+  let weight = 1;
+  for (const [key, member] of Object.entries(value)) weight += (isList ? 0 : stepsOf(key.length)) + weightOf(member);
+  return weight;
 }

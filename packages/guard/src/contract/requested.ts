@@ -5,15 +5,20 @@ import type { Guard } from '../guard.ts';
 import { Contract } from './contract.ts';
 import { ContractGuard } from './contract-guard.ts';
 import { compileJson, type JsonContract } from './json-reply.ts';
+import { sizeOf } from './schema-size.ts';
 
 /** Largest schema of a request, UTF-16 units of its JSON. */
 const LARGEST = 32_768;
-/** Schemas in it, references followed. */
-const MOST_NODES = 500;
-/** Units of the schema times units of the reply beyond which the reply is not judged, and breaks the contract: some tenths of a second at worst. */
-const MOST_WORK = 2 ** 28;
-/** Compiled schemas that are remembered: applications ask for the same one again and again, and compiling takes milliseconds. */
+/** Steps of the largest schema (`sizeOf`): what it takes to compile. */
+const LARGEST_SIZE = 1_500;
+/** Steps of the schema times steps of the reply beyond which the reply is not judged, and breaks the contract. */
+const MOST_WORK = 2_000_000;
+/**
+ * Compiled schemas that are remembered, and UTF-16 units of them and of their code: applications ask for the same one again and again, and compiling
+ * takes milliseconds.
+ */
 const REMEMBERED = 64;
+const MOST_REMEMBERED = 2 ** 21;
 
 /** Keywords (JSON Schema 2020-12) by what they hold. What is in none of these is no assertion, or not one that a stranger may have judged. */
 const ONE: ReadonlySet<string> = new Set([
@@ -37,6 +42,7 @@ const PLAIN: ReadonlySet<string> = new Set([
 ]);
 
 const compiled = new Map<string, JsonContract>();
+let remembered = 0;
 
 /**
  * `guard`, and beside it what the request asks of the words of its reply: JSON that fits `schema`, which is the client's and hostile. Only
@@ -62,13 +68,25 @@ function jsonOf(schema: Readonly<Record<string, unknown>>): JsonContract {
   if (known !== undefined) return known;
   const issues: GuardConfigIssue[] = [];
   const assertions = assertionsOf(schema, 'schema', issues);
-  const bounds = { path: 'schema', mostNodes: MOST_NODES, longest: Math.floor(MOST_WORK / written.length) };
+  const { compile, judge } = sizeOf(assertions, 'schema', issues);
+  if (issues.length === 0 && compile > LARGEST_SIZE) {
+    issues.push({ path: 'schema', expected: `at most ${LARGEST_SIZE} values and names, references followed`, got: 'more' });
+  }
+  const bounds = { path: 'schema', mostNodes: LARGEST_SIZE, heaviest: Math.floor(MOST_WORK / judge), strict: false };
   const json = issues.length > 0 ? null : compileJson(assertions, issues, bounds);
   if (json === null) return refuse(issues);
-  const [oldest] = compiled.size < REMEMBERED ? [] : compiled.keys();
-  if (oldest !== undefined) compiled.delete(oldest);
-  compiled.set(key, json);
+  remember(key, json);
   return json;
+}
+
+function remember(key: string, json: JsonContract): void {
+  compiled.set(key, json);
+  remembered += json.units;
+  for (const [oldest, { units }] of compiled) {
+    if (compiled.size <= REMEMBERED && remembered <= MOST_REMEMBERED) break;
+    compiled.delete(oldest);
+    remembered -= units;
+  }
 }
 
 function refuse(issues: readonly GuardConfigIssue[]): never {

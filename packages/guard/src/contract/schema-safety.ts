@@ -59,7 +59,7 @@ function checkPattern(pattern: string, at: string, report: (path: string, expect
 }
 
 /** RFC 6901; what cannot be read leads nowhere. */
-function resolve(root: unknown, reference: string): unknown {
+export function resolve(root: unknown, reference: string): unknown {
   let node = root;
   for (const part of reference.split('/').slice(1)) {
     if (/%(?![0-9A-Fa-f]{2})/.test(part)) return undefined;
