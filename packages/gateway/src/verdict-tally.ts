@@ -8,6 +8,7 @@ export class VerdictTally implements FindingSink {
   #wasFlagged = false;
   #isForeign = false;
   #brokeContract = false;
+  #brokeMore = false;
 
   constructor(meter: Meter) {
     this.#meter = meter;
@@ -23,16 +24,19 @@ export class VerdictTally implements FindingSink {
     return this.#isForeign;
   }
 
-  /** What was found last is only that a reply is not what it has to be: the model's doing, and nobody's attack. */
+  /** All that was to be blocked is a reply that is not what it has to be: the model's doing, and nobody's attack. */
   get brokeContract(): boolean {
-    return this.#brokeContract;
+    return this.#brokeContract && !this.#brokeMore;
   }
 
   found(findings: readonly Finding[], effect: Verdict['effect'], provenance: Provenance | null = null): void {
     this.#isForeign = provenance === 'untrusted';
-    this.#brokeContract = findings.length > 0 && findings.every(({ detector }) => detector === 'contract');
+    const isContract = findings.length > 0 && findings.every(({ detector }) => detector === 'contract');
+    this.#brokeContract ||= isContract;
+    // Another choice of the same reply may break its contract beside this.
+    if (!isContract && (effect === 'block' || effect === 'unavailable')) this.#brokeMore = true;
     this.#count(findings, effect);
-    if (effect === 'flag' && findings.length > 0 && !this.#brokeContract) this.#wasFlagged = true;
+    if (effect === 'flag' && findings.length > 0 && !isContract) this.#wasFlagged = true;
   }
 
   /** What a candidate policy would have done; it counts for nothing else. */

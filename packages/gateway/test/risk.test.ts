@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { KeyRecord, ReplyContract, RiskSettings } from '@sallyport/core';
+import type { GuardSettings, KeyRecord, ReplyContract, RiskSettings } from '@sallyport/core';
 import { answerJson, chatReply, chatStream, eventually, RawConnection, requestBytes, ScriptedUpstream, stream } from '@sallyport/testkit';
 import { chatBody, GUARD, type Harness, post, RISK, startHarness, upstream } from './harness.ts';
 
@@ -211,6 +211,30 @@ describe('a caller that keeps attacking', () => {
     assert.deepEqual(harness.gateway.risk.list(), []);
     await post(harness, CHAT, body('ATTACK'));
     assert.notDeepEqual(harness.gateway.risk.list(), []);
+  });
+
+  it('what is blocked beside a choice that breaks its contract counts, whichever of the two comes last', async () => {
+    const contract: ReplyContract = {
+      schema: { type: 'object' },
+      languages: [],
+      minLength: 0,
+      maxLength: null,
+      repair: true,
+      onBreach: 'refuse',
+    };
+    for (const texts of [
+      ['{"a":"SECRETWORD"}', 'No.'],
+      ['No.', '{"a":"SECRETWORD"}'],
+    ]) {
+      await using setup = await start({ throttleAt: 1e6, challengeAt: 1e6, blockAt: 1e6 });
+      const { harness, engine } = setup;
+      const deny: GuardSettings['deny'] = [{ name: 'word', pattern: 'SECRETWORD', ignoreCase: false, action: 'block', stages: ['output'] }];
+      harness.publish({ guard: { ...guard, mode: 'hold', deny, contract } });
+      const choices = texts.map((content, index) => ({ index, message: { role: 'assistant', content }, finish_reason: 'stop' }));
+      engine.once(answerJson({ id: 'c', object: 'chat.completion', created: 1, model: 'chat', choices }));
+      assert.equal((await post(harness, CHAT, chatBody({ n: 2 }))).status, 400);
+      assert.notDeepEqual(harness.gateway.risk.list(), [], texts.join());
+    }
   });
 
   it('an address that guesses keys is held back, and callers with a good key at the same address are not', async () => {
