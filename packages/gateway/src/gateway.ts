@@ -305,7 +305,7 @@ export class Gateway implements AsyncDisposable {
     const url = request.url ?? '';
     const query = url.indexOf('?');
     const path = query < 0 ? url : url.slice(0, query);
-    if (this.#answerHealth(request.method ?? '', path, reply)) return;
+    if (this.#answerHealth(request.method ?? '', path, request.headers['transfer-encoding'], reply)) return;
     if (compiled === null) {
       refuseUnready(reply, id);
       return;
@@ -340,9 +340,11 @@ export class Gateway implements AsyncDisposable {
     return proxies?.has(address) === true ? Number.POSITIVE_INFINITY : (this.#compiled?.snapshot ?? DEFAULTS).http.maxConnectionsPerAddress;
   }
 
-  #answerHealth(method: string, path: string, reply: Reply): boolean {
+  #answerHealth(method: string, path: string, codings: string | undefined, reply: Reply): boolean {
     if (path !== '/health/live' && path !== '/health/ready') return false;
     if (method !== 'GET' && method !== 'HEAD') return false;
+    // Where its body ends two readers may not agree on.
+    if (codings !== undefined) reply.closeAfter();
     const { status, body } = renderHealth(path === '/health/live' ? 'live' : 'ready', this.health());
     reply.send(status, 'application/json', [], Buffer.from(body));
     return true;

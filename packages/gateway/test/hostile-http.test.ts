@@ -82,6 +82,20 @@ describe('hostile HTTP', () => {
     assert.deepEqual([...new Set(engine.requests.map((request) => request.target))], [PATH]);
   });
 
+  it('does not keep a connection on which a health check came whose end two readers may not agree on', async () => {
+    for (const [coding, kept] of [
+      ['gzip, chunked', false],
+      [null, true],
+    ] as const) {
+      await using connection = await RawConnection.open({ port: harness.port });
+      const header = coding === null ? '' : `transfer-encoding: ${coding}\r\n`;
+      await connection.send(Buffer.from(`GET /health/live HTTP/1.1\r\nhost: a\r\n${header}\r\n${coding === null ? '' : '0\r\n\r\n'}`));
+      const answer = await connection.next('GET', 5_000);
+      assert.equal(answer.status, 200);
+      assert.equal(answer.header('connection') !== 'close', kept, String(coding));
+    }
+  });
+
   it('says which limit a head is over', async () => {
     const many = Array.from({ length: 120 }, (_, index) => [`x-${index}`, '1'] as const);
     assert.deepEqual([(await withHeaders(many)).status, (await withHeaders(many)).header('connection')], [431, 'close']);
