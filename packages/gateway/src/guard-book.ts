@@ -14,6 +14,8 @@ export interface GuardPolicy {
   readonly seams: Guard | null;
   /** The candidate that runs beside it and never acts, or null. */
   readonly shadow: Shadow | null;
+  /** Whether the reply is held to what its request asks for, so that its words are judged when all of it is there. */
+  readonly isRequested?: boolean;
 }
 
 /** Choices that are remembered. A model's name may be of a client's making where models are managed, so there is a bound. */

@@ -145,8 +145,75 @@ describe('a reply under a contract', () => {
       assert.equal(refused.status, 400);
       assert.match(await refused.text(), /cannot be checked. At schema.patternProperties/);
       assert.equal(engine.requests.length, before);
+      for (const [mode, onBreach] of [
+        ['observe', 'refuse'],
+        ['transform', 'flag'],
+      ] as const) {
+        use({ requested: true, onBreach }, mode);
+        assert.equal((await ask('I cannot say.', false, wanted(false, { patternProperties: { a: {} } }))).text, 'I cannot say.');
+        const verdicts = harness.entries.at(-1)?.verdicts.map(({ category, action }) => [category, action]);
+        assert.deepEqual(verdicts, [['uncheckable', 'flag']]);
+      }
     });
   }
+
+  it('is no answer yet where it calls a tool: what is said beside that need not be the JSON that is asked for', async () => {
+    const call = { index: 0, id: 'call_1', type: 'function', function: { name: 'send', arguments: '{"a":1}' } };
+    const chat = asking({ model: 'chat', messages: [{ role: 'user', content: 'Hello' }] }, '/v1/chat/completions', SCHEMA);
+    const chunk = (delta: object, finish_reason: string | null = null): Buffer =>
+      Buffer.from(
+        `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model: 'chat', choices: [{ index: 0, delta, finish_reason }] })}\n\n`,
+      );
+    const messages = asking({ model: 'chat', max_tokens: 9, messages: [{ role: 'user', content: 'Hello' }] }, '/v1/messages', SCHEMA);
+    const event = (data: { type: string }): Buffer => Buffer.from(`event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`);
+    const usage = { input_tokens: 1, output_tokens: 1 };
+    const message = { id: 'm', type: 'message', role: 'assistant', model: 'chat', stop_sequence: null, usage };
+    const ask = async (path: string, body: object): Promise<string> => {
+      const answer = await post(harness, path, JSON.stringify(body));
+      return `${answer.status} ${await answer.text()}`;
+    };
+    for (const mode of ['transform', 'observe'] as const) {
+      use({ requested: true }, mode);
+      for (const content of ['\n\n', 'Let me see.']) {
+        const choice = { index: 0, message: { role: 'assistant', content, tool_calls: [call] }, finish_reason: 'tool_calls' };
+        engine.once(answerJson({ id: 'c', object: 'chat.completion', created: 1, model: 'chat', choices: [choice] }));
+        assert.match(await ask('/v1/chat/completions', chat), /^200 .*"send"/);
+        engine.once(
+          stream(
+            [
+              chunk({ role: 'assistant', content }),
+              chunk({ tool_calls: [call] }),
+              chunk({}, 'tool_calls'),
+              Buffer.from('data: [DONE]\n\n'),
+            ],
+            { contentType: 'text/event-stream' },
+          ),
+        );
+        assert.match(await ask('/v1/chat/completions', { ...chat, stream: true }), /^200 [\s\S]*"send"[\s\S]*\[DONE\]/);
+        const tool = { type: 'tool_use', id: 't1', name: 'send', input: {} };
+        engine.once(answerJson({ ...message, content: [{ type: 'text', text: content }, tool], stop_reason: 'tool_use' }));
+        assert.match(await ask('/v1/messages', messages), /^200 .*"send"/);
+        engine.once(
+          stream(
+            [
+              { type: 'message_start', message: { ...message, content: [], stop_reason: null } },
+              { type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } },
+              { type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: content } },
+              { type: 'content_block_stop', index: 0 },
+              { type: 'content_block_start', index: 1, content_block: tool },
+              { type: 'content_block_delta', index: 1, delta: { type: 'input_json_delta', partial_json: '{}' } },
+              { type: 'content_block_stop', index: 1 },
+              { type: 'message_delta', delta: { stop_reason: 'tool_use', stop_sequence: null }, usage },
+              { type: 'message_stop' },
+            ].map(event),
+            { contentType: 'text/event-stream' },
+          ),
+        );
+        assert.match(await ask('/v1/messages', { ...messages, stream: true }), /^200 [\s\S]*"send"[\s\S]*message_stop/);
+        assert.deepEqual(harness.entries.at(-1)?.verdicts, []);
+      }
+    }
+  });
 
   it('keeps an end marker back that has no line end', async () => {
     use({ minLength: 1 }, 'transform');

@@ -19,6 +19,10 @@ export interface TextContext {
   readonly placeholders?: Placeholders;
   /** What is allowed in this very text; absent where nothing is. */
   readonly allowed?: Allowed;
+  /** Of a reply that is held to the JSON its request asks for: whether it calls a tool, asked when all of it is there. */
+  readonly callsTools?: () => boolean;
+  /** Its length is another contract's matter. */
+  readonly isMeasured?: boolean;
 }
 
 /** Says which findings an operator has allowed in the text at hand. */

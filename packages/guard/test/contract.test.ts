@@ -155,7 +155,7 @@ describe('a reply that has to be JSON', () => {
 describe('a reply that has to be what its request asks for', () => {
   const base = compileGuard({ ...SETTINGS, input: [], output: ['pii'] });
   const asked = (schema: Record<string, unknown>, onBreach: ReplyContract['onBreach'] = 'refuse'): ReturnType<typeof compileGuard> =>
-    heldToRequest(base, schema, { repair: true, onBreach }, 'hold');
+    heldToRequest(base, schema, { ...NONE, onBreach }, 'hold');
   const paths = (schema: Record<string, unknown>): string[] => {
     try {
       asked(schema);
@@ -177,7 +177,7 @@ describe('a reply that has to be what its request asks for', () => {
   });
 
   test('and what the operator asks for, both', () => {
-    const both = heldToRequest(guardOf({ schema: SCHEMA }), { required: ['tags'] }, { repair: true, onBreach: 'refuse' }, 'hold');
+    const both = heldToRequest(guardOf({ schema: SCHEMA }), { required: ['tags'] }, NONE, 'hold');
     assert.deepEqual(outcome(both, 'Yes: {"city":"Oslo","tags":[]}').shown, '{"city":"Oslo","tags":[]}');
     for (const text of ['{"city":"Oslo"}', '{"tags":[]}']) assert.deepEqual(outcome(both, text).effects, ['block'], text);
   });
@@ -255,6 +255,20 @@ describe('a reply that has to be what its request asks for', () => {
     assert.deepEqual(texts.inspect(JSON.stringify(Array<string>(40).fill('é'.repeat(8_000))), REPLY).effect, 'block');
   });
 
+  test('is measured once it was taken out of what stands around it, and not cut; what stands beside a call of a tool is', () => {
+    const contract = { ...NONE, maxLength: 16 };
+    const guard = heldToRequest(guardOf(contract), SCHEMA, contract, 'hold');
+    assert.deepEqual(outcome(guard, 'Here you are: {"city":"Oslo"}'), { shown: '{"city":"Oslo"}', effects: [], findings: ['not-json'] });
+    assert.deepEqual(outcome(guard, '{"city":"Reykjavik"}'), { shown: '', effects: ['block'], findings: ['too-long'] });
+    const beside = (text: string): string => {
+      const verdict = guard.inspect(text, { ...REPLY, callsTools: () => true });
+      return verdict.effect === 'redact' ? verdict.edits.map((edit) => edit.text).join() : verdict.effect;
+    };
+    for (const text of ['\n\n', 'I look it up.', '{"town":1}']) assert.equal(beside(text), 'pass');
+    assert.equal(beside('I shall look that up for you.'), 'I shall look tha');
+    assert.equal(guard.inspect('I look it up.', { ...REPLY, callsTools: () => false }).effect, 'block');
+  });
+
   test('a schema is taken as the specification has it', () => {
     for (const [schema, fits, breaks] of [
       [{ properties: { price: { multipleOf: 0.01 } } }, '{"price":19.99}', '{"price":19.995}'],
@@ -308,5 +322,6 @@ describe('the language of a reply', () => {
     }
     assert.throws(() => guardOf({ languages: ['xx'] }), GuardConfigError);
     assert.throws(() => guardOf({ languages: ['en'], schema: SCHEMA }), GuardConfigError);
+    assert.throws(() => guardOf({ languages: ['en'], requested: true }), GuardConfigError);
   });
 });

@@ -75,7 +75,7 @@ export async function inspect(admitted: Admitted, sink: FindingSink): Promise<Cl
     if (verdict.effect === 'redact') edits.push({ path: text.path, value: applyEdits(text.text, verdict.edits) });
   }
   await inspectSeams(admitted, strict, sink);
-  return { ...admitted, guarding: withRequested(admitted), edits, placeholders };
+  return { ...admitted, guarding: withRequested(admitted, sink), edits, placeholders };
 }
 
 /** Whose texts are read together where a model reads them one after the other. */

@@ -132,7 +132,8 @@ export class Relay {
     if (event.usage !== null) this.usage = mergeUsage(this.usage, event.usage);
     this.facts.take(event);
     this.#held.push({ event, texts: event.texts.length === 0 ? [] : event.texts.map((text) => this.#judge(text)) });
-    for (const name of event.closes) this.#close(name);
+    // Whether a tool is called, which its words are judged by, is known at its end.
+    if (this.#guarding.isRequested !== true) for (const name of event.closes) this.#close(name);
   }
 
   #count({ channel, mode, text }: ReplyText): void {
@@ -179,7 +180,12 @@ export class Relay {
       exchange: this.#exchange,
       placeholders: this.#placeholders,
     };
-    return this.#allowed === null ? context : { ...context, allowed: this.#allowed };
+    if (this.#allowed === null && this.#guarding.isRequested !== true) return context;
+    return {
+      ...context,
+      ...(this.#allowed === null ? {} : { allowed: this.#allowed }),
+      ...(this.#guarding.isRequested === true ? { callsTools: () => this.facts.callsTools } : {}),
+    };
   }
 
   #close(name: string): void {

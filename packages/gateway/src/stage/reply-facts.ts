@@ -70,6 +70,10 @@ export class ReplyFacts {
     return this.#opening === '' && this.#calls.size === 0 && !NOTHING_ASKED.has(this.#finish ?? '');
   }
 
+  get callsTools(): boolean {
+    return this.#calls.size > 0;
+  }
+
   calls(): ToolCall[] {
     return Array.from(this.#calls.values(), ({ name, argumentText, seen }) => ({
       name: name === '' ? '-' : TOOL_NAME.test(name) ? name : '*',

@@ -19,13 +19,16 @@ export class ContractGuard implements Guard {
   }
 
   open(context: TextContext): TextWindow {
-    const window = this.#guard.open(context);
-    if (!isReply(context)) return window;
-    if (!this.#acts || !this.#contract.needsWhole) return new CutWindow(window, this.#contract, this.#acts, true);
+    if (!isReply(context)) return this.#guard.open(context);
+    const { isRequested, settings } = this.#contract;
+    // JSON of a request is not cut before it is read.
+    if (context.isMeasured === true && settings.schema === null && !isRequested) return this.#guard.open(context);
+    const window = this.#guard.open(isRequested ? { ...context, isMeasured: true } : context);
+    const { callsTools = never } = context;
+    if (!this.#acts || !this.#contract.needsWhole) return new CutWindow(window, this.#contract, this.#acts, callsTools);
     // JSON cannot be cut.
-    const { schema, maxLength } = this.#contract.settings;
-    const inner = schema !== null || maxLength === null ? window : new CutWindow(window, this.#contract, true, false);
-    return new WholeWindow(inner, this.#contract);
+    const inner = settings.schema !== null || settings.maxLength === null ? window : new CutWindow(window, this.#contract, true, null);
+    return new WholeWindow(inner, this.#contract, callsTools);
   }
 
   /** As its pieces would be judged. */
@@ -47,6 +50,10 @@ export class ContractGuard implements Guard {
     if (edits.length > 0) return { effect: 'redact', findings, edits };
     return findings.length === 0 ? PASS : { effect: 'flag', findings };
   }
+}
+
+function never(): boolean {
+  return false;
 }
 
 function isReply({ stage, kind }: TextContext): boolean {

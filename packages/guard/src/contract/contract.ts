@@ -20,8 +20,12 @@ export class Contract {
   readonly #json: JsonContract | null;
   readonly #language: LanguageContract | null;
 
-  constructor(settings: ReplyContract, json: JsonContract | null) {
+  /** Whether it is a request's: its reply is JSON unless it calls a tool. */
+  readonly isRequested: boolean;
+
+  constructor(settings: ReplyContract, json: JsonContract | null, isRequested = false) {
     this.settings = settings;
+    this.isRequested = isRequested;
     this.#json = json;
     this.#language = settings.languages.length === 0 ? null : new LanguageContract(settings.languages);
   }
@@ -32,9 +36,14 @@ export class Contract {
     return this.#json !== null || (onBreach === 'refuse' && (this.#language !== null || minLength > 0));
   }
 
-  /** Reads a whole reply. Its length is not cut here unless it is JSON, which cannot be cut: that is done as it grows. */
-  read(text: string): ContractReading {
+  /** Reads a whole reply. Its length is not cut here unless it may be JSON, which cannot be cut: that is done as it grows. */
+  read(text: string, callsTools: boolean): ContractReading {
     const { minLength, maxLength, repair } = this.settings;
+    // What is said beside a call is no answer.
+    if (callsTools && this.isRequested) {
+      if (maxLength === null || text.length <= maxLength) return KEPT;
+      return { breach: 'too-long', repaired: repair ? text.slice(0, maxLength).toWellFormed() : null };
+    }
     let shown = text;
     let breach: Breach | null = null;
     if (this.#json !== null) {
@@ -67,8 +76,8 @@ export function compileContract(settings: ReplyContract, issues: GuardConfigIssu
   if (maxLength !== null && maxLength < minLength) {
     issues.push({ path: 'guards.contract.maxLength', expected: `at least minLength, ${minLength}`, got: String(maxLength) });
   }
-  if (schema !== null && languages.length > 0) {
-    issues.push({ path: 'guards.contract.languages', expected: 'no schema beside it: JSON has no language', got: 'both' });
+  if ((schema !== null || settings.requested === true) && languages.length > 0) {
+    issues.push({ path: 'guards.contract.languages', expected: 'no schema or requested beside it: JSON has no language', got: 'both' });
   }
   const json = schema === null ? null : compileJson(schema, issues);
   // What reads schemas takes two tenths of a second to load: not within the first request that has one.

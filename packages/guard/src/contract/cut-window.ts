@@ -10,7 +10,7 @@ import { breachFinding, type Contract } from './contract.ts';
 export class CutWindow implements TextWindow {
   readonly #window: TextWindow;
   readonly #contract: Contract;
-  readonly #judges: boolean;
+  readonly #callsTools: (() => boolean) | null;
   readonly #longest: number;
   #text = '';
   /** Units the detectors have seen; less than the text where its length was at the edge of a surrogate pair. */
@@ -19,11 +19,11 @@ export class CutWindow implements TextWindow {
   #released = 0;
   #state: 'open' | 'cut' | 'closed' = 'open';
 
-  /** @param judges whether it reads the whole reply at its end; false where another window does */
-  constructor(window: TextWindow, contract: Contract, acts: boolean, judges: boolean) {
+  /** @param callsTools whether there is a call of a tool beside the text, asked at its end; null where another window reads the whole */
+  constructor(window: TextWindow, contract: Contract, acts: boolean, callsTools: (() => boolean) | null) {
     this.#window = window;
     this.#contract = contract;
-    this.#judges = judges;
+    this.#callsTools = callsTools;
     this.#longest = acts ? (contract.settings.maxLength ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY;
   }
 
@@ -50,9 +50,9 @@ export class CutWindow implements TextWindow {
     const isCut = this.#state === 'cut';
     this.#state = 'closed';
     const step: WindowStep = isCut ? { released: this.#released, edits: [], findings: [], effect: 'pass' } : this.#pass(this.#window.end());
-    if (step.effect === 'block' || !this.#judges) return step;
+    if (step.effect === 'block' || this.#callsTools === null) return step;
     const { maxLength } = this.#contract.settings;
-    const { breach } = this.#contract.read(isCut ? this.#text.slice(0, this.#longest) : this.#text);
+    const { breach } = this.#contract.read(isCut ? this.#text.slice(0, this.#longest) : this.#text, this.#callsTools());
     const findings = [...step.findings];
     if (!isCut && maxLength !== null && this.#text.length > maxLength)
       findings.push(breachFinding('too-long', maxLength, this.#text.length));

@@ -53,11 +53,10 @@ let remembered = 0;
 export function heldToRequest(
   guard: Guard,
   schema: Readonly<Record<string, unknown>>,
-  { repair, onBreach }: Pick<ReplyContract, 'repair' | 'onBreach'>,
+  contract: ReplyContract,
   mode: GuardSettings['mode'],
 ): Guard {
-  const settings: ReplyContract = { schema, languages: [], minLength: 0, maxLength: null, repair, onBreach };
-  return new ContractGuard(guard, new Contract(settings, jsonOf(schema)), mode);
+  return new ContractGuard(guard, new Contract({ ...contract, schema, languages: [] }, jsonOf(schema), true), mode);
 }
 
 function jsonOf(schema: Readonly<Record<string, unknown>>): JsonContract {

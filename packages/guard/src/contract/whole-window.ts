@@ -7,13 +7,16 @@ import { breachFinding, type Contract } from './contract.ts';
 export class WholeWindow implements TextWindow {
   readonly #window: TextWindow;
   readonly #contract: Contract;
+  readonly #callsTools: () => boolean;
   #text = '';
   readonly #edits: TextEdit[] = [];
   #closed = false;
 
-  constructor(window: TextWindow, contract: Contract) {
+  /** @param callsTools whether there is a call of a tool beside the text; asked at its end */
+  constructor(window: TextWindow, contract: Contract, callsTools: () => boolean) {
     this.#window = window;
     this.#contract = contract;
+    this.#callsTools = callsTools;
   }
 
   push(delta: string): WindowStep {
@@ -28,7 +31,7 @@ export class WholeWindow implements TextWindow {
     this.#closed = true;
     if (step.effect === 'block') return step;
     const { length } = this.#text;
-    const { breach, repaired } = this.#contract.read(applyEdits(this.#text, this.#edits));
+    const { breach, repaired } = this.#contract.read(applyEdits(this.#text, this.#edits), this.#callsTools());
     if (breach === null) return { ...step, released: length, edits: this.#edits };
     const findings = [...step.findings, breachFinding(breach, 0, length)];
     if (repaired !== null) return { released: length, edits: [{ start: 0, end: length, text: repaired }], findings, effect: 'redact' };
