@@ -247,7 +247,7 @@ describe('a reply that has to be what its request asks for', () => {
     assert.deepEqual(items.inspect(JSON.stringify(Array<number>(100).fill(999)), REPLY).effect, 'pass');
     assert.deepEqual(items.inspect(JSON.stringify(Array<number>(3_000).fill(999)), REPLY).effect, 'block');
     const $defs = { e: { enum: Array.from({ length: 20 }, (_, index) => 2 + index) } };
-    const tried = asked({ $defs, items: { anyOf: [...Array.from({ length: 40 }, () => ({ $ref: '#/$defs/e' })), { type: 'integer' }] } });
+    const tried = asked({ $defs, items: { anyOf: [...Array.from({ length: 30 }, () => ({ $ref: '#/$defs/e' })), { type: 'integer' }] } });
     assert.deepEqual(tried.inspect(JSON.stringify(Array<number>(200).fill(1)), REPLY).effect, 'pass');
     assert.deepEqual(tried.inspect(JSON.stringify(Array<number>(2_000).fill(1)), REPLY).effect, 'block');
     const texts = asked({ items: { allOf: Array.from({ length: 150 }, () => ({ maxLength: 10_000 })) } });

@@ -10,7 +10,7 @@ import { sizeOf } from './schema-size.ts';
 /** Largest schema of a request, UTF-16 units of its JSON. */
 const LARGEST = 32_768;
 /** Steps of the largest schema (`sizeOf`): what it takes to compile. */
-const LARGEST_SIZE = 1_500;
+const LARGEST_SIZE = 1_200;
 /** Steps of the schema times steps of the reply beyond which the reply is not judged, and breaks the contract. */
 const MOST_WORK = 2_000_000;
 /**
