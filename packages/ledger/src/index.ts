@@ -13,7 +13,16 @@ export { ENTRY_LIMITS, type Entry, type EntryTexts, InvalidEntry, printable, typ
 export { type FailureReason, LedgerUnavailable } from './failure.ts';
 export { isCode, logDirectory, replaceFile } from './files.ts';
 export type { Gap } from './gap.ts';
-export { createSigner, KeyFileError, type LedgerKeys, type LedgerSigner, loadLedgerKeys, loadWitnessKeys } from './keys.ts';
+export {
+  createSigner,
+  KeyFileError,
+  type LedgerKeys,
+  type LedgerSigner,
+  loadBodiesKey,
+  loadLedgerKeys,
+  loadWitnessKeys,
+  parseBodiesKey,
+} from './keys.ts';
 export { type Digester, type Ledger, type LedgerHealth, type LedgerOptions, type OpenExchange, UNRECORDED } from './ledger.ts';
 export { LogLock, LogLocked } from './lock.ts';
 export { type RememberedLog, type Remembering, readMemory, rememberLog } from './memory.ts';
@@ -42,7 +51,7 @@ export {
 export { LogDamaged } from './recovery.ts';
 export { retainIdle } from './retain-idle.ts';
 export type { ExpiredSegment, Retention } from './retention.ts';
-export { SealBroken, SealedBodies, type SealedBodiesOptions } from './sealed.ts';
+export { expireBodies, SealBroken, SealedBodies, type SealedBodiesOptions, subjectOf } from './sealed.ts';
 export type { SegmentFile, SegmentStore, SyncMode } from './segment-store.ts';
 export { EntriesGone, LogTail, sealedSizes } from './tail.ts';
 export type { Cosigned, LedgerReport, LogReport, Problem, ProblemCode } from './verify/report.ts';

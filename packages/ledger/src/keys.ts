@@ -59,6 +59,26 @@ export async function loadLedgerKeys(directory: string, random: Random): Promise
 }
 
 /**
+ * The master key of sealed bodies, created where it is missing: `ledger-bodies.key`, mode 0600. Safe to call from several processes at once.
+ * @throws {KeyFileError} as `loadLedgerKeys`
+ */
+export async function loadBodiesKey(directory: string, random: Random): Promise<KeyObject> {
+  await makeDirectory(directory);
+  const text = await keyFile(join(directory, 'ledger-bodies.key'), random, () => `${Buffer.from(random.bytes(32)).toString('base64')}\n`);
+  return parseBodiesKey(text, 'ledger-bodies.key');
+}
+
+/**
+ * The key that `text` is in base64. `source` says where it is from, for people.
+ * @throws {KeyFileError} where it is not 32 bytes
+ */
+export function parseBodiesKey(text: string, source: string): KeyObject {
+  const trimmed = text.trim();
+  if (!/^[A-Za-z0-9+/]{43}=$/.test(trimmed)) throw new KeyFileError(`${source} must hold 32 bytes in base64: openssl rand -base64 32`);
+  return createSecretKey(Buffer.from(trimmed, 'base64'));
+}
+
+/**
  * The cosigning keys of a witness, created where they are missing: `witness-ed25519.pem` and `witness-ml-dsa-44.pem`, mode 0600.
  * @throws {KeyFileError} as `loadLedgerKeys`
  */

@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, createHmac, createSecretKey, type KeyObject } from 'node:crypto';
-import { link, rm } from 'node:fs/promises';
+import { link, lstat, readdir, rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Random } from '@sallyport/core';
 import { isCode, readIfPresent, replaceFile, syncDirectory } from './files.ts';
@@ -43,7 +43,12 @@ export class SealedBodies {
   async seal(subject: string, id: string, body: Uint8Array): Promise<void> {
     const key = await this.#createKey(subject);
     const path = this.#bodyPath(subject, id);
-    await replaceFile(path, encrypt(key, body, this.#random(NONCE), `body ${this.#name(subject)} ${id}`));
+    await store(path, encrypt(key, body, this.#random(NONCE), `body ${this.#name(subject)} ${id}`));
+  }
+
+  /** Whether the subject has a key. */
+  async knows(subject: string): Promise<boolean> {
+    return (await readIfPresent(this.#keyPath(subject))) !== null;
   }
 
   /** Null where there is no such body, or the subject was forgotten. @throws {SealBroken} */
@@ -56,15 +61,14 @@ export class SealedBodies {
   /** Destroys a subject's key, then the bodies. Answers whether there was one. A later `seal` begins with a new key. */
   async forget(subject: string): Promise<boolean> {
     const path = this.#keyPath(subject);
-    try {
-      await rm(path);
-    } catch (error) {
-      if (isCode(error, 'ENOENT')) return false;
-      throw error;
+    const known = await this.knows(subject);
+    if (known) {
+      await rm(path, { force: true });
+      await syncDirectory(dirname(path));
     }
-    await syncDirectory(dirname(path));
+    // Also without a key: what destroyed it may have been stopped here.
     await rm(join(this.#options.directory, 'bodies', this.#name(subject)), { recursive: true, force: true });
-    return true;
+    return known;
   }
 
   async #createKey(subject: string): Promise<KeyObject> {
@@ -73,7 +77,7 @@ export class SealedBodies {
     const path = this.#keyPath(subject);
     const wrapped = encrypt(this.#options.masterKey, this.#random(32), this.#random(NONCE), `key ${this.#name(subject)}`);
     const draft = `${path}.${this.#random(8).toString('hex')}`;
-    await replaceFile(draft, wrapped);
+    await store(draft, wrapped);
     try {
       // Of two that seal at once for a new subject, the first key stays.
       await link(draft, path);
@@ -109,6 +113,62 @@ export class SealedBodies {
   #bodyPath(subject: string, id: string): string {
     if (!ID.test(id)) throw new RangeError('the id of a sealed body is 1 to 128 letters, digits, - and _');
     return join(this.#options.directory, 'bodies', this.#name(subject), id);
+  }
+}
+
+/** The subject of what a principal asked and was answered. No two principals have the same, whatever their names hold. */
+export function subjectOf(tenant: string, principal: string): string {
+  return `${encodeURIComponent(tenant)}/${principal}`;
+}
+
+/**
+ * Removes bodies that were stored before `before` (epoch milliseconds), by the times of their files; keys stay. Answers how many. Needs no
+ * key, and works beside processes that seal.
+ */
+export async function expireBodies(directory: string, before: number): Promise<number> {
+  const bodies = join(directory, 'bodies');
+  let removed = 0;
+  for (const subject of await namesIn(bodies)) {
+    const own = join(bodies, subject);
+    for (const name of await namesIn(own)) {
+      const path = join(own, name);
+      if ((await modifiedAt(path)) >= before) continue;
+      await rm(path, { force: true });
+      removed++;
+    }
+    await rmdir(own).catch((error: unknown) => {
+      if (!['ENOTEMPTY', 'EEXIST', 'ENOENT'].some((code) => isCode(error, code))) throw error;
+    });
+  }
+  return removed;
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if (isCode(error, 'ENOENT')) return [];
+    throw error;
+  }
+}
+
+/** Infinite where it is gone: a draft got its name meanwhile, or its subject was forgotten. */
+async function modifiedAt(path: string): Promise<number> {
+  try {
+    return (await lstat(path)).mtimeMs;
+  } catch (error) {
+    if (isCode(error, 'ENOENT')) return Number.POSITIVE_INFINITY;
+    throw error;
+  }
+}
+
+/** What a disk that is full has taken of it must not stay there. */
+async function store(path: string, bytes: Uint8Array): Promise<void> {
+  try {
+    await replaceFile(path, bytes);
+  } catch (error) {
+    await rm(`${path}.new`, { force: true }).catch(() => undefined);
+    throw error;
   }
 }
 
