@@ -19,7 +19,15 @@ describe('what a running process takes up', () => {
     const asked = config({
       listen: { gateway: { host: '127.0.0.1', port: 1 }, control: { host: '127.0.0.1', port: 2 } },
       storage: { url: 'sqlite:/elsewhere', password: null },
-      audit: { directory: '/elsewhere', recordFirst: [], onUnavailable: 'refuse', retention: null, exporters: [] },
+      audit: {
+        directory: '/elsewhere',
+        recordFirst: [],
+        onUnavailable: 'refuse',
+        retention: null,
+        bodies: 'none',
+        bodiesKey: null,
+        exporters: [],
+      },
       http: { ...running.http, maxHeaderBytes: 1_024, maxBodyBytes: 2_048, headersTimeout: 1_000, keepAliveTimeout: 1_000 },
     });
     const { config: taken, waiting } = reloadable(running, asked);

@@ -83,6 +83,10 @@ export interface AuditSettings {
   readonly onUnavailable: 'refuse' | 'unsafe-continue-unrecorded';
   /** Milliseconds after which entries are removed; null keeps them. */
   readonly retention: number | null;
+  /** Whether prompts and replies are stored, sealed, beside the ledger. */
+  readonly bodies: 'none' | 'sealed';
+  /** Reference to the master key of sealed bodies; null is a file in the home. */
+  readonly bodiesKey: string | null;
   readonly exporters: readonly ExporterSettings[];
 }
 

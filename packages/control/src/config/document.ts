@@ -34,6 +34,8 @@ export interface ConfigDocument {
     recordFirst?: Action[];
     onUnavailable?: 'refuse' | 'unsafe-continue-unrecorded';
     retention?: string;
+    bodies?: 'none' | 'sealed';
+    bodiesKey?: string;
     exporters?: ExporterDocument[];
   };
   telemetry?: TelemetryDocument;

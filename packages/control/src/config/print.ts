@@ -89,6 +89,8 @@ function toDocument(config: Config): ConfigDocument {
       recordFirst: [...config.audit.recordFirst],
       onUnavailable: config.audit.onUnavailable,
       ...given('retention', config.audit.retention === null ? null : formatDuration(config.audit.retention)),
+      bodies: config.audit.bodies,
+      ...given('bodiesKey', config.audit.bodiesKey),
       exporters: config.audit.exporters.map(exporterDocument),
     },
     telemetry: telemetryDocument(config.telemetry),

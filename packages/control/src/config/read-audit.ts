@@ -41,6 +41,8 @@ export function readAudit(value: unknown, reading: Reading): AuditSettings {
     recordFirst: section?.recordFirst ?? [],
     onUnavailable: readOnUnavailable(section?.onUnavailable, reading),
     retention: section?.retention === undefined ? null : readDuration(section.retention, DAY, [DAY, 36_500 * DAY], RETENTION, reading),
+    bodies: readBodies(section?.bodies, reading),
+    bodiesKey: readReference(section?.bodiesKey, reading),
     exporters: items.map((item) => readExporter(item.value, item.path, reading)),
   };
 }
@@ -55,7 +57,18 @@ function readOnUnavailable(value: AuditSettings['onUnavailable'] | undefined, { 
   return value ?? 'refuse';
 }
 
-function withoutInlineSecrets(value: unknown, reading: Reading): unknown {
+function readBodies(value: AuditSettings['bodies'] | undefined, { findings }: Reading): AuditSettings['bodies'] {
+  if (value === 'sealed')
+    findings.warn(
+      ['audit', 'bodies'],
+      'the texts of prompts and replies are stored, and whoever has the master key can read them',
+      'tell the people whose texts they are, and keep them no longer than is needed (audit.retention)',
+    );
+  return value ?? 'none';
+}
+
+function withoutInlineSecrets(section: unknown, reading: Reading): unknown {
+  const value = refuseInlineSecrets(section, ['bodiesKey'], ['audit'], reading);
   if (typeof value !== 'object' || value === null || !Object.hasOwn(value, 'exporters')) return value;
   const list: unknown = Reflect.get(value, 'exporters');
   if (!Array.isArray(list)) return value;

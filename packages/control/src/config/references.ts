@@ -27,6 +27,7 @@ export function references(config: Config): ConfigReference[] {
   add(['counters', 'password'], config.counters.password);
   add(['counters', 'ca'], config.counters.ca);
   add(['telemetry', 'otlp', 'authorization'], config.telemetry.otlp?.authorization);
+  add(['audit', 'bodiesKey'], config.audit.bodiesKey);
   for (const [index, exporter] of config.audit.exporters.entries()) {
     const path: Path = ['audit', 'exporters', index];
     for (const key of ['token', 'username', 'password'] as const) add([...path, key], exporter[key]);

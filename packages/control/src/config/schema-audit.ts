@@ -141,6 +141,16 @@ const AuditSection = Type.Object(
         description: 'Older entries are removed, a segment at a time; what proves the others stays. Nothing is removed unless given.',
       }),
     ),
+    bodies: Type.Optional(
+      Type.Enum(['none', 'sealed'], {
+        title: 'one of none, sealed',
+        default: 'none',
+        description: 'Whether prompts and replies are stored, encrypted under a key of each principal, beside the ledger.',
+      }),
+    ),
+    bodiesKey: Type.Optional(
+      Type.String({ ...Reference, description: 'Master key of sealed bodies: 32 bytes in base64. Default: a file made in the home.' }),
+    ),
     exporters: Type.Optional(List(ExporterItem, 'a list of exporters', 64)),
   },
   { ...CLOSED, title: 'a mapping of audit settings', description: 'Where the ledger is written, and who is sent its entries.' },
