@@ -27,7 +27,7 @@ import { Reply } from './http/reply.ts';
 import type { Writer } from './http/writer.ts';
 import { OutputLengths } from './output-length.ts';
 import { exchange } from './pipeline.ts';
-import type { LedgerPort } from './ports.ts';
+import type { BodiesPort, LedgerPort } from './ports.ts';
 import { answerPreflight } from './preflight.ts';
 import type { ExchangeRecord } from './record.ts';
 import { RequestIds } from './request-id.ts';
@@ -60,6 +60,8 @@ export interface GatewayOptions {
   /** The way out. The gateway tells it which servers each snapshot names. */
   readonly egress: Egress;
   readonly ledger: LedgerPort & { failing(): boolean };
+  /** Where texts are stored. Default: nowhere. */
+  readonly bodies?: BodiesPort | null;
   readonly resolveSecret: ResolveSecret;
   readonly meter: Meter;
   /** Actions of which the ledger knows before the upstream does. Default: none. */
@@ -149,6 +151,7 @@ export class Gateway implements AsyncDisposable {
     });
     const recorder = {
       ledger,
+      bodies: options.bodies ?? null,
       strangers: this.#strangers,
       meter,
       clock,

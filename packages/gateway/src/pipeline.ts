@@ -41,6 +41,7 @@ export async function exchange(door: Door, compiled: Compiled, incoming: Incomin
 
     admitted = await admit(permitted);
     if (admitted.charge.origin === 'local') record.countedLocally();
+    record.admitted();
 
     const cleared = await inspect(admitted, record.verdicts);
     const instructed = instruct(cleared, door);

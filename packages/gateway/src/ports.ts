@@ -1,4 +1,4 @@
-import type { EntryFacts } from '@sallyport/core';
+import type { EntryFacts, Principal } from '@sallyport/core';
 
 /** What was asked and answered, where the ledger is to take the digest; null where the facts have it. Not changed from then on. */
 export interface DigestedTexts {
@@ -17,4 +17,13 @@ export interface LedgerPort {
   digest(bytes: Uint8Array): string;
   /** The same digest of a text that comes in pieces. */
   startDigest(): { update(bytes: Uint8Array): void; hex(): string };
+}
+
+/** Where texts of prompts and replies are stored, sealed. */
+export interface BodiesPort {
+  /**
+   * Resolves with true when the body is durable under `id`, with false where it cannot be made so and policy lets requests go on; rejects where
+   * policy does not. `body` is not changed until then.
+   */
+  seal(principal: Principal, id: string, body: Uint8Array): Promise<boolean>;
 }

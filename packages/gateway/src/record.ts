@@ -17,8 +17,9 @@ import {
 } from '@sallyport/core';
 import { ExchangeTime, type Spent } from './exchange-time.ts';
 import type { Incoming } from './http/incoming.ts';
+import { type Kept, KeptBodies } from './kept-bodies.ts';
 import type { OutputLengths } from './output-length.ts';
-import type { DigestedTexts, LedgerPort } from './ports.ts';
+import type { BodiesPort, DigestedTexts, LedgerPort } from './ports.ts';
 import { principalSubject, type RiskWatch } from './risk-watch.ts';
 import type { Running, Runs } from './running.ts';
 import type { Asked, Destination, Identified, Instruction } from './stage/facts.ts';
@@ -32,11 +33,15 @@ import { VerdictTally } from './verdict-tally.ts';
  * address or number too.
  */
 const MODEL_NAME = /^(?=.*\p{L})[\p{L}\p{N}_][\p{L}\p{M}\p{N}_./:-]{0,255}$/u;
+/** Actions that put a text before a model. */
+const ASKS_MODEL: ReadonlySet<string> = new Set<Action>(['model.infer', 'model.embed', 'model.rerank']);
 /** Longest text of which the ledger takes the digest later, beside those of other exchanges: some microseconds of work. Bytes. */
 const SHORT_TEXT = 16 * 1024;
 
 export interface RecorderPorts {
   readonly ledger: LedgerPort;
+  /** Null where no text is stored. */
+  readonly bodies: BodiesPort | null;
   readonly strangers: Strangers;
   readonly meter: Meter;
   readonly clock: Clock;
@@ -94,6 +99,9 @@ export class ExchangeRecord implements Runs, AsyncDisposable {
   #replied: string | Uint8Array | null = null;
   #reply: ReplyFacts | null = null;
   #isUnusual = false;
+  /** Its texts, where policy has them stored. */
+  #bodies: KeptBodies | null = null;
+  #kept: Kept | null = null;
   #texts: readonly AddressedText[] = [];
   /** Undefined until somebody asks: whether an exchange is traced may depend on who it is. */
   #trace: Trace | null | undefined;
@@ -156,6 +164,19 @@ export class ExchangeRecord implements Runs, AsyncDisposable {
     // A stream may take minutes, for which nothing is kept that is not needed.
     if (request !== null)
       this.#asked = request.stream ? this.#ports.ledger.digest(request.json.bytes) : this.#digestable(request.json.bytes);
+    const { bodies } = this.#ports;
+    if (bodies !== null && request !== null && this.#principal !== null && ASKS_MODEL.has(this.#action))
+      this.#bodies = new KeptBodies(bodies, this.#principal, this.#incoming.id, request.json.bytes);
+  }
+
+  /** It is within its limits. */
+  admitted(): void {
+    this.#bodies?.begin();
+  }
+
+  /** A piece of a stream, in the order and at the time in which the client gets it. */
+  sent(piece: Uint8Array): void {
+    if (!this.#concluded) this.#bodies?.sent(piece);
   }
 
   /** @throws Fault where a policy newer than `policy`, which came while the body was read or an issuer asked, no longer permits it */
@@ -258,6 +279,7 @@ export class ExchangeRecord implements Runs, AsyncDisposable {
   /** `reply`: the text, which nobody changes from now on, or its digest. */
   replied(reply: string | Uint8Array, facts: ReplyFacts): void {
     this.#replied = typeof reply === 'string' ? reply : this.#digestable(reply);
+    if (typeof reply !== 'string') this.#bodies?.replied(reply);
     this.#reply = facts;
   }
 
@@ -266,10 +288,27 @@ export class ExchangeRecord implements Runs, AsyncDisposable {
   }
 
   /** Writes the entry. Resolves when it is durable; rejects with `Fault('not_ready')` where the ledger cannot promise that. */
-  async conclude(outcome: Outcome, fault: Fault | null, usage: Usage | null): Promise<void> {
-    if (this.#concluded) return;
+  conclude(outcome: Outcome, fault: Fault | null, usage: Usage | null): Promise<void> {
+    if (this.#concluded) return Promise.resolve();
     this.#concluded = true;
     const spent = this.time.spent();
+    // Of what limits refused nothing is stored: who is over them could fill the disk.
+    return this.#bodies === null || (fault?.status === 429 && !this.#bodies.begun)
+      ? this.#end(outcome, fault, usage, spent)
+      : this.#store(this.#bodies, outcome, fault, usage, spent);
+  }
+
+  /** The texts first, so that the entry can say what there is of them. */
+  async #store(bodies: KeptBodies, outcome: Outcome, fault: Fault | null, usage: Usage | null, spent: Spent): Promise<void> {
+    this.#kept = await bodies.conclude(outcome === 'answered');
+    const { refusal } = this.#kept;
+    if (refusal === null) return await this.#end(outcome, fault, usage, spent);
+    const unstored = unrecordable(refusal);
+    await this.#end('failed', unstored, usage, spent);
+    throw unstored;
+  }
+
+  async #end(outcome: Outcome, fault: Fault | null, usage: Usage | null, spent: Spent): Promise<void> {
     if (outcome === 'answered' && usage !== null) this.#isUnusual = this.#ports.lengths.isUnusual(this.#modelLabel, usage.output);
     const trace = this.#traced();
     this.#ports.meter.inFlight(-1);
@@ -324,7 +363,7 @@ export class ExchangeRecord implements Runs, AsyncDisposable {
     try {
       return await this.#ports.ledger.append(facts, texts);
     } catch (cause) {
-      throw new Fault('not_ready', 'The gateway cannot record requests at the moment.', { detail: 'ledger', cause });
+      throw unrecordable(cause);
     }
   }
 
@@ -386,6 +425,7 @@ export class ExchangeRecord implements Runs, AsyncDisposable {
         ...(this.#countedLocally ? { limits: 'local' } : {}),
         ...(this.#opened === null ? {} : { opened: this.#opened }),
         ...(output === null ? {} : { output }),
+        ...(this.#kept === null ? {} : { bodies: this.#kept.state }),
       },
     };
   }
@@ -400,6 +440,10 @@ function decisionOf(permitted: Decision | null, fault: Fault | null): EntryFacts
 /** One message whatever was withdrawn; the rule that says so is for the operator. */
 function withdrawn({ rule }: Extract<Decision, { effect: 'deny' }>): Fault {
   return new Fault('invalid_api_key', 'The permission for this request was withdrawn while it ran.', { detail: `withdrawn: ${rule}` });
+}
+
+function unrecordable(cause: unknown): Fault {
+  return new Fault('not_ready', 'The gateway cannot record requests at the moment.', { detail: 'ledger', cause });
 }
 
 function digestOf(text: string | Uint8Array | null): string | null {

@@ -186,6 +186,7 @@ async function answerStream(
   // As above: what is still held is the client's to take.
   forwarded.release(fault === null);
   record.replied(sink.digest(), relay.facts);
+  if (fault === null) sink.keep();
   // As long as the client has seen nothing, a fault is an ordinary answer with its status.
   if (fault !== null && !incoming.reply.headed) throw fault;
   return {
@@ -242,6 +243,11 @@ class StreamSink {
     return this.#digest.hex();
   }
 
+  /** What is held is the client's to get once the exchange is on record. */
+  keep(): void {
+    for (const bytes of this.#held ?? []) this.#record.sent(bytes);
+  }
+
   /** From here on everything is kept for `finish`. */
   hold(): void {
     this.#held ??= [];
@@ -261,6 +267,7 @@ class StreamSink {
   #write(bytes: Buffer): Promise<void> | null {
     const { reply } = this.#forwarded.incoming;
     if (!reply.headed) reply.begin(200, this.#type, overheadHeader(this.#record));
+    this.#record.sent(bytes);
     return reply.write(bytes);
   }
 }
