@@ -1,13 +1,13 @@
 import { ConfigError, formatProblem, HomeError, SecretError, WrongPepper } from '@sallyport/control';
 import { Fault } from '@sallyport/core';
-import { LedgerUnavailable, LogDamaged, LogLocked, NoProof, UnreadableEntry } from '@sallyport/ledger';
+import { KeyFileError, LedgerUnavailable, LogDamaged, LogLocked, NoProof, UnreadableEntry } from '@sallyport/ledger';
 import { EXIT, UsageError } from './terminal.ts';
 
 /** An error as a person reads it, and the exit status it means. Defects of ours keep their stack. */
 export function describeError(error: unknown): { readonly text: string; readonly exit: number } {
   if (error instanceof ConfigError)
     return { text: `The configuration cannot be used:\n${error.problems.map(formatProblem).join('\n')}`, exit: EXIT.unusable };
-  if (error instanceof HomeError || error instanceof SecretError || error instanceof WrongPepper)
+  if (error instanceof HomeError || error instanceof SecretError || error instanceof WrongPepper || error instanceof KeyFileError)
     return { text: error.message, exit: EXIT.unusable };
   if (error instanceof LogLocked)
     return { text: `${error.message}. Another process writes this log; give this one a name of its own (--writer).`, exit: EXIT.unusable };

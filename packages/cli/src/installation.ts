@@ -13,22 +13,28 @@ import {
   KEY_LIFETIME,
   loadConfig,
   openHome,
+  resolveSecret,
   resolveStorage,
 } from '@sallyport/control';
 import { type Clock, type EntryFacts, type Logger, type Random, systemClock } from '@sallyport/core';
 import {
+  expireBodies,
   type Ledger,
   type LedgerOptions,
   LedgerUnavailable,
   LogLocked,
+  loadBodiesKey,
   loadLedgerKeys,
   openLedger,
+  parseBodiesKey,
   rememberLog,
   retainIdle,
+  SealedBodies,
   sealedSizes,
   UNRECORDED,
 } from '@sallyport/ledger';
 import { openStore, type Store } from '@sallyport/store';
+import { systemEntry } from './process/system-entry.ts';
 
 export const systemRandom: Random = { bytes: (length) => randomBytes(length) };
 
@@ -84,6 +90,21 @@ export function gapsOf(place: Place): string {
   return join(place.home, 'ledger-gaps');
 }
 
+/** Where the texts lie that policy stores. */
+function bodiesOf(config: Config): string {
+  return join(config.audit.directory, 'sealed');
+}
+
+/** The stored texts, under the configured key or the one of the home, which is made where it is missing. Throws `SecretError`, `KeyFileError`. */
+export async function openBodies({ config, home, random }: Installation): Promise<SealedBodies> {
+  const { bodiesKey } = config.audit;
+  const masterKey =
+    bodiesKey === null
+      ? await loadBodiesKey(join(home.directory, 'keys'), random)
+      : parseBodiesKey(resolveSecret(bodiesKey).value, bodiesKey);
+  return new SealedBodies({ directory: bodiesOf(config), masterKey, random });
+}
+
 /** Opens home and ledger. `writer` names this process's log; a log another process holds is waited for as long as `patience` (ms). */
 export async function openInstallation(options: {
   readonly place: Place;
@@ -128,7 +149,7 @@ export async function openInstallation(options: {
     ledger,
     options.config.audit.retention,
     options.logger,
-    options.keepsIdle === true ? ledgerOptions : null,
+    options.keepsIdle === true ? { log: ledgerOptions, bodies: bodiesOf(options.config) } : null,
   );
   return {
     config: options.config,
@@ -152,9 +173,14 @@ export async function openInstallation(options: {
 
 /**
  * Removes what is older than `age` (ms) from this process's log, now and again while it runs, and where `idle` is given from those that no
- * process writes; null removes nothing.
+ * process writes, and the stored texts of all; null removes nothing.
  */
-function keepRetention(ledger: Ledger, age: number | null, logger: Logger, idle: LedgerOptions | null): AsyncDisposable {
+function keepRetention(
+  ledger: Ledger,
+  age: number | null,
+  logger: Logger,
+  idle: { readonly log: LedgerOptions; readonly bodies: string } | null,
+): AsyncDisposable {
   let removing = Promise.resolve();
   const remove = async (before: number): Promise<void> => {
     try {
@@ -165,7 +191,14 @@ function keepRetention(ledger: Ledger, age: number | null, logger: Logger, idle:
           fix: 'check the clock; until it has run for as long as entries are kept, retention counts how long Sallyport runs',
         });
       if (segments > 0) logger.info('ledger.retained', { from, until });
-      if (idle !== null && clockAhead === 0) await removeIdle(idle, before, logger);
+      if (idle === null || clockAhead > 0) return;
+      await removeIdle(idle.log, before, logger);
+      // Also where none are stored any more.
+      const bodies = await expireBodies(idle.bodies, before);
+      if (bodies > 0)
+        await ledger.append(
+          systemEntry({ random: systemRandom }, 'audit.bodies.retention', { bodies, before: new Date(before).toISOString() }),
+        );
     } catch (error) {
       // Evidence that is not as its tiles say is kept, and so is everything while the disk refuses.
       logger.error('ledger.not-retained', { reason: error instanceof Error ? error.name : 'unknown', fix: 'run sallyport audit verify' });

@@ -16,6 +16,7 @@ import { Egress } from '@sallyport/egress';
 import { Gateway, HttpJwksSource, type Seat } from '@sallyport/gateway';
 import type { Store } from '@sallyport/store';
 import type { Installation } from '../installation.ts';
+import { startBodies } from './bodies.ts';
 import { openCounters } from './counters.ts';
 import { joinReplicas } from './replicas.ts';
 import { LateStoreSource } from './store-source.ts';
@@ -106,6 +107,7 @@ export async function startDataPlane(
     egress,
     ledger: telemetry.ledger,
     recordFirst: config.audit.recordFirst,
+    bodies: await startBodies(installation),
     resolveSecret: (reference) => resolveSecret(reference).value,
     meter: telemetry.meter,
     tracer: telemetry.tracer,

@@ -4,7 +4,7 @@ import type { Installation } from '../installation.ts';
 
 /** What the ledger says of the process itself. */
 export function systemEntry(
-  { random }: Installation,
+  { random }: Pick<Installation, 'random'>,
   action: string,
   detail: Record<string, string | number>,
   outcome: Outcome = 'done',

@@ -3,13 +3,14 @@ import { type Cosigned, type LedgerReport, type LogReport, type RememberedLog, r
 import { Command } from 'commander';
 import { gapsOf, memoryOf, readConfig } from '../installation.ts';
 import { EXIT, plain, result, table, tell, UsageError } from '../terminal.ts';
+import { addBodies } from './audit-bodies.ts';
 import { addExporters } from './audit-exporters.ts';
 import { addReading } from './audit-read.ts';
 import { addWitness } from './audit-witness.ts';
 import { collect, globalOptions } from './options.ts';
 
 export function auditCommand(): Command {
-  const audit = new Command('audit').description('the ledger: tail, query, export, verify, prove, witness, exporters');
+  const audit = new Command('audit').description('the ledger: tail, query, export, verify, prove, witness, bodies, exporters');
   audit
     .command('verify')
     .description('check every entry, chain, tree and checkpoint on the files alone. Exits with 1 where anything is wrong')
@@ -40,6 +41,7 @@ export function auditCommand(): Command {
     });
   addReading(audit);
   addWitness(audit);
+  addBodies(audit);
   addExporters(audit);
   return audit;
 }

@@ -1,12 +1,10 @@
-import { userInfo } from 'node:os';
-import { localActor } from '@sallyport/control';
-import { type EntryFacts, NO_EXCHANGE } from '@sallyport/core';
+import type { EntryFacts } from '@sallyport/core';
 import type { FileReport } from '@sallyport/scanner';
 import type { Command } from 'commander';
-import { hasHome, openInstallation, readConfig, systemRandom } from '../installation.ts';
+import { hasHome, openInstallation, readConfig } from '../installation.ts';
+import { localEntry } from './local-entry.ts';
 import { globalOptions } from './options.ts';
 
-const FRESH_ID = 12;
 const RULES_KEPT = 64;
 
 /**
@@ -21,24 +19,11 @@ export async function recordFindings(command: Command, found: readonly FileRepor
   for (const report of found) await installation.record(facts(report));
 }
 
-function freshId(): string {
-  return Buffer.from(systemRandom.bytes(FRESH_ID)).toString('base64url');
-}
-
 function facts(report: FileReport): EntryFacts {
   const counts = new Map<string, number>();
   for (const { rule } of report.findings) counts.set(rule, (counts.get(rule) ?? 0) + 1);
-  const id = freshId();
-  const { principal } = localActor(id, userInfo().username);
   return {
-    id,
-    kind: 'finding',
-    principal: { id: principal.id, kind: principal.kind, tenant: principal.tenant, credential: `local:${principal.credential.id}` },
-    source: null,
-    action: 'models.scan',
-    resource: report.sha256 === '' ? null : `sha256:${report.sha256}`,
-    decision: null,
-    ...NO_EXCHANGE,
+    ...localEntry('finding', 'models.scan', report.sha256 === '' ? null : `sha256:${report.sha256}`),
     verdicts: [...counts].slice(0, RULES_KEPT).map(([rule, count]) => ({ detector: rule, action: 'flag', category: 'model', count })),
     detail: { verdict: report.verdict, format: report.format, rules: report.rules, size: report.size },
   };

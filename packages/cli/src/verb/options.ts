@@ -60,7 +60,7 @@ export async function withService<T>(
   }
 }
 
-function notSetUp(place: Place): UsageError {
+export function notSetUp(place: Place): UsageError {
   return new UsageError(`Nothing is set up in ${place.home}: run sallyport init, or name the home with SALLYPORT_HOME.`);
 }
 
