@@ -1,39 +1,14 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { rmSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it, type TestContext } from 'node:test';
+import { describe, it } from 'node:test';
 import { type Entry, loadLedgerKeys, openLedger, readEntries } from '@sallyport/ledger';
-import { temporaryDirectory } from '@sallyport/testkit';
 import { exchangeFacts } from '@sallyport/testkit/entry';
 import { systemRandom } from '../src/installation.ts';
 import { type Serving, startServing, until } from './serving.ts';
+import { fill, smallDisk } from './small-disk.ts';
 
 const YAML = 'upstreams: [ { name: demo, kind: demo } ]\nmodels: [ { name: one, upstream: demo } ]\n';
-
-/** A real file system that is soon full, or null where this process may not mount one. */
-async function smallDisk(context: TestContext): Promise<string | null> {
-  const directory = await temporaryDirectory();
-  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', directory.path], { stdio: 'ignore' });
-  context.after(async () => {
-    if (status === 0) spawnSync('umount', ['-l', directory.path], { stdio: 'ignore' });
-    await directory[Symbol.asyncDispose]();
-  });
-  if (status !== 0) context.skip('this process may not mount a file system');
-  return status === 0 ? directory.path : null;
-}
-
-function fill(disk: string): string {
-  const ballast = join(disk, 'ballast');
-  for (let size = 2 << 20; size >= 4096; size /= 2) {
-    try {
-      for (;;) writeFileSync(ballast, Buffer.alloc(size), { flag: 'a' });
-    } catch (error) {
-      assert.ok(error instanceof Error && 'code' in error && error.code === 'ENOSPC');
-    }
-  }
-  return ballast;
-}
 
 async function ask({ gatewayUrl, key }: Serving): Promise<number> {
   const answer = await fetch(`${gatewayUrl}/v1/chat/completions`, {

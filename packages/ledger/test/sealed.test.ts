@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { createSecretKey, randomBytes } from 'node:crypto';
-import { cp, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'node:test';
-import { SealBroken, SealedBodies } from '../src/index.ts';
+import { expireBodies, KeyFileError, loadBodiesKey, parseBodiesKey, SealBroken, SealedBodies, subjectOf } from '../src/index.ts';
 import { random, TemporaryDirectory } from './support.ts';
 
 const masterKey = createSecretKey(randomBytes(32));
@@ -69,4 +69,64 @@ test('an id cannot leave its directory', async () => {
   await using directory = await TemporaryDirectory.create();
   const bodies = new SealedBodies({ directory: directory.path, masterKey, random });
   for (const id of ['..', '../x', 'a/b', '', 'x'.repeat(129), 'a\0']) await assert.rejects(bodies.seal('alice', id, TEXT), RangeError);
+});
+
+test('no two principals have one subject', () => {
+  assert.equal(subjectOf('acme', 'app:1'), 'acme/app:1');
+  assert.notEqual(subjectOf('a/b', 'c'), subjectOf('a', 'b/c'));
+  assert.notEqual(subjectOf('a%2Fb', 'c'), subjectOf('a/b', 'c'));
+});
+
+test('what is older goes, drafts too; the rest opens, and a subject without bodies has no directory', async () => {
+  await using directory = await TemporaryDirectory.create();
+  const bodies = new SealedBodies({ directory: directory.path, masterKey, random });
+  assert.equal(await expireBodies(directory.path, Date.now()), 0);
+  await bodies.seal('alice', 'old', TEXT);
+  await bodies.seal('bob', 'old', TEXT);
+  await bodies.seal('bob', 'young', TEXT);
+  const day = 86_400_000;
+  const old = (await files(join(directory.path, 'bodies'))).filter((path) => path.endsWith('old'));
+  await writeFile(`${old[0]}.new`, 'half');
+  for (const path of [...old, `${old[0]}.new`]) await utimes(path, new Date(Date.now() - 3 * day), new Date(Date.now() - 3 * day));
+  assert.equal(await expireBodies(directory.path, Date.now() - 2 * day), 3);
+  assert.equal((await readdir(join(directory.path, 'bodies'))).length, 1);
+  assert.equal(await bodies.open('bob', 'old'), null);
+  assert.deepEqual(await bodies.open('bob', 'young'), TEXT);
+  await bodies.seal('alice', 'again', TEXT);
+  assert.deepEqual(await bodies.open('alice', 'again'), TEXT);
+});
+
+test('to forget goes on where it was stopped after the key', async () => {
+  await using directory = await TemporaryDirectory.create();
+  const bodies = new SealedBodies({ directory: directory.path, masterKey, random });
+  await bodies.seal('alice', 'a', TEXT);
+  for (const path of await files(join(directory.path, 'keys'))) await rm(path);
+  assert.equal(await bodies.knows('alice'), false);
+  assert.equal(await bodies.forget('alice'), false);
+  assert.deepEqual(await files(join(directory.path, 'bodies')), []);
+});
+
+test('a body that cannot be stored leaves nothing of itself', async () => {
+  await using directory = await TemporaryDirectory.create();
+  const bodies = new SealedBodies({ directory: directory.path, masterKey, random });
+  await bodies.seal('alice', 'a', TEXT);
+  const [path] = await files(join(directory.path, 'bodies'));
+  assert.ok(path !== undefined);
+  // What is in the way is no file: the name cannot be taken.
+  await mkdir(join(path, '..', 'b'));
+  await assert.rejects(bodies.seal('alice', 'b', TEXT));
+  assert.deepEqual(await files(join(directory.path, 'bodies')), [path]);
+});
+
+test('the master key: made once, closed to others, 32 bytes', async () => {
+  await using directory = await TemporaryDirectory.create();
+  const keys = await Promise.all(Array.from({ length: 8 }, () => loadBodiesKey(directory.path, random)));
+  for (const key of keys) assert.ok(keys[0]?.equals(key));
+  const path = join(directory.path, 'ledger-bodies.key');
+  assert.equal((await stat(path)).mode & 0o777, 0o600);
+  await chmod(path, 0o644);
+  await assert.rejects(loadBodiesKey(directory.path, random), KeyFileError);
+  for (const text of ['', 'c2hvcnQ=', 'x'.repeat(44), randomBytes(33).toString('base64')])
+    assert.throws(() => parseBodiesKey(text, 'env:KEY'), KeyFileError);
+  assert.equal(parseBodiesKey(`${randomBytes(32).toString('base64')}\n`, 'env:KEY').symmetricKeySize, 32);
 });

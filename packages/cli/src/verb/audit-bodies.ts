@@ -60,7 +60,7 @@ export function addBodies(audit: Command): void {
     .requiredOption('--principal <id>', 'the principal, as the ledger has it')
     .option('--yes', 'do not ask')
     .option('--json', 'print one JSON object')
-    .addHelpText('after', '\nExample:\n  $ sallyport audit forget --tenant acme --principal key:4f7k2m9x1c3d --yes')
+    .addHelpText('after', '\nExample:\n  $ sallyport audit forget --tenant acme --principal u_fb9d215a32748dc206bbb51c --yes')
     .action(async ({ tenant, principal, yes = false, json = false }: ForgetOptions, command: Command) => {
       await using installation = await open(command);
       const bodies = await openBodies(installation);
@@ -83,8 +83,7 @@ export function addBodies(audit: Command): void {
 
 async function open(command: Command): Promise<Installation> {
   const { place, logger } = globalOptions(command);
-  if (!hasHome(place))
-    throw notSetUp(place);
+  if (!hasHome(place)) throw notSetUp(place);
   const { config } = await readConfig(place, false);
   return await openInstallation({ place, config, writer: 'cli', logger, patience: 10_000 });
 }
