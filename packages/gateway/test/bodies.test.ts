@@ -113,7 +113,9 @@ test('what was blocked or refused has its prompt; what the client did not get is
   engine.once(answerJson(chatReply('It is XYZZY.')));
   assert.deepEqual(await kept(chatBody()), ['blocked', chatBody(), undefined]);
   // A stream that is stopped: the beginning has gone to the client already.
-  engine.once(stream(chatStream(['Once upon a time there was a word. ', 'It was XYZZY', ' and more']), { contentType: 'text/event-stream' }));
+  engine.once(
+    stream(chatStream(['Once upon a time there was a word. ', 'It was XYZZY', ' and more']), { contentType: 'text/event-stream' }),
+  );
   const [outcome, , reply] = await kept(chatBody({ stream: true }));
   assert.ok(outcome === 'blocked' || outcome === 'cut');
   assert.match(reply ?? '', /Once upon a time/);
