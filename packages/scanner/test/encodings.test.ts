@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { scanBytes } from './writers.ts';
+import { rulesOf, scanBytes } from './writers.ts';
 
 type Encode = (text: string) => Buffer;
 const swap = (bytes: Buffer): Buffer => Buffer.from(bytes).swap16();
@@ -44,6 +44,22 @@ describe('text of two or four bytes a character', () => {
     assert.equal((await scanBytes(Buffer.from('4c6fa79493406d85', 'hex'))).verdict, 'not-scanned');
     assert.equal((await scanBytes(Buffer.from('<?xml version="1.0" encoding="UTF-7"?>+ADw-PMML/+AD4-'))).verdict, 'not-scanned');
   });
+});
+
+describe('every way to write an XInclude', () => {
+  const space = 'http://www.w3.org/2001/XInclude';
+  const forms: readonly string[] = [
+    `<a xmlns:i="${space}"><i:include href  =  "/etc/passwd"/></a>`,
+    `<a xmlns:i="${space}"><i:include xpointer="a>b" href="/etc/passwd"/></a>`,
+    `<a xmlns:i="${space}"><i:include ${' '.repeat(1500)}href="/etc/passwd"/></a>`,
+    `<a xmlns:é="${space}"><é:include href="/etc/passwd"/></a>`,
+    `<a xmlns:i="${space.replace('w', '&#x77;')}"><i:include href="/etc/passwd"/></a>`,
+  ];
+  for (const [index, form] of forms.entries())
+    it(`form ${index}`, async () => {
+      const report = await scanBytes(Buffer.from(`<?xml version="1.0"?>${form}`));
+      assert.ok(rulesOf(report).includes('xml-external'), JSON.stringify(report.findings));
+    });
 });
 
 describe('XInclude', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { bytes, EVIL, field, scanBytes, zip } from './writers.ts';
+import { bytes, EVIL, field, rulesOf, scanBytes, zip } from './writers.ts';
 
 const text = (value: string): Buffer => Buffer.from(value);
 
@@ -38,6 +38,33 @@ describe('TensorFlow graphs beside SavedModel', () => {
     const plain = await scanBytes(meta('MatMul'));
     assert.deepEqual([plain.format, plain.verdict], ['tensorflow-meta', 'clean']);
   });
+});
+
+describe('graphs that begin with another field', () => {
+  for (const first of ['version: 21', 'saver_def { filename_tensor_name: "a" }', 'debug_info { files: "a" }', `#${' '.repeat(70_000)}`])
+    it(first.slice(0, 20), async () => {
+      const graph = (operation: string): Buffer => text(`${first}\nnode {\n  name: "n"\n  op: "${operation}"\n}\n`);
+      assert.equal((await scanBytes(graph('ReadFile'))).verdict, 'malicious');
+      assert.equal((await scanBytes(graph('MatMul'))).verdict, 'clean');
+    });
+});
+
+describe('every way to write the loader of an MLmodel', () => {
+  const forms: readonly ((loader: string) => string)[] = [
+    (loader) => `flavors: {python_function: {loader_module: ${loader}}}\n`,
+    (loader) => `flavors:\n  python_function:\n    "loader_module": ${loader}\n`,
+    (loader) => `flavors:\n  python_function:\n    "\\x6coader_module": ${loader}\n`,
+    (loader) => `flavors:\n  python_function:\n    loader_module:\n      ${loader}\n`,
+    (loader) => `flavors:\n  python_function:\n    loader_module: !!str ${loader}\n`,
+    (loader) => `name: &it ${loader}\nflavors:\n  python_function:\n    loader_module: *it\n`,
+    (loader) => `flavors:\n  sklearn:\n    loader_module: mlflow.sklearn\n  python_function:\n    loader_module: ${loader}\n`,
+    (loader) => JSON.stringify({ flavors: { python_function: { loader_module: loader } } }),
+  ];
+  for (const [index, form] of forms.entries())
+    it(`form ${index}`, async () => {
+      assert.ok(rulesOf(await scanBytes(text(form('evil_loader')))).includes('config-remote-code'));
+      assert.equal((await scanBytes(text(form('mlflow.sklearn')))).verdict, 'clean');
+    });
 });
 
 describe('MLmodel', () => {

@@ -13,6 +13,7 @@ import { isCoreMl, scanCoreMl } from './coreml.ts';
 import { scanJson } from './document.ts';
 import { scanGguf } from './gguf.ts';
 import { scanHdf5 } from './hdf5.ts';
+import { inspectMlflow } from './mlflow.ts';
 import { isNative, scanEngine, scanNative } from './native.ts';
 import { scanNumpy } from './numpy.ts';
 import { isOnnx, scanOnnx } from './onnx.ts';
@@ -22,7 +23,7 @@ import { isOverlong, scanBroken } from './protobuf-broken.ts';
 import { isAsciiRds, isRds, scanRds } from './rds.ts';
 import { scanSafetensors } from './safetensors.ts';
 import { isGraphDef, isMetaGraph, isSavedModel, scanGraphDef, scanMetaGraph, scanSavedModel } from './tensorflow.ts';
-import { isTextGraph, scanTextGraph } from './tensorflow-text.ts';
+import { holdsNodes, isTextGraph, scanTextGraph } from './tensorflow-text.ts';
 import { isText, scanText } from './text.ts';
 import { scanTflite } from './tflite.ts';
 import { isWide, scanWide } from './wide.ts';
@@ -108,12 +109,12 @@ const FORMATS: readonly Format[] = [
   compressed('lzma', isLzma),
   { name: 'tflite', matches: starts('TFL3', 4), scan: scanTflite },
   { name: 'tensorrt', matches: lettered('fpt', (_, head) => /^(ftrt|ptrt|trtf)/.test(head.toString('latin1', 0, 4))), scan: scanEngine },
-  { name: 'json', matches: isJson, scan: scanJson },
+  { name: 'json', matches: isJson, scan: scanJsonText },
   { name: 'xml', matches: isXml, scan: scanXml },
   { name: 'ebcdic', matches: starts(EBCDIC), scan: (piece) => unsupported(piece, 'XML in EBCDIC') },
   { name: 'utf-16', matches: isWide, scan: scanWide },
   { name: 'tensorflow-text', matches: isTextGraph, scan: scanTextGraph },
-  { name: 'text', matches: isText, scan: scanText },
+  { name: 'text', matches: isText, scan: scanPlain },
   // After everything that a user block could be by itself.
   { name: 'hdf5', matches: (piece) => userBlock(piece) > 0, scan: (piece) => scanHdf5(piece, userBlock(piece)) },
   { name: 'paddle', matches: isPaddle, scan: scanPaddle },
@@ -127,6 +128,18 @@ const FORMATS: readonly Format[] = [
 
 /** What nothing above recognises. */
 const OPAQUE: Format = { name: 'data', matches: () => true, scan: scanOpaque };
+
+async function scanJsonText(piece: Piece): Promise<void> {
+  await scanJson(piece);
+  inspectMlflow(piece);
+}
+
+function scanPlain(piece: Piece): void {
+  scanText(piece);
+  inspectMlflow(piece);
+  // Fields stand in any order: a graph may begin like any other text.
+  if (holdsNodes(piece)) scanTextGraph(piece);
+}
 
 /** The format of a piece, by its bytes. */
 export function formatOf(piece: Piece): Format {

@@ -6,6 +6,8 @@ import { isText } from './text.ts';
 /** How graphs, SavedModels and meta graphs begin in the text format of protocol buffers, behind comments. */
 const FIRST =
   /^\ufeff?(?:\s|#[^\n]*(?:\n|$)|;|,)*(?:saved_model_schema_version\s*:|(?:meta_graphs|meta_info_def|graph_def|node|library|versions)\s*:?\s*[{<[])/;
+const NODE = /\bnode(?:_def)?\s*(?:#[^\n]*\n\s*)*:?\s*(?:#[^\n]*\n\s*)*[{<[]/;
+const OPERATION = /\bop\s*(?:#[^\n]*\n\s*)*:\s*(?:#[^\n]*\n\s*)*["']/;
 /** Comments, strings, names, and every other character; what has no end goes to the end of its line. */
 const TOKEN = /#[^\n]*|"(?:[^"\\\n]|\\.)*(?:"|\\?)|'(?:[^'\\\n]|\\.)*(?:'|\\?)|\w+|\S/g;
 const ESCAPE = /\\(?:x([0-9a-f]{1,2})|u([0-9a-f]{4})|U([0-9a-f]{8})|([0-7]{1,3})|(.))/gi;
@@ -19,6 +21,18 @@ const NAME = 256;
 /** `saved_model.pbtxt`, `graph.pbtxt`: loaders read them like the binary form. */
 export function isTextGraph(piece: Piece): boolean {
   return isText(piece) && FIRST.test(piece.source.read(0, HEAD).toString('utf8'));
+}
+
+/** Whether a text has a node and an operation anywhere. */
+export function holdsNodes({ source, run }: Piece): boolean {
+  let [nodes, operations] = [false, false];
+  for (let base = 0; base < source.size && !(nodes && operations); base += WINDOW) {
+    run.checkTime();
+    const text = source.read(base, WINDOW + KEPT).toString('latin1');
+    nodes ||= NODE.test(text);
+    operations ||= OPERATION.test(text);
+  }
+  return nodes && operations;
 }
 
 /** Every field `op`. Its value may be written as several literals side by side. */

@@ -19,8 +19,6 @@ const PYTHON_TAG = /^(?:tag:yaml\.org,2002:)?python\/(?:object|name|module)[\w/]
 /** Another handle for the tags of YAML itself. */
 const TAG_HANDLE = /^%TAG[ \t]+(\S{1,64})[ \t]+(\S{1,256})/gm;
 const YAML_TAGS = 'tag:yaml.org,2002:';
-/** What MLflow imports to load a model: its own modules, or code that comes with the model (MLmodel, flavor python_function). */
-const LOADER = /^[ \t]+loader_module[ \t]*:[ \t]*["']?([\w.]+)/m;
 const FLOW_TARGET = /[{,]\s*["']?_target_["']?\s*:\s*["']?([\w.]+)/g;
 /** A text that is a template, not one that speaks of templates or writes BibTeX. */
 const TEMPLATE = /^\s*(?:\{[%#{]|<[^>]{0,40}>\s*\{[%{])/;
@@ -87,9 +85,6 @@ function inspectText(piece: Piece, text: string, base: number, python: boolean):
       piece.report('config-target', 'YAML gives the tags of Python objects another name', base + match.index);
   }
   if (base > 0) return;
-  const loader = /^flavors[ \t]*:/m.test(text) ? LOADER.exec(text)?.[1] : undefined;
-  if (!python && loader !== undefined && !loader.startsWith('mlflow.'))
-    piece.report('config-remote-code', `MLflow loads the model by the module ${quote(loader)}`);
   if (SCRIPT.test(text)) piece.report('executable-script', `a script for ${quote(SCRIPT.exec(text)?.[1] ?? '')}`);
   // A tag of a template is no Python, whatever the rest reads as.
   if ((!python || TEMPLATE.test(text)) && BLOCK.test(text) && (TEMPLATE.test(text) || !PROSE.test(text)))

@@ -26,7 +26,9 @@ const LIBRARY = /\blibrary\s{0,16}=\s{0,16}["']([^"']{0,1024})["']/gi;
 /** Encodings in which the letters of markup are other bytes, and which are read here as if they were not. */
 const HIDING = /^[^<]{0,3}<\?xml\s[^>]{0,200}\bencoding\s?=\s?["'](?:utf-?7|ebcdic|ibm|cp0|cp500)/i;
 const XINCLUDE = 'http://www.w3.org/2001/XInclude';
-const INCLUDE = /<(?:[\w.-]{1,64}:)?include\s(?:[^<>]{0,1000}\s)?href\s?=\s?(?:"([^"<]*)"|'([^'<]*)')/g;
+/** With its attributes; none of them holds `<`. */
+const INCLUDE = /<(?:[^\s<>:/]{1,64}:)?include(?=\s)((?:[^<>"']|"[^"<]*"|'[^'<]*')*)/g;
+const HREF = /\shref\s*=\s*(?:"([^"]*)"|'([^']*)')/;
 const PLAIN: ReadonlySet<string> = new Set(['amp', 'lt', 'gt', 'quot', 'apos']);
 /** Addresses of document types that real files declare without harm. */
 const HARMLESS =
@@ -71,7 +73,7 @@ export async function scanXml(piece: Piece): Promise<void> {
     for (const match of text.matchAll(LIBRARY))
       if (/[\\/]|\.(so|dll|dylib)\b/i.test(match[1] ?? ''))
         piece.report('xml-library', `names the library ${quote(match[1] ?? '')}`, base + match.index);
-    includes ||= text.includes(XINCLUDE);
+    includes ||= text.includes(XINCLUDE) || (text.includes('&#') && characters(text).includes(XINCLUDE));
     if (includes) checkIncludes(piece, text, base);
     if (openvino && EXTENSION.test(text)) piece.report('xml-library', 'a layer of an extension library');
   }
@@ -133,7 +135,9 @@ function checkAddress(piece: Piece, where: string, type: string | undefined, off
 function checkIncludes(piece: Piece, text: string, base: number): void {
   for (const match of text.matchAll(INCLUDE)) {
     piece.run.spend(COST.attempt);
-    const where = characters(match[1] ?? match[2] ?? '');
+    const href = HREF.exec(match[1] ?? '');
+    if (href === null) continue;
+    const where = characters(href[1] ?? href[2] ?? '');
     if (/^https?:/i.test(where)) piece.report('xml-reference', `includes ${quote(where)}`, base + match.index);
     else if (leaves(where) || where.includes('%')) piece.report('xml-external', `includes ${quote(where)}`, base + match.index);
   }
