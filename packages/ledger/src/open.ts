@@ -24,7 +24,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
     try {
       const recovered = await recoverLog(log, options.writer, options.signer, options.previousKeys ?? [], options.clock.now());
       // Before this log has an entry of its own: a new one is believed by no more than what the others know of the time.
-      const newest = recovered.tip.time || (await newestTime(options));
+      const newest = recovered.tip.time > 0 ? { time: recovered.tip.time, ran: 0 } : await newestTime(options);
       const store = options.store ?? diskStore(options.syncMode ?? 'fdatasync');
       const segment = await OpenSegment.open(store, recovered.segment, true, roomOf(options));
       const ledger = new LogWriter(log, options, lock, store, segment, recovered, newest);

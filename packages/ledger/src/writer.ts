@@ -20,7 +20,7 @@ import { segmentPath } from './segment.ts';
 import type { SegmentStore } from './segment-store.ts';
 import { serialiseEntry } from './serialise.ts';
 import { systemFacts } from './system-entry.ts';
-import { TrustedClock } from './trusted-clock.ts';
+import { type KnownTime, TrustedClock } from './trusted-clock.ts';
 
 interface Trouble extends Gap {
   refused: number;
@@ -75,7 +75,7 @@ export class LogWriter implements Ledger {
   /** `time` of the last entry as text: most entries share their millisecond with one before. */
   #timeText = { at: -1, text: '' };
 
-  /** `newest` is the time of the newest entry, for a new log of those of others (epoch milliseconds; 0 where there is none). */
+  /** `newest` is the time of the newest entry, for a new log what the others know of it. */
   constructor(
     log: string,
     options: LedgerOptions,
@@ -83,7 +83,7 @@ export class LogWriter implements Ledger {
     store: SegmentStore,
     segment: OpenSegment,
     recovered: RecoveredLog,
-    newest: number,
+    newest: KnownTime,
   ) {
     this.origin = recovered.description.origin;
     this.#log = log;
@@ -109,6 +109,7 @@ export class LogWriter implements Ledger {
     try {
       await this.#lock.expectOurs();
       await this.#segment.cut();
+      await this.#trustedClock.begin();
     } catch (error) {
       await this.#segment.close();
       throw new LedgerUnavailable(reasonOf(error), { cause: error });

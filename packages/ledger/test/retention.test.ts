@@ -285,6 +285,40 @@ test('a new log believes its clock no more than the others know of the time', as
   assert.equal(await ahead('wrong'), 3 * 365);
 });
 
+test('a doubt ends after as long as entries are kept too where each start is a new log', async () => {
+  await using directory = await TemporaryDirectory.create();
+  const clock = new ManualClock();
+  await tenDays(directory.path, clock);
+  clock.time += 40 * DAY;
+  const ahead: number[] = [];
+  for (let week = 0; week < 5; week++) {
+    await using ledger = await openTestLedger(directory.path, { clock, writer: `pod-${week}` });
+    for (let day = 0; day < 7; day++) {
+      await ledger.append(facts());
+      ahead.push(Math.round((await ledger.retain(clock.time - 20 * DAY)).clockAhead / DAY));
+      clock.time += DAY;
+    }
+  }
+  assert.equal(ahead[0], 40);
+  // The last day of each process is not counted: nothing was asked of it then.
+  const inDoubt = ahead.filter((days) => days > 0).length;
+  assert.ok(inDoubt >= 20 && inDoubt <= 24, ahead.join());
+  assert.ok(
+    ahead.slice(inDoubt).every((days) => days === 0),
+    ahead.join(),
+  );
+});
+
+test('a new log believes no other that was opened under the same wrong clock and has said nothing of it yet', async () => {
+  await using directory = await TemporaryDirectory.create();
+  const clock = new ManualClock();
+  await tenDays(directory.path, clock);
+  clock.time += 1000 * DAY;
+  await using first = await openTestLedger(directory.path, { clock, writer: 'first' });
+  await using second = await openTestLedger(directory.path, { clock, writer: 'second' });
+  for (const ledger of [second, first]) assert.equal(Math.round((await ledger.retain(clock.time - 90 * DAY)).clockAhead / DAY), 1000);
+});
+
 test('what retention removes after the last block was read is not missed', async () => {
   await using directory = await TemporaryDirectory.create();
   await tenDays(directory.path, new ManualClock());
