@@ -292,8 +292,8 @@ export class ExchangeRecord implements Runs, AsyncDisposable {
     if (this.#concluded) return Promise.resolve();
     this.#concluded = true;
     const spent = this.time.spent();
-    // Of what limits refused nothing is stored: who is over them could fill the disk.
-    return this.#bodies === null || (fault?.status === 429 && !this.#bodies.begun)
+    // Of what was refused before it was admitted nothing is stored: who may do nothing, or is over a limit, could fill the disk.
+    return this.#bodies === null || !this.#bodies.begun
       ? this.#end(outcome, fault, usage, spent)
       : this.#store(this.#bodies, outcome, fault, usage, spent);
   }

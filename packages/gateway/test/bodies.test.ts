@@ -94,7 +94,7 @@ test('a stream that is longer than the bound is cut there, and the entry says so
   assert.equal(harness.entries[0]?.detail['bodies'], 'cut');
 });
 
-test('what was blocked or refused has its prompt; what the client did not get is no reply', async () => {
+test('what was blocked has its prompt; what the client did not get is no reply', async () => {
   await using bench = await start({ snapshot: { guard: { ...GUARD, deny: [...DENY] } } });
   const { engine, harness, bodies } = bench;
   const kept = async (body: string): Promise<(string | undefined)[]> => {
@@ -108,8 +108,6 @@ test('what was blocked or refused has its prompt; what the client did not get is
   };
   const blocked = chatBody({ messages: [{ role: 'user', content: 'say XYZZY' }] });
   assert.deepEqual(await kept(blocked), ['blocked', blocked, undefined]);
-  const unknown = chatBody({ model: 'nobody' });
-  assert.deepEqual(await kept(unknown), ['refused', unknown, undefined]);
   engine.once(answerJson(chatReply('It is XYZZY.')));
   assert.deepEqual(await kept(chatBody()), ['blocked', chatBody(), undefined]);
   // A stream that is stopped: the beginning has gone to the client already.
@@ -141,7 +139,7 @@ test('a client that leaves: what it had got by then', async () => {
   assert.doesNotMatch(bodies.held.get(`${entry?.id}-reply`) ?? '', /third/);
 });
 
-test('nothing is kept of unknown senders, of what a limit refused, and of requests that put no text before a model', async () => {
+test('nothing is kept of unknown senders, of what was refused before it was admitted, and of requests that put no text before a model', async () => {
   const limits = [{ name: 'one', per: 'key', quantity: 'requests', amount: 1, window: 60_000, models: ['chat'] }] as const;
   await using bench = await start({ snapshot: { limits } });
   const { engine, harness, bodies } = bench;
@@ -152,6 +150,7 @@ test('nothing is kept of unknown senders, of what a limit refused, and of reques
   assert.equal((await post(harness, '/v1/chat/completions', chatBody())).status, 429);
   assert.equal((await post(harness, '/v1/chat/completions', '{"model":')).status, 400);
   assert.equal((await post(harness, '/api/show', '{"model":"nobody"}')).status, 404);
+  assert.equal((await post(harness, '/v1/chat/completions', chatBody({ model: 'nobody' }))).status, 404);
   await sleep(20);
   assert.equal(bodies.held.size, 0);
   for (const entry of harness.entries.slice(1)) assert.equal(entry.detail['bodies'], undefined);

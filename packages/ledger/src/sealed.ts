@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, createHmac, createSecretKey, type KeyObject } from 'node:crypto';
-import { link, lstat, readdir, rm, rmdir } from 'node:fs/promises';
+import { link, lstat, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Random } from '@sallyport/core';
 import { isCode, readIfPresent, replaceFile, syncDirectory } from './files.ts';
@@ -16,6 +16,8 @@ import { isCode, readIfPresent, replaceFile, syncDirectory } from './files.ts';
 const VERSION = 1;
 const NONCE = 12;
 const TAG = 16;
+/** Tries to store a body while its subject is being forgotten. */
+const ATTEMPTS = 5;
 const ID = /^[A-Za-z0-9_-]{1,128}$/;
 
 /** A sealed body that is damaged, or that does not belong where it lies. */
@@ -41,14 +43,22 @@ export class SealedBodies {
 
   /** Stores `body` under `id` (an entry's id and part: `req_01JD-prompt`); durable on return. */
   async seal(subject: string, id: string, body: Uint8Array): Promise<void> {
-    const key = await this.#createKey(subject);
     const path = this.#bodyPath(subject, id);
-    await store(path, encrypt(key, body, this.#random(NONCE), `body ${this.#name(subject)} ${id}`));
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const key = await this.#createKey(subject);
+        if (key !== null) return await store(path, encrypt(key, body, this.#random(NONCE), `body ${this.#name(subject)} ${id}`));
+        if (attempt >= ATTEMPTS) throw new SealBroken('the subject was forgotten while its key was made');
+      } catch (error) {
+        // The subject is being forgotten, or what is old removed: the directory is gone under us, and is made again.
+        if (!isCode(error, 'ENOENT') || attempt >= ATTEMPTS) throw error;
+      }
+    }
   }
 
-  /** Whether the subject has a key. */
+  /** Whether there is anything of the subject: its key, or what an interrupted `forget` has left. */
   async knows(subject: string): Promise<boolean> {
-    return (await readIfPresent(this.#keyPath(subject))) !== null;
+    return (await this.#traces('keys', subject)).length + (await this.#traces('bodies', subject)).length > 0;
   }
 
   /** Null where there is no such body, or the subject was forgotten. @throws {SealBroken} */
@@ -58,20 +68,34 @@ export class SealedBodies {
     return sealed === null || key === null ? null : decrypt(key, sealed, `body ${this.#name(subject)} ${id}`);
   }
 
-  /** Destroys a subject's key, then the bodies. Answers whether there was one. A later `seal` begins with a new key. */
+  /**
+   * Destroys a subject's key, also in what a crash left of making it, then the bodies. Answers whether there was anything; may be called
+   * again after it was interrupted. A later `seal` begins with a new key.
+   */
   async forget(subject: string): Promise<boolean> {
-    const path = this.#keyPath(subject);
-    const known = await this.knows(subject);
-    if (known) {
-      await rm(path, { force: true });
-      await syncDirectory(dirname(path));
+    const keys = await this.#traces('keys', subject);
+    for (const path of keys) await rm(path, { force: true });
+    if (keys.length > 0) await syncDirectory(join(this.#options.directory, 'keys'));
+    const bodies = await this.#traces('bodies', subject);
+    for (const path of bodies) {
+      // Under another name first: who seals meanwhile makes the directory anew, and does not fill this one.
+      const gone = `${join(this.#options.directory, 'bodies', this.#name(subject))}.${this.#random(8).toString('hex')}`;
+      await rename(path, gone).catch(onlyGone);
+      await rm(gone, { recursive: true, force: true });
     }
-    // Also without a key: what destroyed it may have been stopped here.
-    await rm(join(this.#options.directory, 'bodies', this.#name(subject)), { recursive: true, force: true });
-    return known;
+    return keys.length + bodies.length > 0;
   }
 
-  async #createKey(subject: string): Promise<KeyObject> {
+  /** What there is of a subject: the file or directory of its name, and drafts and leavings whose names go on after a dot. */
+  async #traces(kind: 'keys' | 'bodies', subject: string): Promise<string[]> {
+    const directory = join(this.#options.directory, kind);
+    const name = this.#name(subject);
+    const found = (await namesIn(directory)).filter((entry) => entry === name || entry.startsWith(`${name}.`));
+    return found.map((entry) => join(directory, entry));
+  }
+
+  /** Null where the subject was forgotten meanwhile. */
+  async #createKey(subject: string): Promise<KeyObject | null> {
     const present = await this.#readKey(subject);
     if (present !== null) return present;
     const path = this.#keyPath(subject);
@@ -84,12 +108,10 @@ export class SealedBodies {
     } catch (error) {
       if (!isCode(error, 'EEXIST')) throw error;
     } finally {
-      await rm(draft);
+      await rm(draft, { force: true });
     }
     await syncDirectory(dirname(path));
-    const made = await this.#readKey(subject);
-    if (made === null) throw new SealBroken('the subject was forgotten while its key was made');
-    return made;
+    return this.#readKey(subject);
   }
 
   async #readKey(subject: string): Promise<KeyObject | null> {
@@ -141,6 +163,10 @@ export async function expireBodies(directory: string, before: number): Promise<n
     });
   }
   return removed;
+}
+
+function onlyGone(error: unknown): void {
+  if (!isCode(error, 'ENOENT')) throw error;
 }
 
 async function namesIn(directory: string): Promise<string[]> {
