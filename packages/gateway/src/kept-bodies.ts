@@ -65,9 +65,8 @@ export class KeptBodies {
     this.#streamed += taken;
   }
 
-  /** Resolves when all of it is durable, or cannot be made so. `answered`: whether a whole reply is the client's to get. */
+  /** Once it has begun. Resolves when all of it is durable, or cannot be made so. `answered`: whether a whole reply is the client's to get. */
   async conclude(answered: boolean): Promise<Kept> {
-    this.begin();
     const reply = this.#streamed > 0 ? this.#stream.subarray(0, this.#streamed) : answered ? this.#whole : null;
     const parts = await Promise.all([this.#sealing, reply === null ? null : this.#seal('reply', reply)]);
     const lacking = parts.filter((part) => part !== null).find(({ state }) => state === 'failed');

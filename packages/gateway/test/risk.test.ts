@@ -33,6 +33,16 @@ const body = (content: string): string => chatBody({ messages: [{ role: 'user', 
 const steps = (harness: Harness): (readonly [string, string | null])[] =>
   harness.entries.filter(({ action }) => action.startsWith('risk.')).map(({ action, resource }) => [action, resource] as const);
 
+/** Replies are to be JSON objects. */
+const CONTRACT: ReplyContract = {
+  schema: { type: 'object' },
+  languages: [],
+  minLength: 0,
+  maxLength: null,
+  repair: true,
+  onBreach: 'refuse',
+};
+
 describe('a caller that keeps attacking', () => {
   it('is slowed, challenged, then kept out, with its streams, and every step is in the ledger; others are served', async () => {
     await using setup = await start({ throttleAt: 40, throttlePerMinute: 6_000, challengeAt: 1_000, blockAt: 95 });
@@ -192,16 +202,8 @@ describe('a caller that keeps attacking', () => {
   it('a reply that is not what it has to be is not held against who asked, however often', async () => {
     await using setup = await start({ throttleAt: 1, challengeAt: 1e6, blockAt: 1e6 });
     const { harness, engine } = setup;
-    const contract: ReplyContract = {
-      schema: { type: 'object' },
-      languages: [],
-      minLength: 0,
-      maxLength: null,
-      repair: true,
-      onBreach: 'refuse',
-    };
     for (const onBreach of ['refuse', 'flag'] as const) {
-      harness.publish({ guard: { ...guard, mode: 'hold', contract: { ...contract, onBreach } } });
+      harness.publish({ guard: { ...guard, mode: 'hold', contract: { ...CONTRACT, onBreach } } });
       for (let i = 0; i < 5; i += 1) {
         assert.equal((await post(harness, CHAT, chatBody())).status, onBreach === 'refuse' ? 400 : 200);
         engine.once(stream(chatStream(['No.'], 'chat'), { contentType: 'text/event-stream' }));
@@ -214,14 +216,6 @@ describe('a caller that keeps attacking', () => {
   });
 
   it('what is blocked beside a choice that breaks its contract counts, whichever of the two comes last', async () => {
-    const contract: ReplyContract = {
-      schema: { type: 'object' },
-      languages: [],
-      minLength: 0,
-      maxLength: null,
-      repair: true,
-      onBreach: 'refuse',
-    };
     for (const texts of [
       ['{"a":"SECRETWORD"}', 'No.'],
       ['No.', '{"a":"SECRETWORD"}'],
@@ -229,7 +223,7 @@ describe('a caller that keeps attacking', () => {
       await using setup = await start({ throttleAt: 1e6, challengeAt: 1e6, blockAt: 1e6 });
       const { harness, engine } = setup;
       const deny: GuardSettings['deny'] = [{ name: 'word', pattern: 'SECRETWORD', ignoreCase: false, action: 'block', stages: ['output'] }];
-      harness.publish({ guard: { ...guard, mode: 'hold', deny, contract } });
+      harness.publish({ guard: { ...guard, mode: 'hold', deny, contract: CONTRACT } });
       const choices = texts.map((content, index) => ({ index, message: { role: 'assistant', content }, finish_reason: 'stop' }));
       engine.once(answerJson({ id: 'c', object: 'chat.completion', created: 1, model: 'chat', choices }));
       assert.equal((await post(harness, CHAT, chatBody({ n: 2 }))).status, 400);

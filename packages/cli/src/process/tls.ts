@@ -14,9 +14,11 @@ export function readTls(config: Config): TlsMaterial | null {
     clientAuth,
     minVersion,
   };
-  const problems = checkReferences(config).problems.filter(({ path }) => path.startsWith('tls.'));
   // OpenSSL takes authorities without a certificate for none: nobody could come in, and nothing would say why.
-  if (problems.some(({ path }) => path === 'tls.clientCa')) throw new ConfigError(problems);
+  if (material.clientCa !== null) {
+    const problems = problemsOf(config);
+    if (problems.some(({ path }) => path === 'tls.clientCa')) throw new ConfigError(problems);
+  }
   try {
     createSecureContext({
       cert: material.cert,
@@ -26,9 +28,15 @@ export function readTls(config: Config): TlsMaterial | null {
     });
   } catch {
     // OpenSSL's own message speaks of its insides.
+    const problems = problemsOf(config);
     throw new ConfigError(
       problems.length > 0 ? problems : [{ path: 'tls', expected: 'a certificate and its key, as PEM', got: 'what TLS cannot use' }],
     );
   }
   return material;
+}
+
+/** Reads what every reference leads to, so only where something is to be said of it. */
+function problemsOf(config: Config): ConfigError['problems'] {
+  return checkReferences(config).problems.filter(({ path }) => path.startsWith('tls.'));
 }
